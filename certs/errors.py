@@ -1,0 +1,38 @@
+"""Errors of the `certs` package, named by what the caller can do about them."""
+
+from __future__ import annotations
+
+from identity.fault import Fault
+
+
+class CertsError(Fault):
+    """Root of this package's errors."""
+
+
+class InvalidCertificate(CertsError):
+    """A certificate, chain, bundle or key can't be read or breaks its profile."""
+
+
+class ReplyRejected(CertsError):
+    """An identity source answered, and the answer is not the certificate that was asked for."""
+
+
+class PeerRejected(CertsError):
+    """A peer's chain is good but its name is not one of those expected."""
+
+
+class SourceUnavailable(CertsError):
+    """The identity source can't be reached or is failing; the last good identity stays in use.
+
+    `retry_after_s` is the source's own wish (Retry-After), where it spoke one.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class SourceDenied(CertsError):
+    """The identity source refuses us (token spent, locked, policy): a person must change something."""

@@ -1,0 +1,3 @@
+"""Identity sources: where verified identities come from, one module each."""
+
+__all__: list[str] = []

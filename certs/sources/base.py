@@ -1,0 +1,63 @@
+"""What every identity source promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from certs.generation import Generation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A source's verified reply, not yet numbered: the material of a `Generation`.
+
+    `renew_after` is the source's own wish for the renewal time, where it has one.
+    """
+
+    key_pem: bytes
+    chain_pem: bytes
+    bundle_pem: bytes
+    spiffe_id: str
+    dns_names: tuple[str, ...]
+    serial: str
+    issuer: str
+    not_before: datetime
+    not_after: datetime
+    renew_after: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"Identity({self.spiffe_id or self.serial}, not_after={self.not_after.isoformat()})"
+
+
+class IdentitySource(Protocol):
+    """Yields verified identities; called by one task only, never concurrently.
+
+    `name` is the word used in the configuration and in `status`.
+    """
+
+    name: str
+
+    async def obtain(self, current: Generation | None) -> Identity:
+        """Get a fresh identity: the first one when `current` is None, else its successor.
+
+        A new key each time where the source allows it. The reply has been checked (our key, names,
+        usages, lifetime, chain) before it is returned. Every step has a deadline.
+
+        Raises:
+            SourceUnavailable: try again later.
+            SourceDenied: trying again will not help until somebody changes something.
+            ReplyRejected: the answer was not acceptable; the current identity stays.
+        """
+        ...
+
+    async def changed(self) -> None:
+        """Return when the source has something new before the renewal time (a file was swapped,
+        a stream pushed); a source that never does waits for ever. Cancelled at will.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release sockets and watchers; `obtain` is not called afterwards."""
+        ...

@@ -1,0 +1,3 @@
+"""The record of who used what, when: journal of events without values."""
+
+__all__: list[str] = []

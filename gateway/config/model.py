@@ -1,0 +1,159 @@
+"""The checked configuration as immutable values. Every path in it is absolute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A loopback address to listen on: `host` is an IP literal ("127.0.0.1" or "::1")."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A Unix socket to listen on, made with mode 0600."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerName:
+    """One name that the upstream's certificate may carry: a SPIFFE id, a DNS name or an IP."""
+
+    kind: Literal["spiffe", "dns", "ip"]
+    value: str
+
+    def __str__(self) -> str:
+        return self.value if self.kind == "spiffe" else f"{self.kind}:{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderTemplate:
+    """A header that the route attaches: `parts` alternate literal text and secret names.
+
+    "Bearer {secret:planner-token}" becomes parts ("Bearer ", "planner-token", ""): even indexes
+    are literal text, odd indexes name secrets of the configuration's project.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """The secrets that the value needs, in order."""
+        return self.parts[1::2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One local listener (or several) and the one upstream that it leads to."""
+
+    name: str
+    listen: tuple[TcpAddress | UnixAddress, ...]
+    upstream_host: str
+    upstream_port: int
+    server_name: str
+    peer: tuple[PeerName, ...]
+    trust_bundle: Path | None = None
+    pass_headers: tuple[str, ...] = ()
+    headers: tuple[HeaderTemplate, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+
+    @property
+    def upstream_authority(self) -> str:
+        """Host header and origin authority of the upstream: no port when it is 443."""
+        host = f"[{self.upstream_host}]" if ":" in self.upstream_host else self.upstream_host
+        return host if self.upstream_port == 443 else f"{host}:{self.upstream_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinTokenRef:
+    """Where the one-time join token is read from when it is needed."""
+
+    kind: Literal["file", "env", "secret"]
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerSourceConfig:
+    """`[identity.issuer]`: the issuer that ships with this program."""
+
+    url: str
+    ca_pin: str
+    token: JoinTokenRef | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesSourceConfig:
+    """`[identity.files]`: key, chain and bundle written by somebody else."""
+
+    certificate: Path
+    private_key: Path
+    trust_bundle: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityConfig:
+    """`[identity]`: exactly the chosen source's table is set."""
+
+    source: Literal["issuer", "files"]
+    issuer: IssuerSourceConfig | None = None
+    files: FilesSourceConfig | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """`[limits]`: seconds (suffix `_s`), bytes or counts."""
+
+    workers: int = 1
+    max_connections: int = 10_000
+    max_head_bytes: int = 65_536
+    head_timeout_s: float = 30.0
+    idle_timeout_s: float = 120.0
+    connect_timeout_s: float = 10.0
+    response_timeout_s: float = 600.0
+    upstream_idle_timeout_s: float = 50.0
+    drain_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """`[log]`: `access` and `level`; `file` None means standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    access: bool = True
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminConfig:
+    """`[admin]`: where the running gateway is asked and told things."""
+
+    socket: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole configuration file, checked. `path` is where it was read from."""
+
+    path: Path
+    project: str
+    identity: IdentityConfig
+    routes: tuple[Route, ...]
+    admin: AdminConfig
+    limits: Limits = field(default_factory=Limits)
+    log: LogConfig = field(default_factory=LogConfig)
+    secret_store: Literal["keychain", "memory"] = "keychain"

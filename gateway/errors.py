@@ -1,0 +1,39 @@
+"""Errors of the `gateway` package, and the exit code that each becomes at the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from identity.fault import Fault
+
+
+class GatewayError(Fault):
+    """Root of this package's errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """One thing wrong in a configuration file: the dotted key it stands at, and what to do."""
+
+    key: str
+    message: str
+    hint: str = ""
+
+
+class ConfigInvalid(GatewayError):
+    """The configuration file can't be used. `problems` lists everything that is wrong at once."""
+
+    def __init__(self, path: str, problems: Sequence[ConfigProblem]) -> None:
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        super().__init__(f"{path}: {count} in the configuration")
+        self.path = path
+        self.problems = tuple(problems)
+
+
+class NotRunning(GatewayError):
+    """No gateway answers on the admin socket."""
+
+
+class StartFailed(GatewayError):
+    """The gateway can't start: a port is taken, a folder is not writable."""

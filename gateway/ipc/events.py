@@ -1,0 +1,24 @@
+"""Events that a worker tells the supervisor, each a JSON object {"event": name, …}."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+#: The upstream refused our certificate after the handshake (TLS 1.3). Fields: route, alert, cause,
+#: generation. The supervisor asks the rotation for one refresh.
+LATE_ALERT: Final = "late_alert"
+
+#: A dial found the identity expired by the wall clock. Fields: generation. Same reaction.
+IDENTITY_EXPIRED: Final = "identity_expired"
+
+#: A snapshot could not be applied to one route (unreadable bundle …). Fields: route, reason.
+ROUTE_REJECTED: Final = "route_rejected"
+
+#: A line for the program's log. Fields: level ("warning"…), message, and any others.
+LOG: Final = "log"
+
+
+def encode_event(event: str, **fields: object) -> bytes:
+    """An event as the payload of an EVENT frame. Fields must be JSON values and hold no secret."""
+    return json.dumps({"event": event, **fields}, separators=(",", ":")).encode()

@@ -1,0 +1,163 @@
+"""Everything that a worker needs, as one immutable value: it holds no policy beside this.
+
+The supervisor builds a Snapshot, numbers it, and sends it whole; a worker swaps to it at once.
+Bytes that are text in practice (PEM, header values) are `str` so that the wire form is plain JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerSpec:
+    """One listening socket that the supervisor opened and passed along.
+
+    Attributes:
+        id: names the socket for as long as it is open; the fd travels in a `listen` frame.
+        address: for people and logs ("127.0.0.1:8701", "unix:/run/x.sock").
+        hosts: Host header values that are accepted, lower case; empty on Unix sockets, which no
+            browser can reach and where any well-formed Host is accepted.
+        origins: Origin header values that are accepted, lower case.
+    """
+
+    id: str
+    address: str
+    hosts: tuple[str, ...]
+    origins: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamSpec:
+    """The one origin that a route leads to.
+
+    Attributes:
+        authority: Host header value; "https://" + authority is the origin that Location values
+            are mapped back from.
+        addresses: resolved (IP literal, port) pairs in the order to try; empty with
+            `resolve_error` set when the name can't be resolved.
+        server_name: SNI; "" sends none (an IP literal).
+        peers: accepted names of the server's certificate: "spiffe://…", "dns:…" or "ip:…".
+        bundle_pem: authorities that the server's chain is checked against.
+    """
+
+    authority: str
+    addresses: tuple[tuple[str, int], ...]
+    resolve_error: str
+    server_name: str
+    peers: tuple[str, ...]
+    bundle_pem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RouteSpec:
+    """One route: its listeners, its upstream, and what is attached to each request.
+
+    Attributes:
+        pass_headers: client headers (lower case) let through that are stripped by default.
+        headers: (name, value) attached last; values are whole and secret.
+        redact: secret values that must never travel to the client in a response head.
+        unavailable: "" or why the route can't serve now (a missing secret, by name).
+    """
+
+    name: str
+    listeners: tuple[ListenerSpec, ...]
+    upstream: UpstreamSpec
+    pass_headers: tuple[str, ...]
+    headers: tuple[tuple[str, str], ...]
+    redact: tuple[str, ...]
+    unavailable: str
+
+    def __repr__(self) -> str:
+        return f"RouteSpec({self.name} → {self.upstream.authority})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class IdentitySpec:
+    """The client certificate of one generation, in memory form; `not_after` is a Unix time."""
+
+    generation: int
+    key_pem: str
+    chain_pem: str
+    spiffe_id: str
+    not_after: float
+
+    def __repr__(self) -> str:
+        return f"IdentitySpec(generation={self.generation}, {self.spiffe_id})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsSpec:
+    """Bounds on a worker, in seconds (suffix `_s`), bytes or counts."""
+
+    max_connections: int = 10_000
+    max_head_bytes: int = 65_536
+    head_timeout_s: float = 30.0
+    idle_timeout_s: float = 120.0
+    connect_timeout_s: float = 10.0
+    response_timeout_s: float = 600.0
+    upstream_idle_timeout_s: float = 50.0
+    drain_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Snapshot:
+    """The state of the world for workers. `identity_reason` says why `identity` is None."""
+
+    number: int
+    identity: IdentitySpec | None
+    identity_reason: str
+    routes: tuple[RouteSpec, ...]
+    limits: LimitsSpec
+    access_log: bool = True
+
+    def __repr__(self) -> str:
+        return f"Snapshot({self.number}, {len(self.routes)} routes, {self.identity!r})"
+
+    def to_json(self) -> bytes:
+        """The wire form. It holds the private key and header values: never log it."""
+        return json.dumps(asdict(self), separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Rebuild what `to_json` wrote. The input comes from our own supervisor only."""
+        raw: dict[str, Any] = json.loads(data)
+        identity = raw["identity"]
+        return cls(
+            number=raw["number"],
+            identity=IdentitySpec(**identity) if identity else None,
+            identity_reason=raw["identity_reason"],
+            routes=tuple(_route(item) for item in raw["routes"]),
+            limits=LimitsSpec(**raw["limits"]),
+            access_log=raw["access_log"],
+        )
+
+
+def _route(raw: dict[str, Any]) -> RouteSpec:
+    upstream = raw["upstream"]
+    return RouteSpec(
+        name=raw["name"],
+        listeners=tuple(
+            ListenerSpec(
+                id=item["id"],
+                address=item["address"],
+                hosts=tuple(item["hosts"]),
+                origins=tuple(item["origins"]),
+            )
+            for item in raw["listeners"]
+        ),
+        upstream=UpstreamSpec(
+            authority=upstream["authority"],
+            addresses=tuple((host, port) for host, port in upstream["addresses"]),
+            resolve_error=upstream["resolve_error"],
+            server_name=upstream["server_name"],
+            peers=tuple(upstream["peers"]),
+            bundle_pem=upstream["bundle_pem"],
+        ),
+        pass_headers=tuple(raw["pass_headers"]),
+        headers=tuple((name, value) for name, value in raw["headers"]),
+        redact=tuple(raw["redact"]),
+        unavailable=raw["unavailable"],
+    )

@@ -1,0 +1,70 @@
+"""What a worker reports of itself, cumulative since its start (counters) or now (gauges)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(slots=True, kw_only=True)
+class RouteStats:
+    """One route's numbers.
+
+    Attributes:
+        requests: finished requests by status code as text ("200"), gateway-made ones included.
+        failures: gateway-made error responses and aborted exchanges by reason code (the `reason`
+            of the access log: "upstream_refused", "late_alert", …).
+        active: exchanges in flight now, tunnels and event streams included.
+        streams: event streams and tunnels open now.
+        connections: open upstream connections by generation number as text.
+        handshakes: completed upstream handshakes; `handshake_failures` by reason.
+        retired: upstream connections closed by reason ("idle", "generation", "upstream_closed", …).
+        bytes_up, bytes_down: body bytes towards the upstream and towards the client.
+        duration_buckets: finished requests by upper bound in seconds ("0.005" … "+Inf"),
+            not cumulative; `duration_sum_s` their total.
+        tls_version, tls_group, tls_cipher, peer: of the last completed handshake, else "".
+        last_error: text of the last failure, else ""; `last_error_at` its Unix time, else 0.
+    """
+
+    requests: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    active: int = 0
+    streams: int = 0
+    downstream_connections: int = 0
+    connections: dict[str, int] = field(default_factory=dict)
+    handshakes: int = 0
+    handshake_failures: dict[str, int] = field(default_factory=dict)
+    retired: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+    bytes_up: int = 0
+    bytes_down: int = 0
+    duration_buckets: dict[str, int] = field(default_factory=dict)
+    duration_sum_s: float = 0.0
+    tls_version: str = ""
+    tls_group: str = ""
+    tls_cipher: str = ""
+    peer: str = ""
+    last_error: str = ""
+    last_error_at: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class WorkerStats:
+    """One worker's numbers; `routes` by route name, `snapshot` the number in use."""
+
+    pid: int
+    snapshot: int
+    routes: dict[str, RouteStats] = field(default_factory=dict)
+    access_lines_dropped: int = 0
+
+    def to_json(self) -> bytes:
+        """The wire form."""
+        return json.dumps(asdict(self), separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Rebuild what `to_json` wrote; unknown keys are an error."""
+        raw: dict[str, Any] = json.loads(data)
+        routes = {name: RouteStats(**item) for name, item in raw.pop("routes").items()}
+        return cls(routes=routes, **raw)
