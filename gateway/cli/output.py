@@ -1,0 +1,157 @@
+"""What people see of a command: the only place that prints.
+
+The rules. Results go to standard output; everything said *about* the work (errors, hints,
+progress) goes to standard error. Errors are lower case without a full stop, with the likely cause
+and remedy on a line of its own. Colour and redrawing happen only on a terminal, and never when
+`NO_COLOR` is set. A program that reads the output asks for `--json`. Text that came from elsewhere
+can't move the cursor: control characters are shown as escapes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final, Self, TextIO
+
+from identity.fault import Fault
+
+
+_COLOURS: Final = {"good": "32", "warning": "33", "bad": "31", "faint": "2", "strong": "1"}
+_PROGRESS_AFTER_S: Final = 1.0
+
+
+def line(text: str = "") -> None:
+    """One line of the result."""
+    print(text)
+
+
+def document(value: object) -> None:
+    """A result for programs: JSON, indented, keys in the order given."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def note(text: str) -> None:
+    """A remark about the work, on standard error."""
+    print(text, file=sys.stderr)
+
+
+def fault(error: Fault) -> None:
+    """Show an error: what failed, then the cause and the remedy; all problems of a bad file."""
+    note(f"{paint('error:', 'bad', stream=sys.stderr)} {printable(str(error))}")
+    problems = getattr(error, "problems", ())
+    for problem in problems:
+        where = f"{problem.key}: " if problem.key else ""
+        note(f"  {printable(where + problem.message)}")
+        if problem.hint:
+            note(f"    {paint('hint:', 'faint', stream=sys.stderr)} {printable(problem.hint)}")
+    if error.hint:
+        note(f"{paint('hint:', 'faint', stream=sys.stderr)} {printable(error.hint)}")
+
+
+def paint(text: str, style: str, *, stream: TextIO | None = None) -> str:
+    """`text` in a colour ("good", "warning", "bad", "faint", "strong") where colour is welcome."""
+    if not text or not has_colour(stream or sys.stdout):
+        return text
+    return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m"
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether colours may be written to `stream`."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def clear() -> None:
+    """Empty the terminal for a redraw; on anything else a blank line sets the pictures apart."""
+    print("\x1b[H\x1b[2J" if sys.stdout.isatty() else "", end="" if sys.stdout.isatty() else "\n")
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that the result goes to, or None when it goes elsewhere."""
+    if not sys.stdout.isatty():
+        return None
+    return os.get_terminal_size(sys.stdout.fileno()).columns
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of an aligned table: columns as wide as their widest cell, two spaces between."""
+    cells = [list(headings), *([printable(cell) or "-" for cell in row] for row in rows)]
+    widths = [max(width(row[column]) for row in cells) for column in range(len(headings))]
+    return [_aligned(row, widths) for row in cells]
+
+
+def pairs(rows: Sequence[tuple[str, str]], *, indent: str = "  ") -> list[str]:
+    """Lines of "label  value", values aligned."""
+    label_width = max((width(label) for label, _ in rows), default=0)
+    return [
+        f"{indent}{label}{' ' * (label_width - width(label))}  {printable(value) or '-'}"
+        for label, value in rows
+    ]
+
+
+def width(text: str) -> int:
+    """Terminal columns that `text` takes: wide East Asian characters two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(
+        0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def printable(text: str) -> str:
+    """`text` with control characters shown as escapes, so that no remote text steers a terminal."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def duration(seconds: float) -> str:
+    """A span of time in its two largest units: "45s", "12m 30s", "3h 05m", "2d 04h"."""
+    whole = max(0, int(seconds))
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d {hour:02}h"
+    if hours:
+        return f"{hours}h {minute:02}m"
+    if minutes:
+        return f"{minutes}m {second:02}s"
+    return f"{second}s"
+
+
+class Progress:
+    """A line on the terminal that says what is being waited for, once that takes over a second.
+
+    A context manager; call `tick` now and then. Nothing is shown where nobody watches.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._began = time.monotonic()
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def tick(self, detail: str = "") -> None:
+        """Redraw the line with the time passed and `detail`."""
+        passed = time.monotonic() - self._began
+        if passed < _PROGRESS_AFTER_S or not sys.stderr.isatty():
+            return
+        self._shown = True
+        text = f"{self._label} {duration(passed)}" + (f": {detail}" if detail else "")
+        print(f"\r\x1b[K{printable(text)}", end="", file=sys.stderr, flush=True)
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True)]
+    return "  ".join(padded).rstrip()

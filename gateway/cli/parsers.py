@@ -1,0 +1,91 @@
+"""Argument parsers with the program's manners: `--config` everywhere, examples in each `--help`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from identity.fault import Fault
+
+PROGRAM: Final = "devwiz-gw"
+
+class UsageError(Fault):
+    """The command line itself is wrong."""
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose mistakes are raised as `UsageError`, to be shown like any other."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError`; argparse calls it for every mistake in the arguments."""
+        raise UsageError(message, hint=f"see '{self.prog} --help'")
+
+
+def make_parser(prog: str, *, summary: str, examples: Sequence[str]) -> CommandParser:
+    """A parser for one command, with `--config`, whose help ends in `examples`."""
+    parser = CommandParser(
+        prog=prog,
+        description=_sentence(summary),
+        epilog=_epilog(examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_config(parser)
+    return parser
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add `--config FILE`. Without it `args.config` keeps what an outer parser gave it."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="configuration file (default: devwiz-gw.toml here or in a folder above, "
+        "then in the user's configuration folder)",
+    )
+
+
+class Commands:
+    """The sub-commands of a verb, like `identity show`; one of them must be given."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._actions = parser.add_subparsers(
+            title="commands", metavar="COMMAND", dest="command", required=True
+        )
+
+    def add(
+        self,
+        name: str,
+        *,
+        summary: str,
+        examples: Sequence[str],
+        run: Callable[[argparse.Namespace], int],
+    ) -> argparse.ArgumentParser:
+        """Add one command and return its parser, for options of its own."""
+        parser = self._actions.add_parser(
+            name,
+            help=summary,
+            description=_sentence(summary),
+            epilog=_epilog(examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        add_config(parser)
+        parser.set_defaults(run=run)
+        return parser
+
+
+def add_commands(parser: argparse.ArgumentParser) -> Commands:
+    """Make a verb's parser take sub-commands."""
+    return Commands(parser)
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[:1].upper()}{summary[1:]}."
+
+
+def _epilog(examples: Sequence[str]) -> str:
+    return "\n".join(["examples:", *(f"  {example}" for example in examples)])

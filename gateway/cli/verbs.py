@@ -1,0 +1,94 @@
+"""The verbs, and which module each is in.
+
+A verb's module is imported only when that verb is called. It has one function for this table:
+
+    def add_arguments(parser: argparse.ArgumentParser) -> None
+
+which adds the verb's options and sets its action with `parser.set_defaults(run=function)`, where
+`function(args: argparse.Namespace) -> int` returns an `ExitCode` and raises a `Fault` for anything
+that went wrong. `args.config` is the value of `--config` (a `Path` or None) and is already added.
+Verbs with sub-commands add them with `gateway.cli.parsers.add_commands`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Verb(NamedTuple):
+    """One word after `devwiz-gw`: its module, its line in `--help`, and examples of its use."""
+
+    name: str
+    module: str
+    summary: str
+    examples: tuple[str, ...]
+
+
+VERBS: Final = (
+    Verb(
+        "serve",
+        "gateway.cli.serve",
+        "run the gateway until it is told to stop",
+        ("devwiz-gw serve", "devwiz-gw serve --config acme.toml"),
+    ),
+    Verb(
+        "status",
+        "gateway.cli.status",
+        "show the running gateway's identity and routes",
+        ("devwiz-gw status", "devwiz-gw status --json", "devwiz-gw status --watch 5"),
+    ),
+    Verb(
+        "wait",
+        "gateway.cli.wait",
+        "block until the gateway is ready",
+        ("devwiz-gw wait --timeout 60 && ./my-agent",),
+    ),
+    Verb(
+        "healthcheck",
+        "gateway.cli.healthcheck",
+        "exit 0 when the gateway is ready, else 1 (for containers)",
+        ("devwiz-gw healthcheck", "devwiz-gw healthcheck --live"),
+    ),
+    Verb(
+        "reload",
+        "gateway.cli.reload",
+        "make the running gateway read its configuration again",
+        ("devwiz-gw config check && devwiz-gw reload",),
+    ),
+    Verb(
+        "drain",
+        "gateway.cli.drain",
+        "let the running gateway finish its work and stop",
+        ("devwiz-gw drain",),
+    ),
+    Verb(
+        "config",
+        "gateway.cli.config",
+        "check a configuration file",
+        ("devwiz-gw config check", "devwiz-gw config check --json --config acme.toml"),
+    ),
+    Verb(
+        "identity",
+        "gateway.cli.identity",
+        "show or renew the running gateway's identity",
+        ("devwiz-gw identity show", "devwiz-gw identity renew"),
+    ),
+    Verb(
+        "secret",
+        "gateway.cli.secret",
+        "keep the secrets that routes attach as headers",
+        ("devwiz-gw secret set planner-token", "devwiz-gw secret list"),
+    ),
+    Verb(
+        "issuer",
+        "gateway.cli.issuer",
+        "run the issuer that gives workloads their identities",
+        ("devwiz-gw issuer init --help", "devwiz-gw issuer serve --help"),
+    ),
+    Verb(
+        "demo",
+        "gateway.cli.demo",
+        "run the whole thing on this machine and show that it works",
+        ("devwiz-gw demo", "devwiz-gw demo --keep"),
+    ),
+)
