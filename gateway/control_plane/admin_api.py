@@ -1,0 +1,188 @@
+"""The admin API: HTTP on a Unix socket that only this user, or root, may talk to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from aiohttp import web
+
+from gateway.control_plane import status
+from gateway.control_plane.listeners import open_unix_socket, remove_own_socket
+from gateway.telemetry import metrics
+from identity.fault import Fault
+
+if TYPE_CHECKING:
+    from gateway.control_plane.status import GatewayState
+
+_LOG: Final = logging.getLogger(__name__)
+_UCRED: Final = struct.Struct("3i")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Controls(Protocol):
+    """What the admin API may ask of the gateway, and tell it."""
+
+    async def state(self) -> GatewayState:
+        """The gateway at this moment, workers asked."""
+        ...
+
+    async def reload(self) -> None:
+        """Take the configuration file in again. Raises `Fault` when it is refused."""
+        ...
+
+    def drain(self) -> None:
+        """Begin to stop."""
+        ...
+
+    async def renew(self) -> None:
+        """Ask for a new certificate now."""
+        ...
+
+    def denied(self, uid: int, what: str) -> None:
+        """Told of each request of another user, which was refused."""
+        ...
+
+
+class AdminApi:
+    """Serves the API until it is closed."""
+
+    def __init__(self, path: Path, controls: Controls, *, uid: int | None = None) -> None:
+        self._path = path
+        self._controls = controls
+        self._uids = {0, os.geteuid() if uid is None else uid}
+        self._runner: web.AppRunner | None = None
+        self._inode = (0, 0)
+
+    async def start(self) -> None:
+        """Listen. Raises `StartFailed`."""
+        listening = open_unix_socket(self._path)
+        found = self._path.stat()
+        self._inode = (found.st_dev, found.st_ino)
+        self._runner = web.AppRunner(
+            self._application(), access_log=None, handle_signals=False, shutdown_timeout=1.0
+        )
+        await self._runner.setup()
+        await web.SockSite(self._runner, listening, backlog=128).start()
+
+    async def close(self) -> None:
+        """Answer what is being asked, stop listening and remove the socket."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+            remove_own_socket(self._path, self._inode)
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[self._own_user_only, _problems])
+        application.router.add_get("/status", self._status)
+        application.router.add_get("/livez", _livez)
+        application.router.add_get("/readyz", self._readyz)
+        application.router.add_get("/metrics", self._metrics)
+        application.router.add_post("/reload", self._reload)
+        application.router.add_post("/drain", self._drain)
+        application.router.add_post("/identity/renew", self._renew)
+        return application
+
+    @web.middleware
+    async def _own_user_only(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        transport = request.transport
+        uid = peer_uid(transport.get_extra_info("socket")) if transport else None
+        if uid is not None and uid not in self._uids:
+            _LOG.warning(
+                "refused %s %s to uid %d",
+                request.method,
+                request.path,
+                uid,
+                extra={"event": "admin_denied", "uid": uid},
+            )
+            self._controls.denied(uid, f"{request.method} {request.path}")
+            return problem(403, "only the user who runs the gateway may talk to it", "")
+        return await handler(request)
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        return web.json_response(status.document(await self._controls.state()))
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        body = status.readiness(await self._controls.state())
+        return web.json_response(body, status=200 if body["ready"] else 503)
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        text = metrics.exposition(numbers(await self._controls.state()))
+        return web.Response(body=text.encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    async def _reload(self, _request: web.Request) -> web.Response:
+        await self._controls.reload()
+        return web.json_response({"ok": True})
+
+    async def _drain(self, _request: web.Request) -> web.Response:
+        # After this reply is on its way: the drain closes this very socket.
+        asyncio.get_running_loop().call_later(0.05, self._controls.drain)
+        return web.json_response({"ok": True})
+
+    async def _renew(self, _request: web.Request) -> web.Response:
+        await self._controls.renew()
+        return web.json_response({"ok": True})
+
+
+def peer_uid(sock: socket.socket | None) -> int | None:
+    """The user id at the other end of a Unix socket, as the kernel saw it at `connect`.
+
+    None where the system has no such question; there the socket's mode is the guard.
+    """
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None or sock is None:
+        return None
+    data = sock.getsockopt(socket.SOL_SOCKET, option, _UCRED.size)
+    uid: int = _UCRED.unpack(data)[1]
+    return uid
+
+
+def problem(code: int, title: str, detail: str, **more: Any) -> web.Response:
+    """An answer as RFC 9457 describes it."""
+    body = {"type": "about:blank", "status": code, "title": title, "detail": detail, **more}
+    return web.json_response(body, status=code, content_type="application/problem+json")
+
+
+def numbers(state: GatewayState) -> metrics.Numbers:
+    """The part of the state that is measured."""
+    generation = state.identity.generation
+    return metrics.Numbers(
+        version=state.version,
+        routes={
+            route.name: state.stats[route.name]
+            for route in state.config.routes
+            if route.name in state.stats
+        },
+        cert_not_after=generation.not_after.timestamp() if generation else 0.0,
+        cert_generation=generation.number if generation else 0,
+        cert_renewals=state.identity.renewals,
+        worker_restarts=sum(worker.restarts for worker in state.workers),
+        access_lines_dropped=state.access_lines_dropped,
+    )
+
+
+@web.middleware
+async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Fault as fault:
+        problems = [
+            {"key": item.key, "message": item.message, "hint": item.hint}
+            for item in getattr(fault, "problems", ())
+        ]
+        return problem(409, str(fault), fault.hint, problems=problems)
+    except web.HTTPException as error:
+        return problem(
+            error.status, (error.reason or "").lower(), f"{request.method} {request.path}"
+        )
+
+
+async def _livez(_request: web.Request) -> web.Response:
+    return web.json_response({"ok": True})

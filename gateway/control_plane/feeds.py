@@ -1,0 +1,62 @@
+"""What the supervisor is fed by; `gateway.app` picks who does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from certs.generation import Generation
+from gateway.config.model import Config
+from gateway.control_plane.snapshots import Attached
+from gateway.control_plane.status import IdentityView, SecretView
+
+
+class IdentityFeed(Protocol):
+    """Keeps one identity fresh, and hands each new generation to the callback it was made with."""
+
+    def view(self) -> IdentityView:
+        """What is known now; `generation` may be left None, the supervisor knows it."""
+        ...
+
+    async def run(self) -> None:
+        """Renew for ever; cancelled at the end."""
+        ...
+
+    def refresh(self, reason: str) -> None:
+        """Ask for a renewal soon. Returns at once; several calls make one renewal."""
+        ...
+
+    async def close(self) -> None:
+        """Release what the source holds."""
+        ...
+
+
+class HeaderFeed(Protocol):
+    """Keeps the routes' header values, and calls back when one changed."""
+
+    @property
+    def attached(self) -> Mapping[str, Attached]:
+        """Header values by route name, as far as they were read."""
+        ...
+
+    @property
+    def secrets(self) -> tuple[SecretView, ...]:
+        """The state of each secret that a route refers to."""
+        ...
+
+    async def prepare(self, config: Config) -> None:
+        """Take `config`'s routes over and read what they need, within a deadline of its own."""
+        ...
+
+    async def run(self) -> None:
+        """Read again what failed or may have changed, for ever; cancelled at the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feeds:
+    """How feeds are made: each gets the configuration and what to call back."""
+
+    identity: Callable[[Config, Callable[[Generation], None]], IdentityFeed]
+    headers: Callable[[Config, Callable[[], None]], HeaderFeed]

@@ -1,0 +1,40 @@
+"""What the process gives up at its start, so that the key in its memory stays there."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import Final
+
+_PR_SET_DUMPABLE: Final = 4
+
+
+def harden_process() -> None:
+    """Private files, no core dumps, and on Linux no debugger or /proc/PID/mem of the same user.
+
+    Workers inherit the first two and do the last for themselves: `exec` resets it.
+    """
+    os.umask(0o077)
+    if os.name != "posix":
+        return
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def raise_descriptor_limit(wanted: int) -> int:
+    """Allow up to `wanted` open descriptors, as far as the hard limit goes; what is allowed now."""
+    if os.name != "posix":
+        return wanted
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ceiling = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < ceiling:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, hard))
+        return ceiling
+    return soft

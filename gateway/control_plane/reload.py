@@ -1,0 +1,32 @@
+"""Which changes of a configuration a running gateway can follow. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from gateway.config.model import Config
+from gateway.errors import ConfigInvalid, ConfigProblem
+
+_FIXED: Final[dict[str, Callable[[Config], object]]] = {
+    "project": lambda config: config.project,
+    "secret_store": lambda config: config.secret_store,
+    "admin.socket": lambda config: config.admin.socket,
+    "limits.workers": lambda config: config.limits.workers,
+    "log.file": lambda config: config.log.file,
+}
+
+
+def refuse_unchangeable(old: Config, new: Config) -> None:
+    """Let everything pass that can change under way.
+
+    Raises:
+        ConfigInvalid: naming each key that changed and needs a restart.
+    """
+    problems = [
+        ConfigProblem(key, "can't change while the gateway runs", "restart devwiz-gw serve")
+        for key, value in _FIXED.items()
+        if value(old) != value(new)
+    ]
+    if problems:
+        raise ConfigInvalid(str(new.path), problems)

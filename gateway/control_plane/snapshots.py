@@ -1,0 +1,153 @@
+"""From configuration, identity, header values and addresses to the Snapshot for workers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from certs.generation import Generation
+from gateway.config.model import Config, Limits, Route, TcpAddress, UnixAddress
+from gateway.ipc.snapshot import (
+    IdentitySpec,
+    LimitsSpec,
+    ListenerSpec,
+    RouteSpec,
+    Snapshot,
+    UpstreamSpec,
+)
+
+_LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundListener:
+    """A listener that is open: `bound` has the port that it really got."""
+
+    id: str
+    bound: TcpAddress | UnixAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where an upstream's name leads: the last good (IP literal, port) pairs, and the error if the
+    last look-up failed.
+    """
+
+    found: tuple[tuple[str, int], ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Attached:
+    """What a route's header templates came to; `unavailable` says why they did not."""
+
+    headers: tuple[tuple[str, str], ...] = ()
+    redact: tuple[str, ...] = ()
+    unavailable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class World:
+    """All that a Snapshot is made of.
+
+    `addresses` is by upstream host and port, the other mappings are by route name. `bundles` has
+    the text of each route's own trust bundle; a route without one uses the identity's.
+    """
+
+    config: Config
+    generation: Generation | None
+    identity_reason: str
+    listeners: Mapping[str, tuple[BoundListener, ...]]
+    addresses: Mapping[tuple[str, int], Addresses] = field(default_factory=dict)
+    attached: Mapping[str, Attached] = field(default_factory=dict)
+    bundles: Mapping[str, str] = field(default_factory=dict)
+
+
+def build(number: int, world: World) -> Snapshot:
+    """The numbered Snapshot of `world`."""
+    return Snapshot(
+        number=number,
+        identity=_identity(world.generation),
+        identity_reason="" if world.generation else world.identity_reason,
+        routes=tuple(_route(route, world) for route in world.config.routes),
+        limits=_limits(world.config.limits),
+        access_log=world.config.log.access,
+    )
+
+
+def accepted_hosts(bound: TcpAddress | UnixAddress, route: Route) -> tuple[str, ...]:
+    """Host values that a listener accepts: its own loopback names, and what the route adds."""
+    if isinstance(bound, UnixAddress):
+        return ()
+    hosts = [f"{name}:{bound.port}" for name in _LOOPBACK_NAMES]
+    if bound.port == 80:
+        hosts += _LOOPBACK_NAMES
+    return tuple(dict.fromkeys([*hosts, *(host.lower() for host in route.allowed_hosts)]))
+
+
+def _identity(generation: Generation | None) -> IdentitySpec | None:
+    if generation is None:
+        return None
+    return IdentitySpec(
+        generation=generation.number,
+        key_pem=generation.key_pem.decode(),
+        chain_pem=generation.chain_pem.decode(),
+        spiffe_id=generation.spiffe_id,
+        not_after=generation.not_after.timestamp(),
+    )
+
+
+def _route(route: Route, world: World) -> RouteSpec:
+    # Not asked yet is not the same as nothing to attach: never send a request without its headers.
+    missing = Attached(unavailable="its secrets are still being read" if route.headers else "")
+    attached = world.attached.get(route.name, missing)
+    return RouteSpec(
+        name=route.name,
+        listeners=tuple(_listener(item, route) for item in world.listeners.get(route.name, ())),
+        upstream=_upstream(route, world),
+        pass_headers=tuple(name.lower() for name in route.pass_headers),
+        headers=attached.headers,
+        redact=attached.redact,
+        unavailable=attached.unavailable,
+    )
+
+
+def _listener(listener: BoundListener, route: Route) -> ListenerSpec:
+    hosts = accepted_hosts(listener.bound, route)
+    origins = [f"http://{host}" for host in hosts]
+    origins += [origin.lower() for origin in route.allowed_origins]
+    return ListenerSpec(
+        id=listener.id,
+        address=str(listener.bound),
+        hosts=hosts,
+        origins=tuple(dict.fromkeys(origins)),
+    )
+
+
+def _upstream(route: Route, world: World) -> UpstreamSpec:
+    addresses = world.addresses.get((route.upstream_host, route.upstream_port), Addresses())
+    pending = "" if addresses.found else f"{route.upstream_host} is still being looked up"
+    own_bundle = world.bundles.get(route.name)
+    identity_bundle = world.generation.bundle_pem.decode() if world.generation else ""
+    return UpstreamSpec(
+        authority=route.upstream_authority,
+        addresses=addresses.found,
+        resolve_error="" if addresses.found else addresses.error or pending,
+        server_name=route.server_name,
+        peers=tuple(str(peer) for peer in route.peer),
+        bundle_pem=identity_bundle if own_bundle is None else own_bundle,
+    )
+
+
+def _limits(limits: Limits) -> LimitsSpec:
+    return LimitsSpec(
+        max_connections=limits.max_connections,
+        max_head_bytes=limits.max_head_bytes,
+        head_timeout_s=limits.head_timeout_s,
+        idle_timeout_s=limits.idle_timeout_s,
+        connect_timeout_s=limits.connect_timeout_s,
+        response_timeout_s=limits.response_timeout_s,
+        upstream_idle_timeout_s=limits.upstream_idle_timeout_s,
+        drain_timeout_s=limits.drain_timeout_s,
+    )

@@ -1,0 +1,243 @@
+"""The documents of `GET /status` and `GET /readyz`, made from the gateway's state. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from certs.generation import Generation
+from gateway.config.model import Config, Route
+from gateway.control_plane.worker_pool import WorkerView
+from gateway.ipc.snapshot import RouteSpec, Snapshot
+from gateway.ipc.stats import RouteStats
+
+Phase = Literal["starting", "running", "draining"]
+State = Literal["starting", "ready", "degraded", "draining"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityView:
+    """What is known of the identity; `reason` says why it is not usable or about to be not."""
+
+    source: str
+    state: str
+    generation: Generation | None = None
+    next_renewal: datetime | None = None
+    last_error: str = ""
+    last_error_hint: str = ""
+    last_error_at: datetime | None = None
+    reason: str = ""
+    renewals: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretView:
+    """One secret that a route refers to, by name; never its value."""
+
+    name: str
+    route: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayState:
+    """Everything that the admin API shows, at one moment.
+
+    `listening` has the open addresses of each route; `rejected` why workers refuse a route;
+    `config_error` why the last reload changed nothing.
+    """
+
+    version: str
+    pid: int
+    now: datetime
+    started_at: datetime
+    phase: Phase
+    config: Config
+    identity: IdentityView
+    workers: tuple[WorkerView, ...]
+    snapshot: Snapshot | None
+    listening: Mapping[str, tuple[str, ...]]
+    stats: Mapping[str, RouteStats]
+    rejected: Mapping[str, str]
+    secrets: tuple[SecretView, ...]
+    access_lines_dropped: int = 0
+    config_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition of readiness."""
+
+    name: str
+    ok: bool
+    reason: str = ""
+
+
+def document(state: GatewayState) -> dict[str, Any]:
+    """The body of `GET /status`."""
+    return {
+        "version": state.version,
+        "pid": state.pid,
+        "started_at": rfc3339(state.started_at),
+        "state": overall(state),
+        "reasons": reasons(state),
+        "config": str(state.config.path),
+        "project": state.config.project,
+        "identity": _identity(state.identity),
+        "workers": [
+            {
+                "pid": worker.pid,
+                "state": worker.state,
+                "restarts": worker.restarts,
+                "snapshot": worker.snapshot,
+            }
+            for worker in state.workers
+        ],
+        "routes": [_route(route, state) for route in state.config.routes],
+        "secrets": [
+            {"name": secret.name, "route": secret.route, "state": secret.state}
+            for secret in state.secrets
+        ],
+    }
+
+
+def readiness(state: GatewayState) -> dict[str, Any]:
+    """The body of `GET /readyz`: ready when nothing that the gateway answers for is missing.
+
+    A reload that was refused does not count: the gateway works as before.
+    """
+    found = checks(state)
+    return {
+        "ready": all(check.ok for check in found),
+        "checks": {check.name: {"ok": check.ok, "reason": check.reason} for check in found},
+    }
+
+
+def overall(state: GatewayState) -> State:
+    """The one word for it all."""
+    if state.phase == "draining":
+        return "draining"
+    if not reasons(state):
+        return "ready"
+    return "starting" if state.phase == "starting" else "degraded"
+
+
+def reasons(state: GatewayState) -> list[str]:
+    """Why the gateway is not all right, in words; empty when it is."""
+    found = [check.reason for check in checks(state) if not check.ok]
+    if state.config_error:
+        found.append(f"the last reload was refused: {state.config_error}")
+    return found
+
+
+def checks(state: GatewayState) -> tuple[Check, ...]:
+    """The conditions of readiness, in the order in which they are worth reading."""
+    identity = identity_problem(state.identity, state.now)
+    return (
+        Check("accepting", state.phase != "draining", _if(state.phase == "draining", "draining")),
+        Check("identity", not identity, identity),
+        Check("workers", not _worker_problem(state), _worker_problem(state)),
+        *(_route_check(route, state) for route in state.config.routes),
+    )
+
+
+def identity_problem(identity: IdentityView, now: datetime) -> str:
+    """Why the identity is not usable at `now`, or ""."""
+    if identity.generation is None:
+        why = identity.reason or identity.last_error
+        return "no certificate yet" + (f": {why}" if why else "")
+    if now >= identity.generation.not_after:
+        why = identity.last_error or identity.reason
+        return "the certificate has expired" + (f": {why}" if why else "")
+    return ""
+
+
+def rfc3339(at: datetime | None) -> str | None:
+    """RFC 3339 in UTC, to the second."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _if(condition: bool, text: str) -> str:  # noqa: FBT001 - reads as a sentence
+    return text if condition else ""
+
+
+def _worker_problem(state: GatewayState) -> str:
+    number = state.snapshot.number if state.snapshot else 0
+    for worker in state.workers:
+        if worker.state != "ready":
+            return f"a worker is {worker.state}"
+        if worker.snapshot == 0 or number == 0:
+            return "a worker waits for its routes"
+    return ""
+
+
+def _route_check(route: Route, state: GatewayState) -> Check:
+    why = _unavailable(route, state)
+    return Check(f"route:{route.name}", not why, f"route {route.name}: {why}" if why else "")
+
+
+def _unavailable(route: Route, state: GatewayState) -> str:
+    spec = _spec(route, state)
+    if spec is None:
+        return "not in use yet"
+    return spec.unavailable or spec.upstream.resolve_error or state.rejected.get(route.name, "")
+
+
+def _spec(route: Route, state: GatewayState) -> RouteSpec | None:
+    for spec in state.snapshot.routes if state.snapshot else ():
+        if spec.name == route.name:
+            return spec
+    return None
+
+
+def _identity(view: IdentityView) -> dict[str, Any]:
+    generation = view.generation
+    return {
+        "source": view.source,
+        "state": view.state,
+        "spiffe_id": generation.spiffe_id or None if generation else None,
+        "dns_names": list(generation.dns_names) if generation else [],
+        "issuer": generation.issuer if generation else None,
+        "serial": generation.serial if generation else None,
+        "generation": generation.number if generation else 0,
+        "not_before": rfc3339(generation.not_before) if generation else None,
+        "not_after": rfc3339(generation.not_after) if generation else None,
+        "next_renewal": rfc3339(view.next_renewal),
+        "last_error": view.last_error or None,
+        "last_error_hint": view.last_error_hint or None,
+        "last_error_at": rfc3339(view.last_error_at),
+        "reason": view.reason or None,
+    }
+
+
+def _route(route: Route, state: GatewayState) -> dict[str, Any]:
+    stats = state.stats.get(route.name, RouteStats())
+    at = datetime.fromtimestamp(stats.last_error_at, UTC) if stats.last_error_at else None
+    return {
+        "name": route.name,
+        "listeners": list(state.listening.get(route.name, ())),
+        "upstream": f"https://{route.upstream_authority}",
+        "peers": [str(peer) for peer in route.peer],
+        "peer": stats.peer or None,
+        "tls_version": stats.tls_version or None,
+        "tls_group": stats.tls_group or None,
+        "tls_cipher": stats.tls_cipher or None,
+        "active": stats.active,
+        "streams": stats.streams,
+        "connections": dict(sorted(_nonzero(stats.connections))),
+        "requests": dict(sorted(stats.requests.items())),
+        "failures": dict(sorted(stats.failures.items())),
+        "bytes_up": stats.bytes_up,
+        "bytes_down": stats.bytes_down,
+        "unavailable": _unavailable(route, state) or None,
+        "last_error": stats.last_error or None,
+        "last_error_at": rfc3339(at),
+    }
+
+
+def _nonzero(counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    return ((key, count) for key, count in counts.items() if count)

@@ -1,0 +1,384 @@
+"""The one process that owns all state: it feeds the workers and answers the admin API."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from certs.generation import Generation
+from gateway.audit.journal import Journal
+from gateway.config.model import Config
+from gateway.control_plane.admin_api import AdminApi
+from gateway.control_plane.audit_queue import AuditQueue
+from gateway.control_plane.bundles import read_bundles
+from gateway.control_plane.feeds import Feeds, IdentityFeed
+from gateway.control_plane.listeners import ListenerSet
+from gateway.control_plane.reload import refuse_unchangeable
+from gateway.control_plane.resolver import Lookup, Resolver, look_up
+from gateway.control_plane.snapshots import BoundListener, World, build
+from gateway.control_plane.status import GatewayState, IdentityView, Phase
+from gateway.control_plane.worker_pool import WorkerPool
+from gateway.control_plane.worker_process import COMMAND
+from gateway.ipc import events
+from gateway.ipc.snapshot import Snapshot
+from gateway.telemetry.logs import LogSink, Redactor, fields
+from identity.fault import Fault
+
+_LOG: Final = logging.getLogger(__name__)
+
+#: How long the start may take before what is missing is called degraded.
+START_TIMEOUT_S: Final = 20.0
+#: How often the reason for having no certificate yet is looked at.
+REASON_INTERVAL_S: Final = 0.5
+#: How long a reload waits for addresses of new upstreams, and for workers to follow.
+RELOAD_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the supervisor is put together from.
+
+    Attributes:
+        load: reads the configuration file again; blocks, raises `ConfigInvalid`.
+        announce: shows a line to the person who started the gateway.
+    """
+
+    version: str
+    feeds: Feeds
+    load: Callable[[], Config]
+    journal: Journal
+    sink: LogSink
+    redactor: Redactor
+    announce: Callable[[str], None]
+    lookup: Lookup = look_up
+    worker_command: Sequence[str] = COMMAND
+
+
+class Supervisor:
+    """Runs the gateway from start to drained. Use once."""
+
+    def __init__(self, config: Config, parts: Parts) -> None:
+        self._config = config
+        self._parts = parts
+        self._started_at = datetime.now(UTC)
+        self._phase: Phase = "starting"
+        self._config_error = ""
+        self._bundles: dict[str, str] = {}
+        self._rejected: dict[str, str] = {}
+        self._generation: Generation | None = None
+        self._refreshed_for = -1
+        self._snapshot: Snapshot | None = None
+        self._listeners = ListenerSet(workers=config.limits.workers)
+        self._pool = WorkerPool(
+            config.limits.workers,
+            on_access=parts.sink.write,
+            on_event=self._on_event,
+            command=parts.worker_command,
+        )
+        self._resolver = Resolver(self._publish, lookup=parts.lookup)
+        self._identity = parts.feeds.identity(config, self._on_generation)
+        self._headers = parts.feeds.headers(config, self._publish)
+        self._audit = AuditQueue(parts.journal)
+        self._admin = AdminApi(config.admin.socket, self)
+        self._stop = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._first_identity = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._identity_task: asyncio.Task[None] | None = None
+
+    async def run(self) -> int:
+        """Serve until told to stop; 0 when everything was drained, 1 when something was cut.
+
+        Raises:
+            Fault: the start failed; nothing is left behind.
+        """
+        try:
+            await self._open()
+            forced = await self._serve()
+        finally:
+            self._listeners.close()
+            await self._admin.close()
+            await self._identity.close()
+        outcome = "forced" if forced else "ok"
+        self._audit.put("gateway.stop", outcome=outcome)
+        await self._audit.flush()
+        _LOG.info("stopped", extra={"event": "stopped", "connections_cut": forced})
+        return 1 if forced else 0
+
+    # What the admin API calls
+
+    async def state(self) -> GatewayState:
+        """The gateway at this moment, workers asked."""
+        await self._pool.refresh_stats()
+        return GatewayState(
+            version=self._parts.version,
+            pid=os.getpid(),
+            now=datetime.now(UTC),
+            started_at=self._started_at,
+            phase=self._phase,
+            config=self._config,
+            identity=self._identity_view(),
+            workers=self._pool.views,
+            snapshot=self._snapshot,
+            listening={
+                name: tuple(item.address for item in listeners)
+                for name, listeners in self._listeners.by_route.items()
+            },
+            stats=self._pool.stats,
+            rejected=dict(self._rejected),
+            secrets=self._headers.secrets,
+            access_lines_dropped=self._pool.access_lines_dropped + self._parts.sink.lines_dropped,
+            config_error=self._config_error,
+        )
+
+    async def reload(self) -> None:
+        """Take the configuration file in again; a bad one changes nothing.
+
+        Raises:
+            Fault: why it was refused.
+        """
+        async with self._reloading:
+            try:
+                await self._reload()
+            except Fault as fault:
+                self._config_error = _summary(fault)
+                self._audit.put("config.reload", outcome="refused", reason=self._config_error)
+                _LOG.error(
+                    "reload refused, the old configuration stays: %s",
+                    self._config_error,
+                    extra={"event": "reload_refused", "hint": fault.hint},
+                )
+                raise
+            self._config_error = ""
+            self._audit.put("config.reload")
+            _LOG.info("reloaded", extra={"event": "reloaded"})
+
+    async def renew(self) -> None:
+        """Ask for a new certificate now."""
+        self._audit.put("identity.renew_asked")
+        self._identity.refresh("asked for by the operator")
+
+    def denied(self, uid: int, what: str) -> None:
+        """Somebody else's user knocked at the admin socket."""
+        self._audit.put("admin.access", outcome="denied", name=what, reason=f"uid {uid}")
+
+    def drain(self) -> None:
+        """Begin to stop; asked a second time, stop at once."""
+        if self._stop.is_set():
+            _LOG.warning("asked to stop again: cutting what is left", extra={"event": "forced"})
+            self._pool.kill()
+        self._stop.set()
+
+    # The start, the life and the end
+
+    async def _open(self) -> None:
+        config = self._config
+        self._bundles = await asyncio.to_thread(read_bundles, config)
+        await asyncio.to_thread(self._parts.journal.record, "gateway.start", outcome="ok")
+        self._resolver.watch(_targets(config))
+        self._listeners.commit(self._listeners.prepare(config.routes))
+        await self._admin.start()
+        self._announce()
+
+    def _announce(self) -> None:
+        for route in self._config.routes:
+            listeners = self._listeners.by_route[route.name]
+            places = ", ".join(_url(item.address) for item in listeners)
+            self._parts.announce(f"{route.name}: {places} → https://{route.upstream_authority}")
+
+    async def _serve(self) -> int:
+        self._publish()
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            pool = tasks.create_task(self._pool.run())
+            self._identity_task = tasks.create_task(self._identity.run())
+            others = [
+                tasks.create_task(self._audit.run()),
+                tasks.create_task(self._resolver.run()),
+                tasks.create_task(self._start_headers()),
+                tasks.create_task(self._settle()),
+                tasks.create_task(self._tell_why_not()),
+            ]
+            await self._stop.wait()
+            forced = await self._drain()
+            for task in (*others, self._identity_task):
+                task.cancel()
+            await asyncio.wait([pool], timeout=5.0)
+            pool.cancel()
+        return forced
+
+    async def _drain(self) -> int:
+        self._phase = "draining"
+        limit = self._config.limits.drain_timeout_s
+        _LOG.info("draining", extra={"event": "draining", "deadline_s": limit})
+        self._listeners.close()
+        return await self._pool.drain(limit)
+
+    async def _start_headers(self) -> None:
+        await self._headers.prepare(self._config)
+        self._publish()
+        await self._headers.run()
+
+    async def _settle(self) -> None:
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await self._first_identity.wait()
+                await self._pool.wait_applied(1, START_TIMEOUT_S)
+        except TimeoutError:
+            view = self._identity_view()
+            _LOG.warning(
+                "no certificate yet: requests get 503 until there is one: %s",
+                view.last_error or view.reason,
+                extra={"event": "start_degraded", "hint": view.last_error_hint},
+            )
+        if self._phase == "starting":
+            self._phase = "running"
+
+    async def _tell_why_not(self) -> None:
+        """Keep the reason in the workers' 503 answers fresh while there is no certificate."""
+        while not self._first_identity.is_set():
+            self._publish()
+            await asyncio.sleep(REASON_INTERVAL_S)
+
+    # What changes the world
+
+    def _publish(self) -> None:
+        """Build the Snapshot of now; workers get it if it says anything new."""
+        number = self._snapshot.number if self._snapshot else 0
+        snapshot = build(number, self._world())
+        if snapshot == self._snapshot:
+            return
+        self._snapshot = dataclasses.replace(snapshot, number=number + 1)
+        self._rejected.clear()
+        self._parts.redactor.know(
+            value for route in snapshot.routes for value in (*route.redact, *_values(route.headers))
+        )
+        self._pool.publish(self._snapshot, self._listeners.all)
+
+    def _world(self) -> World:
+        view = self._identity.view()
+        return World(
+            config=self._config,
+            generation=self._generation,
+            identity_reason=view.last_error or view.reason or "the first one is being obtained",
+            listeners={
+                name: tuple(BoundListener(id=item.id, bound=item.bound) for item in listeners)
+                for name, listeners in self._listeners.by_route.items()
+            },
+            addresses=self._resolver.resolved,
+            attached=self._headers.attached,
+            bundles=self._bundles,
+        )
+
+    def _on_generation(self, generation: Generation) -> None:
+        # Numbered here: a source that is swapped by a reload would start again at 1.
+        number = self._generation.number + 1 if self._generation else 1
+        self._generation = dataclasses.replace(generation, number=number)
+        self._first_identity.set()
+        self._publish()
+        self._audit.put("identity.renewed", name=generation.spiffe_id or generation.serial)
+        _LOG.info(
+            "new certificate",
+            extra={
+                "event": "identity_renewed",
+                "generation": number,
+                "serial": generation.serial,
+                "not_after": generation.not_after.isoformat(),
+            },
+        )
+
+    def _identity_view(self) -> IdentityView:
+        return dataclasses.replace(self._identity.view(), generation=self._generation)
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        route = str(event.get("route", ""))
+        match event.get("event"):
+            case events.LATE_ALERT:
+                _LOG.warning(
+                    "%s: the upstream refused our certificate", route, extra=fields(event)
+                )
+                cause = event.get("cause") or event.get("alert")
+                self._refresh_once(event, f"{route} refused our certificate: {cause}")
+            case events.IDENTITY_EXPIRED:
+                self._refresh_once(event, "the certificate has expired")
+            case events.ROUTE_REJECTED:
+                self._rejected[route] = str(event.get("reason", ""))
+                _LOG.error("%s: %s", route, self._rejected[route], extra=fields(event))
+            case events.LOG:
+                levels = logging.getLevelNamesMapping()
+                level = levels.get(str(event.get("level", "")).upper(), logging.INFO)
+                _LOG.log(level, "%s", event.get("message", ""), extra=fields(event))
+            case name:
+                _LOG.warning("a worker told of an unknown event %r", name)
+
+    def _refresh_once(self, event: dict[str, Any], reason: str) -> None:
+        """One refresh for each generation, however many requests meet the same refusal."""
+        current = self._generation.number if self._generation else 0
+        about = int(event.get("generation", current))
+        if about < current or self._refreshed_for == current:
+            return
+        self._refreshed_for = current
+        self._identity.refresh(reason)
+
+    async def _reload(self) -> None:
+        config = await asyncio.to_thread(self._parts.load)
+        refuse_unchangeable(self._config, config)
+        bundles = await asyncio.to_thread(read_bundles, config)
+        change = self._listeners.prepare(config.routes)
+        # Addresses and headers first: a route that works must not stop to while they are sought.
+        self._resolver.watch((*_targets(self._config), *_targets(config)))
+        try:
+            async with asyncio.timeout(RELOAD_TIMEOUT_S):
+                await self._resolver.refresh()
+        except TimeoutError:
+            _LOG.warning("reload goes on without the addresses of some upstreams")
+        await self._headers.prepare(config)
+        identity_changed = config.identity != self._config.identity
+        self._config, self._bundles = config, bundles
+        self._resolver.watch(_targets(config))
+        self._listeners.commit(change)
+        self._publish()
+        logging.getLogger().setLevel(config.log.level.upper())
+        if identity_changed:
+            await self._swap_identity()
+        if self._snapshot is not None:
+            await self._pool.wait_applied(self._snapshot.number, RELOAD_TIMEOUT_S)
+
+    async def _swap_identity(self) -> None:
+        """Start the newly configured source; the present certificate serves until it delivers."""
+        assert self._tasks is not None
+        if self._identity_task is not None:
+            self._identity_task.cancel()
+            await asyncio.wait([self._identity_task], timeout=RELOAD_TIMEOUT_S)
+        old, self._identity = self._identity, self._make_identity()
+        await old.close()
+        self._identity_task = self._tasks.create_task(self._identity.run())
+
+    def _make_identity(self) -> IdentityFeed:
+        return self._parts.feeds.identity(self._config, self._on_generation)
+
+
+def _targets(config: Config) -> list[tuple[str, int]]:
+    return [(route.upstream_host, route.upstream_port) for route in config.routes]
+
+
+def _url(address: str) -> str:
+    return address if address.startswith("unix:") else f"http://{address}"
+
+
+def _values(headers: tuple[tuple[str, str], ...]) -> list[str]:
+    return [value for _, value in headers]
+
+
+def _summary(fault: Fault) -> str:
+    problems = getattr(fault, "problems", ())
+    told = "; ".join(
+        f"{item.key}: {item.message}" if item.key else item.message for item in problems
+    )
+    return told or str(fault)

@@ -1,0 +1,99 @@
+"""Feeds for the supervisor that do what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from certs.generation import Generation
+from gateway.config.model import Config
+from gateway.control_plane.feeds import Feeds
+from gateway.control_plane.snapshots import Attached
+from gateway.control_plane.status import IdentityView, SecretView
+
+
+def generation(number: int = 1, *, lifetime_s: float = 3600) -> Generation:
+    """A generation with made-up material."""
+    now = datetime.now(UTC)
+    return Generation(
+        number=number,
+        key_pem=b"KEY",
+        chain_pem=b"CHAIN",
+        bundle_pem=b"BUNDLE",
+        spiffe_id="spiffe://acme.example/gw",
+        dns_names=(),
+        serial=f"{number:02x}",
+        issuer="CN=Acme",
+        source="fake",
+        not_before=now,
+        not_after=now + timedelta(seconds=lifetime_s),
+    )
+
+
+class FakeIdentityFeed:
+    """Delivers when told to; remembers what it was asked."""
+
+    def __init__(self, publish: Callable[[Generation], None], first: Generation | None) -> None:
+        self.publish = publish
+        self.refreshed: list[str] = []
+        self.error = ""
+        self.closed = False
+        self._first = first
+
+    def view(self) -> IdentityView:
+        return IdentityView(
+            source="fake", state="valid", last_error=self.error, renewals={"ok": 1}
+        )
+
+    async def run(self) -> None:
+        if self._first is not None:
+            self.publish(self._first)
+        await asyncio.Event().wait()
+
+    def refresh(self, reason: str) -> None:
+        self.refreshed.append(reason)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class FakeHeaderFeed:
+    """Attaches fixed headers."""
+
+    def __init__(self, attached: Mapping[str, Attached]) -> None:
+        self.attached: Mapping[str, Attached] = attached
+        self.secrets = (SecretView(name="planner-token", route="planner", state="ready"),)
+
+    async def prepare(self, config: Config) -> None:
+        pass
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
+class FakeFeeds:
+    """Makes fakes and keeps them for the test to reach."""
+
+    def __init__(
+        self,
+        *,
+        first: Generation | None = None,
+        attached: Mapping[str, Attached] | None = None,
+    ) -> None:
+        self._first = first
+        self._attached = attached or {}
+        self.identities: list[FakeIdentityFeed] = []
+
+    @property
+    def feeds(self) -> Feeds:
+        return Feeds(identity=self._identity, headers=self._headers)
+
+    def _identity(
+        self, _config: Config, publish: Callable[[Generation], None]
+    ) -> FakeIdentityFeed:
+        self.identities.append(FakeIdentityFeed(publish, self._first))
+        return self.identities[-1]
+
+    def _headers(self, _config: Config, _changed: Callable[[], None]) -> FakeHeaderFeed:
+        return FakeHeaderFeed(self._attached)

@@ -1,0 +1,335 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gateway.audit.journal import Journal
+from gateway.config.model import Config, TcpAddress
+from gateway.control_plane.supervisor import Parts, Supervisor
+from gateway.errors import ConfigInvalid, ConfigProblem, StartFailed
+from gateway.telemetry.logs import LogSink, Redactor
+from tests.fakes import configs, worker
+from tests.fakes.feeds import FakeFeeds, generation
+
+
+class Gateway:
+    def __init__(self, folder: Path, config: Config, feeds: FakeFeeds, mode: str) -> None:
+        self.config = config
+        self.feeds = feeds
+        self.folder = folder
+        self.on_disk: Config | ConfigInvalid = config
+        self.announced: list[str] = []
+        self.sink = LogSink(folder / "gw.log")
+        self.supervisor = Supervisor(
+            config,
+            Parts(
+                version="1.2.3",
+                feeds=feeds.feeds,
+                load=self._load,
+                journal=Journal(folder / "audit.jsonl", project="acme"),
+                sink=self.sink,
+                redactor=Redactor(),
+                announce=self.announced.append,
+                worker_command=worker.command(mode),
+            ),
+        )
+
+    def _load(self) -> Config:
+        if isinstance(self.on_disk, ConfigInvalid):
+            raise self.on_disk
+        return self.on_disk
+
+    async def ask(self, method: str, path: str) -> tuple[int, Any]:
+        connector = aiohttp.UnixConnector(path=str(self.config.admin.socket))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.request(method, f"http://gw{path}") as reply,
+        ):
+            text = await reply.text()
+            return reply.status, json.loads(text) if "json" in reply.content_type else text
+
+    async def status(self) -> dict[str, Any]:
+        code, body = await self.ask("GET", "/status")
+        assert code == 200
+        assert isinstance(body, dict)
+        return body
+
+    async def until(self, check: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        async with asyncio.timeout(10):
+            while True:
+                body = await self.status()
+                if check(body):
+                    return body
+                await asyncio.sleep(0.02)
+
+    async def until_ready(self) -> dict[str, Any]:
+        return await self.until(lambda body: body["state"] == "ready")
+
+    def audit(self) -> list[dict[str, Any]]:
+        lines = (self.folder / "audit.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+
+async def served_by(address: str) -> int:
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(5):
+        reply = await reader.read()
+    writer.close()
+    return int(reply.rpartition(b"\r\n\r\n")[2])
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    config: Config | None = None,
+    *,
+    feeds: FakeFeeds | None = None,
+    mode: str = "",
+) -> AsyncIterator[Gateway]:
+    feeds = feeds or FakeFeeds(first=generation())
+    gateway = Gateway(folder, config or configs.config(folder), feeds, mode)
+    task = asyncio.create_task(gateway.supervisor.run())
+    try:
+        async with asyncio.timeout(5):
+            while not gateway.config.admin.socket.exists() and not task.done():
+                await asyncio.sleep(0.01)
+        yield gateway
+    finally:
+        if not task.done():
+            gateway.supervisor.drain()
+        async with asyncio.timeout(10):
+            await asyncio.wait([task])
+        gateway.sink.close()
+
+
+async def test_status_says_everything_in_the_contract(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        body = await gateway.until_ready()
+    assert body.keys() == {
+        "version", "pid", "started_at", "state", "reasons", "config", "project", "identity",
+        "workers", "routes", "secrets",
+    }  # fmt: skip
+    assert body["reasons"] == []
+    assert body["identity"]["spiffe_id"] == "spiffe://acme.example/gw"
+    assert body["identity"]["generation"] == 1
+    assert body["started_at"].endswith("Z")
+    (route,) = body["routes"]
+    port = route["listeners"][0].rpartition(":")[2]
+    assert port != "0"
+    assert route["upstream"] == "https://127.0.0.1:8443"
+    assert gateway.announced == [f"planner: http://127.0.0.1:{port} → https://127.0.0.1:8443"]
+
+
+async def test_without_a_certificate_the_gateway_listens_and_says_why_not(tmp_path: Path) -> None:
+    feeds = FakeFeeds()
+    async with running(tmp_path, feeds=feeds) as gateway:
+        feeds.identities[0].error = "the issuer does not answer"
+        body = await gateway.until(lambda body: body["workers"][0]["snapshot"] > 1)
+        assert body["state"] == "starting"
+        assert body["reasons"] == ["no certificate yet: the issuer does not answer"]
+        assert await served_by(body["routes"][0]["listeners"][0]) == body["workers"][0]["pid"]
+        code, ready = await gateway.ask("GET", "/readyz")
+        assert code == 503
+        assert ready["checks"]["identity"]["ok"] is False
+        feeds.identities[0].publish(generation())
+        assert (await gateway.until_ready())["identity"]["serial"] == "01"
+        assert (await gateway.ask("GET", "/readyz"))[0] == 200
+
+
+async def test_a_killed_worker_is_replaced_and_gets_its_listeners_again(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        before = await gateway.until_ready()
+        address = before["routes"][0]["listeners"][0]
+        await served_by(address)
+        assert (await gateway.status())["routes"][0]["requests"] == {"200": 1}
+        os.kill(before["workers"][0]["pid"], signal.SIGKILL)
+        pid = await served_by(address)
+        after = await gateway.until(lambda body: body["workers"][0]["pid"] == pid)
+        assert pid != before["workers"][0]["pid"]
+        assert after["workers"][0]["restarts"] == 1
+        assert after["routes"][0]["requests"] == {"200": 2}
+        _, metrics = await gateway.ask("GET", "/metrics")
+        assert "devwiz_gw_worker_restarts_total 1\n" in metrics
+
+
+async def test_two_workers_listen_on_the_same_port(tmp_path: Path) -> None:
+    config = configs.config(tmp_path)
+    config = replace(config, limits=replace(config.limits, workers=2))
+    async with running(tmp_path, config) as gateway:
+        body = await gateway.until_ready()
+        pids = {worker["pid"] for worker in body["workers"]}
+        address = body["routes"][0]["listeners"][0]
+        assert {await served_by(address) for _ in range(40)} == pids
+
+
+async def test_a_reload_follows_the_file_and_keeps_what_did_not_change(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        before = await gateway.until_ready()
+        old = before["routes"][0]["listeners"][0]
+        gateway.on_disk = configs.config(tmp_path, configs.route(), configs.route("writer"))
+        assert await gateway.ask("POST", "/reload") == (200, {"ok": True})
+        body = await gateway.status()
+        assert body["state"] == "ready"
+        assert [route["name"] for route in body["routes"]] == ["planner", "writer"]
+        assert body["routes"][0]["listeners"] == [old]
+        for route in body["routes"]:
+            await served_by(route["listeners"][0])
+        gateway.on_disk = configs.config(tmp_path, configs.route("writer"))
+        assert (await gateway.ask("POST", "/reload"))[0] == 200
+        with pytest.raises(ConnectionRefusedError):
+            await served_by(old)
+        assert body["workers"][0]["pid"] == (await gateway.status())["workers"][0]["pid"]
+
+
+async def test_a_bad_file_changes_nothing_and_says_why(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        before = await gateway.until_ready()
+        problem = ConfigProblem("routes[0].upstream", "is not https", "use https")
+        gateway.on_disk = ConfigInvalid("devwiz-gw.toml", [problem])
+        code, reply = await gateway.ask("POST", "/reload")
+        assert code == 409
+        assert reply["problems"][0]["key"] == "routes[0].upstream"
+        body = await gateway.status()
+        assert body["state"] == "degraded"
+        assert "routes[0].upstream: is not https" in body["reasons"][0]
+        assert await served_by(before["routes"][0]["listeners"][0])
+        assert (await gateway.ask("GET", "/readyz"))[0] == 200
+        gateway.on_disk = gateway.config
+        await gateway.ask("POST", "/reload")
+        assert (await gateway.status())["state"] == "ready"
+    outcomes = [line["outcome"] for line in gateway.audit() if line["action"] == "config.reload"]
+    assert outcomes == ["refused", "ok"]
+
+
+async def test_a_reload_that_can_not_have_its_port_leaves_no_new_listener(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        async with running(tmp_path) as gateway:
+            await gateway.until_ready()
+            extra = configs.route("extra", listen=(TcpAddress("127.0.0.1", port),))
+            gateway.on_disk = configs.config(tmp_path, configs.route(), extra)
+            code, reply = await gateway.ask("POST", "/reload")
+            assert code == 409
+            assert f"127.0.0.1:{port}" in reply["title"]
+            assert [route["name"] for route in (await gateway.status())["routes"]] == ["planner"]
+
+
+async def test_keys_that_need_a_restart_are_refused_by_name(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        await gateway.until_ready()
+        gateway.on_disk = replace(gateway.config, project="other")
+        code, reply = await gateway.ask("POST", "/reload")
+        assert code == 409
+        assert reply["problems"][0]["key"] == "project"
+
+
+async def test_a_new_identity_source_takes_over_without_a_gap(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        await gateway.until_ready()
+        files = gateway.config.identity.files
+        assert files is not None
+        files = replace(files, certificate=tmp_path / "other.pem")
+        identity = replace(gateway.config.identity, files=files)
+        gateway.on_disk = replace(gateway.config, identity=identity)
+        assert (await gateway.ask("POST", "/reload"))[0] == 200
+        body = await gateway.until(lambda body: body["identity"]["generation"] == 2)
+        assert body["state"] == "ready"
+        assert gateway.feeds.identities[0].closed
+
+
+async def test_events_of_a_worker_are_heard(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    async with running(tmp_path, mode="chatty") as gateway:
+        body = await gateway.until(lambda body: bool(body["routes"][0]["unavailable"]))
+        assert body["routes"][0]["unavailable"] == "bad bundle"
+        asked = gateway.feeds.identities[0].refreshed
+        assert asked == ["planner refused our certificate: revoked"]
+        # The same generation again is not another reason.
+        await gateway.ask("POST", "/reload")
+        assert len(asked) == 1
+        await gateway.ask("POST", "/identity/renew")
+        assert asked[1:] == ["asked for by the operator"]
+    assert "hello" in caplog.messages
+    assert b'{"access":1}\n' in (tmp_path / "gw.log").read_bytes()
+
+
+async def test_drain_ends_the_program_with_0_and_leaves_no_socket(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, configs.config(tmp_path), FakeFeeds(first=generation()), "")
+    task = asyncio.create_task(gateway.supervisor.run())
+    async with asyncio.timeout(5):
+        while not gateway.config.admin.socket.exists():
+            await asyncio.sleep(0.01)
+    body = await gateway.until_ready()
+    assert await gateway.ask("POST", "/drain") == (200, {"ok": True})
+    async with asyncio.timeout(5):
+        assert await task == 0
+    assert not gateway.config.admin.socket.exists()
+    with pytest.raises(ConnectionRefusedError):
+        await served_by(body["routes"][0]["listeners"][0])
+    with pytest.raises(ProcessLookupError):
+        os.kill(body["workers"][0]["pid"], 0)
+    actions = [line["action"] for line in gateway.audit()]
+    assert actions == ["gateway.start", "identity.renewed", "gateway.stop"]
+    gateway.sink.close()
+
+
+async def test_a_worker_that_does_not_drain_is_cut_at_the_deadline(tmp_path: Path) -> None:
+    config = configs.config(tmp_path)
+    config = replace(config, limits=replace(config.limits, drain_timeout_s=60.0))
+    gateway = Gateway(tmp_path, config, FakeFeeds(first=generation()), "deaf")
+    task = asyncio.create_task(gateway.supervisor.run())
+    async with asyncio.timeout(5):
+        while not gateway.config.admin.socket.exists():
+            await asyncio.sleep(0.01)
+    pid = (await gateway.until_ready())["workers"][0]["pid"]
+    gateway.supervisor.drain()
+    await gateway.until(lambda body: body["state"] == "draining")
+    os.kill(pid, 0)
+    gateway.supervisor.drain()
+    async with asyncio.timeout(5):
+        assert await task == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    gateway.sink.close()
+
+
+async def test_a_start_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        routes = (
+            configs.route(),
+            configs.route("second", listen=(TcpAddress("127.0.0.1", port),)),
+        )
+        config = configs.config(tmp_path, *routes)
+        gateway = Gateway(tmp_path, config, FakeFeeds(), "")
+        with pytest.raises(StartFailed, match=f"127.0.0.1:{port}"):
+            await gateway.supervisor.run()
+    assert gateway.feeds.identities[0].closed
+    assert not config.admin.socket.exists()
+    gateway.sink.close()
+
+
+async def test_a_second_gateway_on_the_same_admin_socket_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        await gateway.until_ready()
+        second = Gateway(tmp_path, gateway.config, FakeFeeds(), "")
+        with pytest.raises(StartFailed, match="another program answers"):
+            await second.supervisor.run()
+        second.sink.close()
+        assert (await gateway.status())["state"] == "ready"
