@@ -11,6 +11,7 @@ from identity.fault import Fault
 
 PROGRAM: Final = "devwiz-gw"
 
+
 class UsageError(Fault):
     """The command line itself is wrong."""
 
@@ -76,6 +77,17 @@ class Commands:
         add_config(parser)
         parser.set_defaults(run=run)
         return parser
+
+
+def seconds(text: str) -> float:
+    """The type of an argument that is a number of seconds, from a tenth to a day."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not 0.1 <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.1 and 86400 seconds")
+    return value
 
 
 def add_commands(parser: argparse.ArgumentParser) -> Commands:

@@ -1,0 +1,114 @@
+"""Asks the running gateway over its admin socket.
+
+Blocking and made of the standard library's HTTP client, because commands that only ask have to
+answer at once and importing an event loop takes longer than their whole work.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+from gateway.config.find import find_config, locate_admin_socket
+from gateway.errors import GatewayError, NotRunning
+
+DEADLINE_S: Final = 5.0
+_START: Final = "start it with 'devwiz-gw serve'"
+
+
+class Reply(NamedTuple):
+    """The answer to one admin request; `body` is its JSON object."""
+
+    status: int
+    body: dict[str, Any]
+
+
+class AdminClient:
+    """Speaks to one admin socket; each request has its own connection and deadline."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __repr__(self) -> str:
+        return f"AdminClient({self._path})"
+
+    def status(self) -> dict[str, Any]:
+        """The document of `GET /status`. Raises `NotRunning`, `GatewayError`."""
+        return self.get("/status").body
+
+    def get(self, target: str, *, deadline_s: float = DEADLINE_S) -> Reply:
+        """Ask something; any status is returned. Raises `NotRunning`, `GatewayError`."""
+        return self._request("GET", target, deadline_s)
+
+    def post(self, target: str, *, deadline_s: float = DEADLINE_S) -> dict[str, Any]:
+        """Make the gateway do something, and return what it says of it.
+
+        Raises:
+            NotRunning: nothing answers in time.
+            GatewayError: it answered that it didn't do it, and why.
+        """
+        reply = self._request("POST", target, deadline_s)
+        if reply.status >= 400:
+            detail = reply.body.get("detail") or reply.body.get("title") or "no reason was given"
+            raise GatewayError(
+                f"the gateway refused {target}: {detail}", hint=str(reply.body.get("hint") or "")
+            )
+        return reply.body
+
+    def _request(self, method: str, target: str, deadline_s: float) -> Reply:
+        connection = _UnixConnection(self._path, deadline_s)
+        try:
+            connection.request(method, target, headers={"Connection": "close"})
+            response = connection.getresponse()
+            return Reply(response.status, _object(response.read()))
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise NotRunning(f"no gateway answers on {self._path}", hint=_START) from None
+        except PermissionError:
+            raise GatewayError(
+                f"{self._path} belongs to another user",
+                hint="run the command as the user who runs the gateway",
+            ) from None
+        except TimeoutError:
+            raise NotRunning(
+                f"the gateway on {self._path} did not answer within {deadline_s:g} s",
+                hint="it is overloaded or stuck; look at its log, or start it again",
+            ) from None
+        except (OSError, HTTPException, ValueError) as error:
+            raise NotRunning(
+                f"what answers on {self._path} is not a gateway, or it is stopping: {error}",
+                hint=_START,
+            ) from error
+        finally:
+            connection.close()
+
+
+def client_for(config: Path | None) -> AdminClient:
+    """The client for the gateway of the file given by `--config`, or of the default one.
+
+    Raises:
+        ConfigInvalid: there is no such file.
+    """
+    path = find_config(config, cwd=Path.cwd(), env=os.environ)
+    return AdminClient(locate_admin_socket(path))
+
+
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: Path, deadline_s: float) -> None:
+        super().__init__("localhost", timeout=deadline_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    value = json.loads(body)
+    if not isinstance(value, dict):
+        raise ValueError("the answer is not a JSON object")
+    return cast("dict[str, Any]", value)

@@ -1,0 +1,72 @@
+"""`devwiz-gw config`: find what is wrong with a configuration file before it is used."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.cli import output
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.parsers import add_commands
+from gateway.errors import ConfigInvalid
+
+if TYPE_CHECKING:
+    from gateway.config.model import Config, Route
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The commands of `config`."""
+    commands = add_commands(parser)
+    check = commands.add(
+        "check",
+        summary="check a configuration file and list everything that is wrong with it",
+        examples=("devwiz-gw config check", "devwiz-gw config check --json --config acme.toml"),
+        run=_check,
+    )
+    check.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def _check(args: argparse.Namespace) -> int:
+    from gateway.config.load import find_config, load
+
+    try:
+        config = load(find_config(args.config, cwd=Path.cwd(), env=os.environ))
+    except ConfigInvalid as invalid:
+        if not args.json:
+            raise
+        problems = [
+            {"key": problem.key, "message": problem.message, "hint": problem.hint}
+            for problem in invalid.problems
+        ]
+        output.document({"ok": False, "config": invalid.path, "problems": problems})
+        return ExitCode.FAILED
+    if args.json:
+        output.document({"ok": True, "config": str(config.path), "problems": []})
+    else:
+        _show(config)
+    return ExitCode.OK
+
+
+def _show(config: Config) -> None:
+    output.line(f"ok: {config.path}")
+    facts = (
+        ("project", config.project),
+        ("identity", config.identity.source),
+        ("admin socket", str(config.admin.socket)),
+    )
+    rows = [_row(route) for route in config.routes]
+    lines = output.table(("ROUTE", "LISTENER", "UPSTREAM", "PEER", "HEADERS"), rows)
+    for text in (*output.pairs(facts), "", *lines):
+        output.line(text)
+
+
+def _row(route: Route) -> list[str]:
+    return [
+        route.name,
+        ", ".join(str(address) for address in route.listen),
+        f"https://{route.upstream_authority}",
+        ", ".join(str(peer) for peer in route.peer),
+        ", ".join(header.name for header in route.headers),
+    ]

@@ -1,0 +1,197 @@
+"""The status document as lines for people. `now` comes in, so the same document looks the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from gateway.cli.output import duration, paint, pairs, table, width
+
+_STATES: Final = {
+    "ready": "good",
+    "starting": "warning",
+    "draining": "warning",
+    "degraded": "bad",
+}
+_HEADINGS: Final = ("ROUTE", "LISTENER", "UPSTREAM", "PEER ID", "TLS", "STREAMS", "CONNECTIONS")
+
+
+def status_lines(document: Mapping[str, Any], *, now: datetime, columns: int | None) -> list[str]:
+    """The whole picture; routes as a table where it fits into `columns`, else as blocks."""
+    return [
+        *_heading(document, now),
+        "",
+        "IDENTITY",
+        *identity_lines(document.get("identity") or {}, now=now),
+        "",
+        *_routes(document.get("routes") or [], now, columns),
+        *_secrets(document.get("secrets") or []),
+        *_workers(document.get("workers") or []),
+    ]
+
+
+def identity_lines(identity: Mapping[str, Any], *, now: datetime) -> list[str]:
+    """The identity in use, and how it is going to be renewed."""
+    state = _text(identity, "state")
+    source = _text(identity, "source") + (f" ({state})" if state else "")
+    rows = [
+        ("source", source),
+        ("SPIFFE id", _text(identity, "spiffe_id")),
+        *([("DNS names", ", ".join(identity["dns_names"]))] if identity.get("dns_names") else []),
+        ("issuer", _text(identity, "issuer")),
+        ("serial", _text(identity, "serial")),
+        ("generation", _text(identity, "generation")),
+        ("expires in", _expiry(identity, now)),
+        ("next renewal", _until(identity, "next_renewal", now)),
+        ("last error", _error(identity, now)),
+    ]
+    hint = _text(identity, "last_error_hint")
+    lines = pairs([*rows, *([("hint", hint)] if hint else [])])
+    reason = _text(identity, "reason")
+    return [*lines, *pairs([("reason", reason)])] if reason else lines
+
+
+def _heading(document: Mapping[str, Any], now: datetime) -> list[str]:
+    state = _text(document, "state") or "unknown"
+    since = moment(document.get("started_at"))
+    up = f"  up {duration((now - since).total_seconds())}" if since else ""
+    first = (
+        f"devwiz-gw {_text(document, 'version')}  "
+        f"{paint(state, _STATES.get(state, 'bad'))}  pid {_text(document, 'pid')}{up}"
+    )
+    project = f"project {_text(document, 'project')}"
+    reasons = [f"  {paint('!', 'bad')} {reason}" for reason in document.get("reasons") or []]
+    return [first, f"{project}  {_text(document, 'config')}", *reasons]
+
+
+def _expiry(identity: Mapping[str, Any], now: datetime) -> str:
+    end = moment(identity.get("not_after"))
+    if end is None:
+        return ""
+    left = (end - now).total_seconds()
+    if left <= 0:
+        return f"expired {duration(-left)} ago ({_clock(end)})"
+    return f"{duration(left)} ({_clock(end)})"
+
+
+def _until(values: Mapping[str, Any], name: str, now: datetime) -> str:
+    when = moment(values.get(name))
+    if when is None:
+        return ""
+    left = (when - now).total_seconds()
+    return f"in {duration(left)}" if left > 0 else "now"
+
+
+def _error(values: Mapping[str, Any], now: datetime) -> str:
+    text = _text(values, "last_error")
+    when = moment(values.get("last_error_at"))
+    if not text or when is None:
+        return text
+    return f"{text} ({duration((now - when).total_seconds())} ago)"
+
+
+def _routes(routes: list[Mapping[str, Any]], now: datetime, columns: int | None) -> list[str]:
+    if not routes:
+        return ["ROUTES", "  none"]
+    lines = _route_table(routes, now)
+    if columns is None or max(width(line) for line in lines) <= columns:
+        return lines
+    return _route_blocks(routes, now)
+
+
+def _route_table(routes: list[Mapping[str, Any]], now: datetime) -> list[str]:
+    rows: list[tuple[str, ...]] = []
+    owners: list[Mapping[str, Any] | None] = []
+    for route in routes:
+        name, listeners, *others = _cells(route)
+        first, *more = listeners or [""]
+        rows.append((name, first, *others))
+        rows += [("", listener, " ", " ", " ", " ", " ") for listener in more]
+        owners += [None] * len(more) + [route]
+    heading, *body = table(_HEADINGS, rows)
+    lines = [heading]
+    for owner, line in zip(owners, body, strict=True):
+        lines.append(line)
+        if owner is not None:
+            lines += [f"  {trouble}" for trouble in _troubles(owner, now)]
+    return lines
+
+
+def _route_blocks(routes: list[Mapping[str, Any]], now: datetime) -> list[str]:
+    lines = ["ROUTES"]
+    for route in routes:
+        name, listeners, upstream, peer, tls, streams, connections = _cells(route)
+        rows = [
+            ("listener", ", ".join(listeners)),
+            ("upstream", upstream),
+            ("peer id", peer),
+            ("TLS", tls),
+            ("streams", streams),
+            ("connections", connections),
+        ]
+        lines += [f"  {name}", *pairs(rows, indent="    ")]
+        lines += [f"    {trouble}" for trouble in _troubles(route, now)]
+    return lines
+
+
+def _cells(route: Mapping[str, Any]) -> tuple[str, list[str], str, str, str, str, str]:
+    peer = _text(route, "peer") or ", ".join(route.get("peers") or [])
+    tls = " ".join(filter(None, (_text(route, "tls_version"), _text(route, "tls_group"))))
+    by_generation = sorted((route.get("connections") or {}).items(), key=_generation, reverse=True)
+    connections = ", ".join(f"{count} of generation {number}" for number, count in by_generation)
+    return (
+        _text(route, "name"),
+        [str(listener) for listener in route.get("listeners") or []],
+        _text(route, "upstream"),
+        peer,
+        tls,
+        _text(route, "streams"),
+        connections,
+    )
+
+
+def _generation(item: tuple[str, Any]) -> int:
+    return int(item[0]) if item[0].isdigit() else 0
+
+
+def _troubles(route: Mapping[str, Any], now: datetime) -> list[str]:
+    unavailable = _text(route, "unavailable")
+    error = _error(route, now)
+    return [
+        *([paint(f"unavailable: {unavailable}", "bad")] if unavailable else []),
+        *([paint(f"last error: {error}", "warning")] if error else []),
+    ]
+
+
+def _secrets(secrets: list[Mapping[str, Any]]) -> list[str]:
+    """Only what is not well: a secret in order is no news."""
+    wanting = [item for item in secrets if _text(item, "state") not in {"", "ok", "present"}]
+    rows = [[_text(item, "name"), _text(item, "route"), _text(item, "state")] for item in wanting]
+    return ["", *table(("SECRET", "ROUTE", "STATE"), rows)] if rows else []
+
+
+def _workers(workers: list[Mapping[str, Any]]) -> list[str]:
+    """Only when there is something to see: several of them, or one that was started again."""
+    if len(workers) < 2 and not any(worker.get("restarts") for worker in workers):
+        return []
+    keys = ("pid", "state", "restarts", "snapshot")
+    rows = [[_text(worker, key) for key in keys] for worker in workers]
+    return ["", *table(("WORKER", "STATE", "RESTARTS", "SNAPSHOT"), rows)]
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    value = values.get(name)
+    return "" if value is None else str(value)
+
+
+def _clock(when: datetime) -> str:
+    return when.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def moment(text: object) -> datetime | None:
+    """An RFC 3339 time of the document."""
+    try:
+        return datetime.fromisoformat(str(text)) if text else None
+    except ValueError:
+        return None

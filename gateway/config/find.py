@@ -1,0 +1,87 @@
+"""Which configuration file is meant, and where the gateway that serves it listens for commands.
+
+Kept apart from loading, so that a command that only asks imports no more than this.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import ConfigInvalid, ConfigProblem
+
+FILE_NAME: Final = "devwiz-gw.toml"
+_FOLDER: Final = "devwiz-gw"
+
+
+def find_config(explicit: Path | None, *, cwd: Path, env: Mapping[str, str]) -> Path:
+    """The absolute path of the configuration file to use.
+
+    `explicit` wins; then `devwiz-gw.toml` in `cwd` or a folder above it; then the user's own.
+
+    Raises:
+        ConfigInvalid: there is no such file.
+    """
+    if explicit is not None:
+        path = cwd / explicit
+        if path.is_file():
+            return path
+        raise _missing(str(path), "no such file", "check the path given with --config")
+    for path in (*_here_and_above(cwd), *user_files(env, platform=sys.platform)):
+        if path.is_file():
+            return path
+    wanted = ", ".join(str(path) for path in user_files(env, platform=sys.platform))
+    raise _missing(
+        FILE_NAME,
+        f"not found in {cwd} or a folder above" + (f", nor at {wanted}" if wanted else ""),
+        "write one as docs/configuration.md describes, or pass --config FILE",
+    )
+
+
+def user_files(env: Mapping[str, str], *, platform: str) -> tuple[Path, ...]:
+    """Where a user's own configuration file may be on `platform`, in order of preference."""
+    folders: list[Path] = []
+    if xdg := env.get("XDG_CONFIG_HOME"):
+        # The XDG specification says that a relative value is to be ignored.
+        folders += [Path(xdg)] if Path(xdg).is_absolute() else []
+    if platform == "win32":
+        folders += [Path(env["APPDATA"])] if env.get("APPDATA") else []
+    elif home := env.get("HOME"):
+        if platform == "darwin":
+            folders.append(Path(home, "Library", "Application Support"))
+        folders.append(Path(home, ".config"))
+    return tuple(dict.fromkeys(folder / _FOLDER / FILE_NAME for folder in folders))
+
+
+def admin_socket(raw: Mapping[str, object], *, path: Path) -> Path:
+    """The admin socket of the gateway that serves the file `path` holding `raw`.
+
+    The default is beside the file and named after it (`acme.toml` → `acme.sock`): it depends on
+    nothing but the file, so that `status` in any session finds the `serve` of any other.
+    """
+    admin = raw.get("admin")
+    value = admin.get("socket") if isinstance(admin, Mapping) else None
+    if isinstance(value, str) and value.startswith("unix:") and len(value) > len("unix:"):
+        return path.parent / value.removeprefix("unix:")
+    return path.with_suffix(".sock")
+
+
+def locate_admin_socket(path: Path) -> Path:
+    """`admin_socket` for a file on disk, which may be broken: its gateway runs on regardless."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raw = {}
+    return admin_socket(raw, path=path)
+
+
+def _here_and_above(cwd: Path) -> Iterator[Path]:
+    return (folder / FILE_NAME for folder in (cwd, *cwd.parents))
+
+
+def _missing(path: str, message: str, hint: str) -> ConfigInvalid:
+    return ConfigInvalid(path, [ConfigProblem("", message, hint)])

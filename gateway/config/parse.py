@@ -1,0 +1,129 @@
+"""From the tables of a configuration file to a checked `Config`, or everything that is wrong.
+
+Pure: what depends on the machine comes in as arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal, cast
+
+from gateway.config.addresses import check_socket_path, local_path, unix_path
+from gateway.config.find import admin_socket
+from gateway.config.identity_source import read_identity
+from gateway.config.model import AdminConfig, Config, Limits, LogConfig, Route, UnixAddress
+from gateway.config.routes import RouteReader
+from gateway.config.table import Rejected, Table
+from gateway.errors import ConfigInvalid, ConfigProblem
+from identity.errors import InvalidSecretName
+from identity.secret_stores.base import SecretRef
+
+_DAY_S: Final = 86_400.0
+_MIB: Final = 1024 * 1024
+
+
+def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Config:
+    """Check the tables of the file at the absolute `path`.
+
+    `max_socket_path` is the number of bytes that a Unix socket's path may have here.
+
+    Raises:
+        ConfigInvalid: something is wrong; `problems` holds all of it.
+    """
+    problems: list[ConfigProblem] = []
+    top = Table(raw, "", problems)
+    project = _project(top)
+    reader = RouteReader(base=path.parent, project=project, max_socket_path=max_socket_path)
+    config = Config(
+        path=path,
+        project=project,
+        identity=read_identity(top.table("identity"), base=path.parent, project=project),
+        routes=_routes(top, reader),
+        admin=_admin(top.table("admin"), reader, path=path, max_socket_path=max_socket_path),
+        limits=_limits(top.table("limits")),
+        log=_log(top.table("log"), base=path.parent),
+        secret_store=_secret_store(top.table("secrets")),
+    )
+    top.finish()
+    if problems:
+        raise ConfigInvalid(str(path), problems)
+    return config
+
+
+def _project(top: Table) -> str:
+    if not top.required("project", "the name that scopes this file's secrets"):
+        return "unnamed"
+    return top.converted("project", _project_name) or "unnamed"
+
+
+def _project_name(text: str) -> str:
+    try:
+        return SecretRef(text, "any").project
+    except InvalidSecretName as error:
+        raise Rejected(str(error), error.hint) from None
+
+
+def _routes(top: Table, reader: RouteReader) -> tuple[Route, ...]:
+    if top.required("routes", "at least one [[routes]] table") and top.holds_nothing("routes"):
+        top.problem("routes", "is empty", "add a [[routes]] table")
+    return tuple(reader.route(table) for table in top.tables("routes"))
+
+
+def _admin(table: Table, reader: RouteReader, *, path: Path, max_socket_path: int) -> AdminConfig:
+    socket = table.converted(
+        "socket", partial(unix_path, base=path.parent, max_socket_path=max_socket_path)
+    )
+    table.finish()
+    if socket is None:
+        socket = admin_socket({}, path=path)
+        if "socket" not in table:
+            table.convert(
+                "socket",
+                str(socket),
+                lambda _: check_socket_path(socket, max_socket_path=max_socket_path),
+            )
+    if holder := reader.take(UnixAddress(socket), table.at("socket")):
+        table.problem("socket", f"{socket} is taken by {holder}", "choose another path")
+    return AdminConfig(socket=socket)
+
+
+def _limits(table: Table) -> Limits:
+    usual = Limits()
+
+    def seconds(name: str, usual_s: float, *, least: float = 0.1) -> float:
+        return table.seconds(name, usual_s, least=least, most=_DAY_S)
+
+    limits = Limits(
+        workers=table.whole("workers", usual.workers, least=1, most=64),
+        max_connections=table.whole(
+            "max_connections", usual.max_connections, least=1, most=1_000_000
+        ),
+        max_head_bytes=table.whole("max_head_bytes", usual.max_head_bytes, least=1024, most=_MIB),
+        head_timeout_s=seconds("head_timeout_s", usual.head_timeout_s),
+        idle_timeout_s=seconds("idle_timeout_s", usual.idle_timeout_s),
+        connect_timeout_s=seconds("connect_timeout_s", usual.connect_timeout_s),
+        response_timeout_s=seconds("response_timeout_s", usual.response_timeout_s),
+        upstream_idle_timeout_s=seconds("upstream_idle_timeout_s", usual.upstream_idle_timeout_s),
+        drain_timeout_s=seconds("drain_timeout_s", usual.drain_timeout_s, least=0.0),
+    )
+    table.finish()
+    return limits
+
+
+def _log(table: Table, *, base: Path) -> LogConfig:
+    level = table.choice("level", ("debug", "info", "warning", "error"), "info")
+    config = LogConfig(
+        level=cast("Literal['debug', 'info', 'warning', 'error']", level),
+        access=table.flag("access", default=True),
+        file=table.converted("file", partial(local_path, base=base)),
+    )
+    table.finish()
+    return config
+
+
+def _secret_store(table: Table) -> Literal["keychain", "memory"]:
+    store = table.choice("store", ("keychain", "memory"), "keychain")
+    table.finish()
+    return cast("Literal['keychain', 'memory']", store)
