@@ -110,5 +110,5 @@ class _UnixConnection(HTTPConnection):
 def _object(body: bytes) -> dict[str, Any]:
     value = json.loads(body)
     if not isinstance(value, dict):
-        raise ValueError("the answer is not a JSON object")
+        raise HTTPException("the answer is not a JSON object")
     return cast("dict[str, Any]", value)

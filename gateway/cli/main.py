@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
 
 from gateway.cli import output
@@ -107,6 +107,8 @@ def _code_of(error: Fault) -> ExitCode:
 
 
 def _show_version(_args: argparse.Namespace) -> int:
+    from importlib import metadata
+
     output.line(f"{PROGRAM} {metadata.version(PROGRAM)}")
     return ExitCode.OK
 

@@ -18,7 +18,6 @@ from typing import Final, Self, TextIO
 
 from identity.fault import Fault
 
-
 _COLOURS: Final = {"good": "32", "warning": "33", "bad": "31", "faint": "2", "strong": "1"}
 _PROGRESS_AFTER_S: Final = 1.0
 

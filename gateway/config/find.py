@@ -27,7 +27,7 @@ def find_config(explicit: Path | None, *, cwd: Path, env: Mapping[str, str]) -> 
         ConfigInvalid: there is no such file.
     """
     if explicit is not None:
-        path = cwd / explicit
+        path = normal_path(cwd / explicit)
         if path.is_file():
             return path
         raise _missing(str(path), "no such file", "check the path given with --config")
@@ -40,6 +40,13 @@ def find_config(explicit: Path | None, *, cwd: Path, env: Mapping[str, str]) -> 
         f"not found in {cwd} or a folder above" + (f", nor at {wanted}" if wanted else ""),
         "write one as docs/configuration.md describes, or pass --config FILE",
     )
+
+
+def normal_path(path: Path) -> Path:
+    """`path` made absolute without following links: a mounted configuration is often a link, and
+    what is beside the link is meant, not what is beside its target.
+    """
+    return Path(os.path.normpath(path.absolute()))
 
 
 def user_files(env: Mapping[str, str], *, platform: str) -> tuple[Path, ...]:

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from gateway.config.find import find_config
+from gateway.config.find import find_config, normal_path
 from gateway.config.model import Config
 from gateway.config.parse import parse
 from gateway.errors import ConfigInvalid, ConfigProblem
@@ -30,7 +30,7 @@ def load(path: Path) -> Config:
     Raises:
         ConfigInvalid: it can't be read or used; `problems` holds everything that is wrong.
     """
-    path = Path(os.path.abspath(path))
+    path = normal_path(path)
     text, problems = _read(path)
     raw = _decode(path, text)
     try:

@@ -156,4 +156,4 @@ class Config:
     admin: AdminConfig
     limits: Limits = field(default_factory=Limits)
     log: LogConfig = field(default_factory=LogConfig)
-    secret_store: Literal["keychain", "memory"] = "keychain"
+    secret_store: Literal["keychain", "memory"] = "keychain"  # noqa: S105 - a kind of store

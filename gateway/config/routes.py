@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -58,7 +58,7 @@ class RouteReader:
             upstream = table.converted("upstream", https_origin) or upstream
         server_name = self._server_name(table, upstream)
         bundle = table.converted("trust_bundle", partial(local_path, base=self._base))
-        headers = self._headers(table.table("headers"))
+        headers = table.table("headers")
         route = Route(
             name=name,
             listen=listen,
@@ -67,8 +67,8 @@ class RouteReader:
             server_name=server_name,
             peer=self._peer(table, server_name or upstream.host),
             trust_bundle=bundle,
-            pass_headers=self._pass_headers(table, headers),
-            headers=headers,
+            pass_headers=_pass_headers(table, attached=headers.entries()),
+            headers=self._headers(headers),
             allowed_hosts=_distinct(table, "allowed_hosts", host_header),
             allowed_origins=_distinct(table, "allowed_origins", web_origin),
         )
@@ -114,9 +114,8 @@ class RouteReader:
         if table.holds_nothing("peer"):
             hint = "leave it out to expect the server name or the upstream's host"
             table.problem("peer", "is empty: no upstream would ever be accepted", hint)
-        if "peer" not in table:
-            return (peer_for_host(host),)
-        return tuple(peer for _, peer in table.converted_list("peer", peer_name))
+        named = tuple(peer for _, peer in table.converted_list("peer", peer_name))
+        return named if "peer" in table else (peer_for_host(host),)
 
     def _headers(self, table: Table) -> tuple[HeaderTemplate, ...]:
         headers: list[HeaderTemplate] = []
@@ -134,25 +133,26 @@ class RouteReader:
                 headers.append(header)
         return tuple(headers)
 
-    def _pass_headers(self, table: Table, headers: tuple[HeaderTemplate, ...]) -> tuple[str, ...]:
-        attached = {same_name(header.name) for header in headers}
-
-        def passed(text: str) -> str:
-            name = header_name(text)
-            if same_name(name) in attached:
-                raise Rejected(
-                    f"{name} is attached by this route",
-                    "the client's value and the route's can't both be sent; keep one",
-                )
-            return name.lower()
-
-        return _distinct(table, "pass_headers", passed)
-
 
 def _route_name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise Rejected(f"{text!r} is not a route name", "use a–z, 0–9 and '-', 63 at most")
     return text
+
+
+def _pass_headers(table: Table, *, attached: Iterable[str]) -> tuple[str, ...]:
+    managed = {same_name(name) for name in attached}
+
+    def passed(text: str) -> str:
+        name = header_name(text)
+        if same_name(name) in managed:
+            raise Rejected(
+                f"{name} is attached by this route",
+                "the client's value and the route's can't both be sent; keep one",
+            )
+        return name.lower()
+
+    return _distinct(table, "pass_headers", passed)
 
 
 def _distinct(table: Table, name: str, convert: Callable[[str], str]) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ class Table:
     def convert(
         self, name: str, text: str, convert: Callable[[str], _T], *, index: int | None = None
     ) -> _T | None:
-        """A text that stood at `name` through `convert`; None, and noted, where it is `Rejected`."""
+        """A text from `name` through `convert`; None, and noted, where it is `Rejected`."""
         try:
             return convert(text)
         except Rejected as error:
