@@ -1,0 +1,59 @@
+# `make` lists the targets. Each first makes sure that .venv is as the lock files say.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+BIN := .venv/bin
+STAMP := .venv/.up-to-date
+PYTEST := $(BIN)/python -m pytest
+# How many tests run at once; `make test JOBS=1` for one.
+JOBS ?= auto
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(LOCK_OPTIONS)
+
+.PHONY: help setup demo test lint unit format bench lock clean system-packages
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with the pinned requirements and the command devwiz-gw
+
+$(STAMP): requirements-dev.txt pyproject.toml .ci/setup
+	@.ci/setup
+	@touch $@
+
+demo: setup ## issuer, remote MCP server, gateway and client on this machine, with renewals
+	@$(BIN)/devwiz-gw demo
+
+test: setup system-packages lint ## everything: format, lint, types, import rules, dead code, all tests
+	$(PYTEST) --numprocesses=$(JOBS) --dist=loadfile
+
+lint: setup ## format, lint, types, import rules and dead code
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/vulture
+
+unit: setup ## only the quick tests: unit, contract and property
+	$(PYTEST) --numprocesses=$(JOBS) tests/unit tests/contract tests/property
+
+format: setup ## format the code and mend what the linter can mend
+	$(BIN)/ruff check --quiet --fix --exit-zero
+	$(BIN)/ruff format
+
+bench: setup ## measure the data plane
+	@$(BIN)/python -m tests.bench
+
+lock: ## write the requirement files again (LOCK_OPTIONS=--upgrade for newer versions; needs uv)
+	@command -v uv >/dev/null || { echo 'make lock needs uv on the PATH' >&2; exit 1; }
+	$(LOCK) --output-file requirements.txt
+	$(LOCK) --extra demo --group dev --constraints requirements.txt --no-annotate --output-file requirements-dev.txt
+
+clean: ## remove .venv, caches and build output
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist .coverage .coverage.*
+	find gateway identity certs tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system-packages:
+	@.ci/system-packages
