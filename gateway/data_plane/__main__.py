@@ -1,0 +1,26 @@
+"""A worker process: `python -I -m gateway.data_plane FD`, started by the supervisor only."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import socket
+import sys
+
+from gateway.data_plane.link import SupervisorLink
+
+
+def main() -> int:
+    """Serve on the inherited socket pair until the supervisor is done with us."""
+    # The supervisor decides when a worker ends; a Ctrl-C reaches the whole process group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    link = SupervisorLink(socket.socket(fileno=int(sys.argv[1])))
+    # What exists now lives for ever: keep the collector from walking it again and again.
+    gc.freeze()
+    link.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,432 @@
+"""The downstream side: one local agent's connection, one request after the other."""
+
+from __future__ import annotations
+
+import socket
+from enum import IntEnum
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from gateway.data_plane.connection import Connection
+from gateway.data_plane.failure import Failure, problem_response, status_of
+from gateway.data_plane.headers import UPGRADES
+from gateway.data_plane.reactor import PEER_CLOSED, READ
+from gateway.data_plane.stream import ConnectionLost, PlainStream
+from gateway.data_plane.wire.request import UNREADABLE, RequestHead, parse_request_head
+from gateway.data_plane.wire.violation import ProtocolViolation
+
+if TYPE_CHECKING:
+    from gateway.data_plane.listener import Listener
+    from gateway.data_plane.plane import DataPlane
+    from gateway.data_plane.upstream import UpstreamConnection
+
+_CLOSE: Final = b"Connection: close\r\n"
+_KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"
+_LINGER_S: Final = 2.0
+_LINGER_BYTES: Final = 1 << 20
+
+
+class ClientState(IntEnum):
+    """Where a client connection stands."""
+
+    HEAD = 0  # waiting for a request, or in the middle of its head
+    WAITING = 1  # head read; the upstream connection is being made
+    EXCHANGE = 2  # request sent or being sent, response awaited or being relayed
+    TUNNEL = 3  # after a 101
+    LINGERING = 4  # answered and shut; reading on so that the answer isn't lost to a reset
+    FLUSHING = 5  # answered; closing once the last bytes are taken
+
+
+class ClientConnection(Connection):
+    """Reads requests strictly, hands each to its route, and relays what comes back.
+
+    Every attribute of the current request is overwritten by the next one: a connection costs its
+    objects once, not once a request.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_lingered",
+        "_parsing",
+        "bytes_down",
+        "bytes_up",
+        "dialling",
+        "first_byte_at",
+        "listener",
+        "outgoing",
+        "plane",
+        "reason",
+        "replayed",
+        "request",
+        "request_id",
+        "responded",
+        "reused",
+        "started",
+        "state",
+        "status",
+        "streaming",
+        "upstream",
+        "generation",
+    )
+
+    request: RequestHead
+
+    def __init__(self, plane: DataPlane, listener: Listener, sock: socket.socket) -> None:
+        super().__init__(plane.reactor, PlainStream(sock), sock.fileno())
+        # A caller that goes away is noticed even while its bytes aren't read.
+        self._reading_mask = self._mask = READ | PEER_CLOSED
+        self._paused_mask = PEER_CLOSED
+        self.plane = plane
+        self.listener = listener
+        self.state = ClientState.HEAD
+        self.upstream: UpstreamConnection | None = None
+        self.dialling: UpstreamConnection | None = None
+        self._buffer = b""
+        self._parsing = False
+        self._lingered = 0
+        self.outgoing = b""
+        self.deadline = plane.reactor.now + plane.limits.head_timeout_s
+        self._reset()
+        plane.reactor.add(self.fd, self._mask, self.on_event)
+
+    def _reset(self) -> None:
+        self.request_id = ""
+        self.started = 0.0
+        self.first_byte_at = 0.0
+        self.bytes_up = self.bytes_down = 0
+        self.status = 0
+        self.reason = ""
+        self.generation = 0
+        self.responded = self.replayed = self.reused = self.streaming = False
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def on_readable(self) -> None:
+        """See `Connection`."""
+        data = self.stream.read()
+        if data is None:
+            return
+        state = self.state
+        if not data:
+            self._on_end()
+        elif state == ClientState.HEAD:
+            self._buffer = self._buffer + data if self._buffer else data
+            self._next_requests()
+        elif state == ClientState.TUNNEL:
+            self._relay_up(data)
+        elif state >= ClientState.LINGERING:
+            self._lingered += len(data)
+            if self._lingered > _LINGER_BYTES:
+                self.close()
+        elif self.request.body.done:
+            self._keep_for_later(data)
+        else:
+            self._request_body(data)
+
+    def _keep_for_later(self, data: bytes) -> None:
+        """Pipelined bytes: served when this response is finished, bounded until then."""
+        self._buffer += data
+        if len(self._buffer) > self.plane.limits.max_head_bytes:
+            self.pause()
+
+    def _next_requests(self) -> None:
+        """Serve what is buffered. A loop, not recursion: answers made here finish at once."""
+        if self._parsing:
+            return
+        self._parsing = True
+        while self.state == ClientState.HEAD and self._buffer and not self.out and not self.closed:
+            if not self._take_head():
+                break
+        self._parsing = False
+
+    def _take_head(self) -> bool:
+        """Parse one head if it is complete; whether to look for another."""
+        buffer = self._buffer
+        if not self.started:
+            self.started = self.reactor.now
+            self.deadline = self.started + self.plane.limits.head_timeout_s
+            if buffer.startswith(b"\r\n"):  # RFC 9112 section 2.2: one empty line is no request
+                buffer = self._buffer = buffer[2:]
+        end = buffer.find(b"\r\n\r\n") + 4
+        if end < 4 or end > self.plane.limits.max_head_bytes:
+            return self._unfinished_head(buffer, end)
+        self._buffer = buffer[end:]
+        try:
+            self.request = parse_request_head(buffer[:end], self.listener.route.rules.names)
+            self._begin()
+        except ProtocolViolation as violation:
+            self._refuse(violation)
+        return True
+
+    def _unfinished_head(self, buffer: bytes, end: int) -> bool:
+        if end > 3 or len(buffer) > self.plane.limits.max_head_bytes:
+            self._refuse(ProtocolViolation("head_too_large", "the request head is too large"))
+        elif _has_bare_newline(buffer):
+            self._refuse(ProtocolViolation("bad_field", "a line of the head is not ended by CRLF"))
+        return False
+
+    def _refuse(self, violation: ProtocolViolation) -> None:
+        self.request = UNREADABLE
+        self.listener.route.note_rejected(violation.reason)
+        reason = "refused_method" if violation.status == 403 else "bad_request"
+        self.fail(Failure(reason, violation.detail))
+
+    # -- a request's way -------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        request = self.request
+        self.deadline = inf
+        self.request_id = self.plane.next_request_id()
+        if request.upgrade not in UPGRADES or not request.body.done:
+            request.upgrade = b""
+        refusal = self.listener.refusal(request)
+        if refusal is not None:
+            self.listener.route.note_rejected(refusal.reason)
+            self.fail(refusal)
+            return
+        first = b""
+        body = request.body
+        if self._buffer and not body.done:
+            first = body.feed(self._buffer)
+            self._buffer = body.leftover
+            self.bytes_up = len(first)
+        head = self.listener.route.rules.request_head(request)
+        self.outgoing = head + first if first else head
+        self.await_upstream()
+        self.listener.route.dispatch(self)
+
+    def await_upstream(self) -> None:
+        """No connection carries the request (yet, or any more); its body waits unread."""
+        self.upstream = None
+        self.state = ClientState.WAITING
+        if not self.request.body.done:
+            self.pause()
+
+    def attach(self, upstream: UpstreamConnection, *, reused: bool) -> None:
+        """The upstream connection is ready: send the head with the first of the body."""
+        self.upstream = upstream
+        self.reused = reused
+        self.generation = upstream.generation
+        self.state = ClientState.EXCHANGE
+        upstream.send(self.outgoing)
+        if not self.closed and self.upstream is upstream and not upstream.out:
+            self.resume()
+
+    def _request_body(self, data: bytes) -> None:
+        try:
+            piece = self.request.body.feed(data)
+        except ProtocolViolation as violation:
+            self.listener.route.note_rejected(violation.reason)
+            self._drop_upstream("client_violation")
+            self.fail(Failure("bad_request", violation.detail))
+            return
+        if self.request.body.done:
+            self._buffer = self.request.body.leftover
+        if piece:
+            self._relay_up(piece)
+
+    def _relay_up(self, piece: bytes) -> None:
+        self.bytes_up += len(piece)
+        self.outgoing = b""  # more than the first piece went up: it can't be sent again
+        upstream = self.upstream
+        if upstream is not None:
+            upstream.renew_deadline()
+            upstream.send(piece)
+            if upstream.out:
+                self.pause()
+
+    # -- the response, called by the upstream connection ------------------------------------------
+
+    def connection_header(self, *, response_reusable: bool) -> bytes:
+        """The Connection line of the response's head; settles whether this connection is kept."""
+        request = self.request
+        if not response_reusable or not request.body.done or self._leaving:
+            request.keep_alive = False
+        return self._connection_line()
+
+    @property
+    def _leaving(self) -> bool:
+        return self.plane.draining or self.listener.closed
+
+    def _connection_line(self) -> bytes:
+        if not self.request.keep_alive:
+            return _CLOSE
+        return b"" if self.request.minor else _KEEP_ALIVE
+
+    def respond(self, data: bytes, status: int, *, streaming: bool) -> None:
+        """Pass on the final response's head with the first of its body."""
+        self.responded = True
+        self.status = status
+        self.first_byte_at = self.reactor.now
+        self.outgoing = b""
+        self.streaming = streaming
+        self.send(data)
+
+    def relay(self, data: bytes) -> None:
+        """Pass on more of the body (or of an interim response)."""
+        self.send(data)
+
+    def finish(self) -> None:
+        """The response is complete."""
+        self.upstream = None
+        self._record()
+        if not self.request.keep_alive or self._leaving:
+            self._close_after_flush()
+            return
+        self.state = ClientState.HEAD
+        self.deadline = self.reactor.now + self.plane.limits.idle_timeout_s
+        self.started = 0.0
+        self.resume()
+        if self._buffer:
+            self._next_requests()
+
+    def start_tunnel(self) -> None:
+        """A 101 was passed on: from now on bytes go both ways as they are."""
+        self.state = ClientState.TUNNEL
+        self._reading_mask, self._paused_mask = READ, 0
+        self.pause()
+        self.resume()
+        if self._buffer:
+            early, self._buffer = self._buffer, b""
+            self._relay_up(early)
+
+    def end_down(self) -> None:
+        """The upstream of a tunnel will send no more."""
+        try:
+            self.stream.shutdown_write()
+        except ConnectionLost as lost:
+            self.on_lost(lost)
+
+    def finish_tunnel(self) -> None:
+        """Both directions of the tunnel have ended."""
+        self.upstream = None
+        self._record()
+        self.request.keep_alive = False
+        self._close_after_flush()
+
+    def fail(self, failure: Failure) -> None:
+        """Answer with an error of our own; after the head went out, cut the response instead."""
+        self.upstream = None
+        self.reason = failure.reason
+        self.listener.route.note_failure(failure)
+        if self.responded:
+            self._cut()
+            return
+        request = self.request
+        if request is UNREADABLE or not request.body.done or self._leaving:
+            request.keep_alive = False
+        self.request_id = self.request_id or self.plane.next_request_id()
+        self.status = status_of(failure)
+        self.responded = True
+        self.first_byte_at = self.reactor.now
+        self.send(
+            problem_response(
+                failure,
+                request_id=self.request_id,
+                route=self.listener.route.name,
+                with_body=request.method != b"HEAD",
+                connection=self._connection_line(),
+            )
+        )
+        if not self.closed:
+            self.finish()
+
+    def _cut(self) -> None:
+        """End a response that can't be completed so that nobody takes it for complete."""
+        self._record()
+        if self.request.minor == 0 or self.state == ClientState.TUNNEL:
+            self.abort()  # the end of the connection would be the end of the body
+        else:
+            self.close()
+
+    # -- ending ----------------------------------------------------------------------------------
+
+    def on_drained(self) -> None:
+        """See `Connection`."""
+        if self.state == ClientState.FLUSHING:
+            self._linger_or_close()
+        elif self.upstream is not None:
+            self.upstream.resume()
+        elif self._buffer:
+            self._next_requests()
+
+    def _close_after_flush(self) -> None:
+        self.state = ClientState.FLUSHING
+        if not self.out:
+            self._linger_or_close()
+
+    def _linger_or_close(self) -> None:
+        """Closing with unread bytes makes the kernel reset the connection, and the client could
+        lose the answer: shut our side and read on for a moment (RFC 9112 section 9.6).
+        """
+        if self.request.body.done and not self._buffer and self.request is not UNREADABLE:
+            self.close()
+            return
+        self.state = ClientState.LINGERING
+        self.deadline = self.reactor.now + _LINGER_S
+        self._buffer = b""
+        self.resume()
+        self.end_down()
+
+    def _on_end(self) -> None:
+        """The client said that it sends no more. Outside a tunnel nobody half-closes a request:
+        the client is gone, and a remote agent's work for it must stop now.
+        """
+        if self.state == ClientState.TUNNEL and self.upstream is not None:
+            self.reading_done()
+            self.upstream.end_up()
+            return
+        self._gone()
+
+    def on_lost(self, lost: ConnectionLost) -> None:
+        """See `Connection`."""
+        self._gone()
+
+    def _on_paused_event(self, readiness: int) -> None:
+        if self.state == ClientState.TUNNEL:
+            super()._on_paused_event(readiness)
+        else:
+            self._gone()
+
+    def _gone(self) -> None:
+        busy = self.state in (ClientState.WAITING, ClientState.EXCHANGE, ClientState.TUNNEL)
+        self.close()
+        self._drop_upstream("client_closed")
+        self.listener.route.abandon(self)
+        if busy:
+            self.reason = self.reason or "client_closed"
+            self._record()
+        self.state = ClientState.FLUSHING
+
+    def _drop_upstream(self, reason: str) -> None:
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.cancel(reason)
+
+    def on_deadline(self) -> None:
+        """See `Connection`: an idle connection, a head that doesn't come, or the end of a linger."""
+        self.deadline = inf
+        if self.state == ClientState.WAITING:
+            self.listener.route.waited_too_long(self)
+        else:
+            self.close()
+
+    def retire(self, *, force: bool) -> None:
+        """The worker is draining: close when idle, or now when forced."""
+        if self.state == ClientState.HEAD and not self._buffer:
+            self.close()
+        elif force:
+            self._gone()
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.plane.clients.discard(self)
+
+    def _record(self) -> None:
+        """One access-log line and the numbers of the finished request."""
+        self.plane.record(self)
+        self._reset()
+
+
+def _has_bare_newline(data: bytes) -> bool:
+    return data.count(b"\n") != data.count(b"\r\n")

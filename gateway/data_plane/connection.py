@@ -1,0 +1,175 @@
+"""What both ends of an exchange share: buffered writing, pausing, and a deadline."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from math import inf
+
+from gateway.data_plane.reactor import ERROR, HANGUP, PEER_CLOSED, READ, WRITE, Reactor
+from gateway.data_plane.stream import ConnectionLost, Stream
+
+
+class Connection(ABC):
+    """A stream in the reactor. At most one read's worth of bytes waits in `out`: whoever feeds a
+    connection stops reading its own side while `out` holds anything.
+
+    Attributes:
+        deadline: monotonic seconds after which `on_deadline` is called by the sweep.
+        out: bytes not yet taken by the operating system.
+        closed: whether the connection is gone; nothing may be called on it any more.
+    """
+
+    __slots__ = (
+        "_detached",
+        "_ended",
+        "_mask",
+        "_paused",
+        "_paused_mask",
+        "_reading_mask",
+        "closed",
+        "deadline",
+        "fd",
+        "out",
+        "reactor",
+        "stream",
+    )
+
+    def __init__(self, reactor: Reactor, stream: Stream, fd: int) -> None:
+        self.reactor = reactor
+        self.stream = stream
+        self.fd = fd
+        self.out = b""
+        self.deadline = inf
+        self.closed = False
+        self._reading_mask = READ
+        self._paused_mask = 0
+        self._mask = READ
+        self._paused = False
+        self._detached = False
+        self._ended = False
+
+    # -- for subclasses --------------------------------------------------------------------------
+
+    @abstractmethod
+    def on_readable(self) -> None:
+        """Bytes, or the end, can be read. May raise `ConnectionLost`."""
+
+    @abstractmethod
+    def on_drained(self) -> None:
+        """`out` became empty after having held something."""
+
+    @abstractmethod
+    def on_lost(self, lost: ConnectionLost) -> None:
+        """The stream broke; called once. Must leave the connection closed."""
+
+    @abstractmethod
+    def on_deadline(self) -> None:
+        """`deadline` has passed."""
+
+    # -- events ----------------------------------------------------------------------------------
+
+    def on_event(self, readiness: int) -> None:
+        """The reactor's callback."""
+        try:
+            if readiness & WRITE:
+                self._flush()
+            if self.closed:
+                return
+            if readiness & (READ | PEER_CLOSED | HANGUP | ERROR):
+                if self._paused:
+                    self._on_paused_event(readiness)
+                else:
+                    self.on_readable()
+        except ConnectionLost as lost:
+            if not self.closed:
+                self.on_lost(lost)
+
+    def _on_paused_event(self, readiness: int) -> None:
+        """The peer is gone while we don't read. What it sent before is still ours to pass on, so
+        look away until reading goes on: errors can't be masked and would spin the loop.
+        """
+        if readiness & (HANGUP | ERROR):
+            self.reactor.remove(self.fd)
+            self._detached = True
+
+    def _watch(self, mask: int) -> None:
+        if mask != self._mask:
+            self._mask = mask
+            if not self._detached:
+                self.reactor.modify(self.fd, mask)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """Write what the system takes now and keep the rest. Never raises: a broken stream is
+        reported through `on_lost` before this returns.
+        """
+        if self.out:
+            self.out += data
+            return
+        try:
+            written = self.stream.write(data)
+        except ConnectionLost as lost:
+            self.on_lost(lost)
+            return
+        if written < len(data):
+            self.out = data[written:]
+            self._watch(self._mask | WRITE)
+
+    def _flush(self) -> None:
+        if self.out:
+            written = self.stream.write(self.out)
+            self.out = self.out[written:]
+            if self.out:
+                return
+        self._watch(self._mask & ~WRITE)
+        self.on_drained()
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Stop reading until `resume`: the other side can't take more."""
+        if not self._paused and not self.closed:
+            self._paused = True
+            self._watch((self._mask & WRITE) | self._paused_mask)
+
+    def resume(self) -> None:
+        """Read again, unless the peer's end was seen."""
+        if self._paused and not self._ended and not self.closed:
+            self._paused = False
+            self._mask = (self._mask & WRITE) | self._reading_mask
+            if self._detached:
+                self._detached = False
+                self.reactor.add(self.fd, self._mask, self.on_event)
+            else:
+                self.reactor.modify(self.fd, self._mask)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the peer said that it sends no more."""
+        return self._ended
+
+    def reading_done(self) -> None:
+        """The peer's end was read: from now on only writing matters."""
+        self._ended = self._paused = True
+        self._watch(self._mask & WRITE)
+
+    # -- ending ----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close regularly."""
+        if not self.closed:
+            self._forget()
+            self.stream.close()
+
+    def abort(self) -> None:
+        """Close so that the peer can't take what it got for complete."""
+        if not self.closed:
+            self._forget()
+            self.stream.abort()
+
+    def _forget(self) -> None:
+        self.closed = True
+        self.deadline = inf
+        self.out = b""
+        self.reactor.remove(self.fd)

@@ -1,0 +1,164 @@
+"""Why a request failed, and the one table that turns each reason into an answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed request.
+
+    `reason` is a key of the table below and the word in logs and metrics; `detail` says what
+    happened this time; neither holds header values or bodies. `status` overrides the table's.
+    """
+
+    reason: str
+    detail: str
+    retry_after_s: int = 0
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    status: int
+    stage: str
+    title: str
+    remedy: str
+
+
+_SEE_STATUS = "run `devwiz-gw status` to see the route and its last error"
+_KINDS: Final[dict[str, _Kind]] = {
+    "bad_request": _Kind(400, "request", "malformed HTTP request", "correct the client"),
+    "unknown_host": _Kind(
+        421,
+        "request",
+        "the Host header names another server",
+        "address the gateway as 127.0.0.1 or localhost with its port, or list the name under "
+        "the route's allowed_hosts",
+    ),
+    "foreign_origin": _Kind(
+        403,
+        "request",
+        "the request comes from a foreign web origin",
+        "a web page may not use this port unless the route's allowed_origins lists its origin",
+    ),
+    "refused_method": _Kind(
+        403, "request", "this method is not forwarded", "send the request itself to this port"
+    ),
+    "overloaded": _Kind(
+        503, "listener", "too many connections", "close idle connections or raise max_connections"
+    ),
+    "draining": _Kind(503, "listener", "the gateway is shutting down", "retry when it is back"),
+    "no_identity": _Kind(503, "identity", "there is no client certificate yet", _SEE_STATUS),
+    "identity_expired": _Kind(
+        503, "identity", "the client certificate has expired", "check that the issuer is reachable"
+    ),
+    "route_unavailable": _Kind(503, "route", "the route can't serve now", _SEE_STATUS),
+    "unresolved": _Kind(
+        502, "dns", "the upstream's name can't be resolved", "check the route's upstream name"
+    ),
+    "unreachable": _Kind(
+        502, "connect", "the upstream can't be reached", "check that the upstream is running"
+    ),
+    "connect_timeout": _Kind(
+        504, "connect", "the upstream did not accept in time", "check the network to the upstream"
+    ),
+    "tls_failed": _Kind(
+        502,
+        "tls",
+        "the TLS handshake with the upstream failed",
+        "the upstream must speak TLS 1.3 with a chain from the route's trust bundle",
+    ),
+    "tls_timeout": _Kind(
+        504, "tls", "the TLS handshake was not finished in time", "check the upstream"
+    ),
+    "peer_rejected": _Kind(
+        502,
+        "peer",
+        "the upstream's certificate has another name",
+        "compare the route's peer (or server_name) with the names found",
+    ),
+    "certificate_refused": _Kind(
+        502,
+        "certificate",
+        "the upstream refused the gateway's client certificate",
+        "the upstream must trust the issuer's bundle and accept this identity; see `devwiz-gw "
+        "status`",
+    ),
+    "upstream_closed": _Kind(
+        502,
+        "response",
+        "the upstream closed the connection before answering",
+        "check the upstream's log; a request that may have been processed is not repeated",
+    ),
+    "bad_response": _Kind(
+        502, "response", "the upstream's answer is not acceptable HTTP/1.1", "correct the upstream"
+    ),
+    "response_timeout": _Kind(
+        504,
+        "response",
+        "the upstream did not answer in time",
+        "check the upstream or raise response_timeout_s",
+    ),
+}
+
+
+def is_server_fault(reason: str) -> bool:
+    """Whether the failure lies behind the listener: worth showing as a route's last error."""
+    kind = _KINDS.get(reason)
+    return kind is not None and kind.status >= 500
+
+
+def status_of(failure: Failure) -> int:
+    """The HTTP status that answers the failure."""
+    return failure.status or _KINDS[failure.reason].status
+
+
+def problem_response(
+    failure: Failure, *, request_id: str, route: str, with_body: bool, connection: bytes
+) -> bytes:
+    """A whole problem+json response (RFC 9457). `connection` is a Connection line or b""."""
+    kind = _KINDS[failure.reason]
+    status = status_of(failure)
+    body = json.dumps(
+        {
+            "type": f"urn:devwiz-gw:problem:{failure.reason}",
+            "title": kind.title,
+            "status": status,
+            "detail": failure.detail,
+            "stage": kind.stage,
+            "remedy": kind.remedy,
+            "route": route,
+            "request_id": request_id,
+        },
+        indent=1,
+    ).encode()
+    retry = b"Retry-After: %d\r\n" % failure.retry_after_s if failure.retry_after_s else b""
+    return (
+        b"HTTP/1.1 %d %b\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n"
+        b"Cache-Control: no-store\r\nX-Request-Id: %b\r\n%b%b\r\n%b"
+        % (
+            status,
+            _PHRASES[status],
+            len(body),
+            request_id.encode("ascii"),
+            retry,
+            connection,
+            body if with_body else b"",
+        )
+    )
+
+
+_PHRASES: Final = {
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    403: b"Forbidden",
+    421: b"Misdirected Request",
+    429: b"Too Many Requests",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+}

@@ -1,0 +1,134 @@
+"""The header firewall of one route: what the upstream gets to see, and what the client does.
+
+Pure: compiled once from a `RouteSpec`, then applied to each request and response.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gateway.data_plane.wire.fields import Field, NameTable
+from gateway.data_plane.wire.request import RequestField, RequestHead
+from gateway.data_plane.wire.response import ResponseHead, trailer_lines
+from gateway.ipc.snapshot import RouteSpec
+
+# Hop-by-hop (RFC 9110 section 7.6.1), or a statement about hops that only a trusted hop may make.
+_STRIPPED: Final = frozenset(
+    (
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "http2-settings",
+        "forwarded",
+        "via",
+        "x-real-ip",
+    )
+)
+# What proves a caller: the route's own credentials stand in their place.
+_CREDENTIALS: Final = frozenset(("authorization", "proxy-authorization", "x-api-key", "cookie"))
+_DECIDING: Final[dict[str, RequestField]] = {
+    "host": RequestField.HOST,
+    "content-length": RequestField.LENGTH,
+    "transfer-encoding": RequestField.ENCODING,
+    "connection": RequestField.CONNECTION,
+    "upgrade": RequestField.UPGRADE,
+    "origin": RequestField.ORIGIN,
+    "sec-fetch-site": RequestField.FETCH_SITE,
+    "mcp-method": RequestField.MCP_METHOD,
+    "mcp-name": RequestField.MCP_NAME,
+}
+UPGRADES: Final = frozenset((b"websocket",))
+REDACTED: Final = b"[redacted]"
+
+
+class HeaderRules:
+    """Applies one route's header policy.
+
+    A client's field is stripped when its name, with `_` read as `-` and in any case, is hop-by-hop,
+    a credential, a forwarding statement or one of the route's own headers, unless the route passes
+    it through. The route's own headers are attached last, from the snapshot only.
+    """
+
+    __slots__ = ("_attached", "_host", "_managed", "_origin", "_passed", "_secrets", "names")
+
+    def __init__(self, spec: RouteSpec) -> None:
+        self._passed = frozenset(spec.pass_headers)
+        self._managed = frozenset(_folded(name) for name, _ in spec.headers)
+        self.names = NameTable(self._classify)
+        authority = spec.upstream.authority.encode("ascii")
+        self._host = b"Host: %b\r\n" % authority
+        self._origin = re.compile(rb"https://" + re.escape(authority) + rb"(?=[/?#]|$)", re.I)
+        if ":" not in spec.upstream.authority.rpartition("]")[2]:
+            self._origin = re.compile(
+                rb"https://" + re.escape(authority) + rb"(?::443)?(?=[/?#]|$)", re.I
+            )
+        self._attached = b"".join(
+            b"%b: %b\r\n" % (name.encode("ascii"), value.encode("latin-1"))
+            for name, value in spec.headers
+        )
+        # Longest first, so that a secret that contains another is replaced whole.
+        self._secrets = tuple(
+            sorted((value.encode("latin-1") for value in spec.redact if value), key=len)[::-1]
+        )
+
+    def _classify(self, name: bytes) -> int:
+        text = name.decode("ascii")
+        folded = _folded(text)
+        if folded in self._managed:
+            return RequestField.CREDENTIAL
+        if text in _DECIDING:
+            return _DECIDING[text]
+        if text in self._passed:
+            return RequestField.FORWARD
+        if folded in _CREDENTIALS:
+            return RequestField.CREDENTIAL
+        if folded in _STRIPPED or folded.startswith("x-forwarded-") or folded in _DECIDING:
+            # The last: "content_length" and the like, which some servers read as the real one.
+            return RequestField.STRIP
+        return RequestField.FORWARD
+
+    def request_head(self, request: RequestHead) -> bytes:
+        """The head for the upstream: the client's fields that pass, framing, our credentials."""
+        lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target), self._host]
+        lines += [b"%b: %b\r\n" % field for field in request.forwarded]
+        lines.append(request.body.framing)
+        if request.upgrade in UPGRADES:
+            lines.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % request.upgrade)
+        lines.append(self._attached)
+        lines.append(b"\r\n")
+        return b"".join(lines)
+
+    def response_head(self, response: ResponseHead, *, local: bytes, connection: bytes) -> bytes:
+        """The head for the client.
+
+        `local` is the authority that the client used: Location values of the upstream's origin
+        are mapped to it. `connection` is a whole Connection line or b"".
+        """
+        for index in response.locations:
+            name, value = response.forwarded[index]
+            response.forwarded[index] = (name, self._origin.sub(b"http://" + local, value, count=1))
+        lines = [b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason)]
+        lines += [b"%b: %b\r\n" % field for field in response.forwarded]
+        lines.append(response.body.framing)
+        if response.upgrade:
+            connection = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.upgrade
+        lines.append(connection)
+        lines.append(b"\r\n")
+        return self._scrubbed(b"".join(lines))
+
+    def trailers(self, fields: list[Field]) -> bytes:
+        """The trailer lines for the client."""
+        return self._scrubbed(trailer_lines(fields))
+
+    def _scrubbed(self, head: bytes) -> bytes:
+        """Replace our own secrets where an upstream echoes them."""
+        for secret in self._secrets:
+            if secret in head:
+                head = head.replace(secret, REDACTED)
+        return head
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("_", "-")

@@ -1,0 +1,132 @@
+"""Accepting local callers, and the check that no web page or foreign name is behind them."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from gateway.data_plane.client import ClientConnection
+from gateway.data_plane.failure import Failure, problem_response
+from gateway.data_plane.reactor import READ
+
+if TYPE_CHECKING:
+    from gateway.data_plane.plane import DataPlane
+    from gateway.data_plane.route import Route
+    from gateway.data_plane.wire.request import RequestHead
+    from gateway.ipc.snapshot import ListenerSpec
+
+_ACCEPTS_A_TURN: Final = 32
+_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+
+class Listener:
+    """A listening socket with the route that its callers reach."""
+
+    __slots__ = (
+        "_hosts",
+        "_origins",
+        "_socket",
+        "_stopped",
+        "address",
+        "closed",
+        "deadline",
+        "fd",
+        "id",
+        "plane",
+        "route",
+    )
+
+    def __init__(
+        self, plane: DataPlane, spec: ListenerSpec, sock: socket.socket, route: Route
+    ) -> None:
+        self.plane = plane
+        self.id = spec.id
+        self._socket = sock
+        self.fd = sock.fileno()
+        self.deadline = inf
+        self._stopped = False
+        self.closed = False
+        sock.setblocking(False)  # noqa: FBT003 - the socket API's own word
+        self.apply(spec, route)
+        plane.reactor.add(self.fd, READ, self._on_event)
+
+    def apply(self, spec: ListenerSpec, route: Route) -> None:
+        """Take over a snapshot's values."""
+        self.route = route
+        self.address = spec.address
+        self._hosts = frozenset(host.encode("ascii") for host in spec.hosts)
+        self._origins = frozenset(origin.encode("ascii") for origin in spec.origins)
+
+    def _on_event(self, _readiness: int) -> None:
+        for _ in range(_ACCEPTS_A_TURN):
+            try:
+                sock, _ = self._socket.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._rest()
+                return
+            self._welcome(sock)
+
+    def _welcome(self, sock: socket.socket) -> None:
+        sock.setblocking(False)  # noqa: FBT003 - the socket API's own word
+        if len(self.plane.clients) >= self.plane.limits.max_connections:
+            self._turn_away(sock)
+            return
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.plane.clients.add(ClientConnection(self.plane, self, sock))
+
+    def _turn_away(self, sock: socket.socket) -> None:
+        failure = Failure("overloaded", "the limit on open connections is reached", 1)
+        self.route.note_failure(failure)
+        answer = problem_response(
+            failure,
+            request_id=self.plane.next_request_id(),
+            route=self.route.name,
+            with_body=True,
+            connection=b"Connection: close\r\n",
+        )
+        try:
+            sock.send(answer)
+        except OSError:
+            pass  # the caller is gone already
+        sock.close()
+
+    def _rest(self) -> None:
+        """No descriptors are left: look away until the next tick instead of spinning."""
+        self.plane.reactor.remove(self.fd)
+        self._stopped = True
+        self.deadline = self.plane.reactor.now
+
+    def on_deadline(self) -> None:
+        """Accept again."""
+        self.deadline = inf
+        if self._stopped:
+            self._stopped = False
+            self.plane.reactor.add(self.fd, READ, self._on_event)
+
+    def close(self) -> None:
+        """Stop accepting; connections that were accepted go on."""
+        self.deadline = inf
+        self._stopped = False
+        self.closed = True
+        self.plane.reactor.remove(self.fd)
+        self._socket.close()
+
+    def refusal(self, request: RequestHead) -> Failure | None:
+        """Whether the request may come in: against DNS rebinding and pages on foreign origins.
+
+        A Unix socket can't be reached by a web page; there any well-formed Host is accepted.
+        """
+        if self._hosts and request.host not in self._hosts:
+            return Failure("unknown_host", "the Host is not one of this listener's names")
+        origin = request.origin
+        if origin is not None and origin.lower() not in self._origins:
+            return Failure("foreign_origin", "the Origin is not one that this route allows")
+        if request.fetch_site is not None and request.fetch_site.lower() == b"cross-site":
+            return Failure("foreign_origin", "a browser says that the request is cross-site")
+        return None

@@ -1,0 +1,228 @@
+"""All that one worker holds: routes, listeners, connections, and the way a snapshot changes them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Final
+
+from OpenSSL import SSL
+
+from gateway.data_plane.access_log import AccessLog
+from gateway.data_plane.client import ClientConnection, ClientState
+from gateway.data_plane.listener import Listener
+from gateway.data_plane.reactor import Reactor, system_poller
+from gateway.data_plane.route import Credentials, Route
+from gateway.data_plane.tls import Material, client_context, load_material
+from gateway.ipc import events
+from gateway.ipc.snapshot import IdentitySpec, LimitsSpec, ListenerSpec, RouteSpec, Snapshot
+from gateway.ipc.stats import WorkerStats
+
+_LINES_A_BATCH: Final = 128
+_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class DataPlane:
+    """The root of a worker. `tell(event, **fields)` reports to the supervisor.
+
+    Attributes:
+        clients: open downstream connections.
+        limits: bounds of the snapshot in use.
+        draining: whether new requests end their connections.
+    """
+
+    def __init__(self, tell: Callable[..., None]) -> None:
+        self.reactor = Reactor(system_poller(), self._on_tick)
+        self.tell = tell
+        self.limits = LimitsSpec()
+        self.clients: set[ClientConnection] = set()
+        self.routes: dict[str, Route] = {}
+        self.access_log = AccessLog()
+        self.draining = False
+        self.on_tick: Callable[[], None] = _nothing
+        self.on_lines: Callable[[], None] = _nothing
+        self._log_access = True
+        self._listeners: dict[str, Listener] = {}
+        self._sockets: dict[str, socket.socket] = {}
+        self._snapshot = 0
+        self._identity: IdentitySpec | None = None
+        self._material: Material | None = None
+        self._credentials: dict[str, Credentials] = {}
+        self._leaving: list[Route] = []
+        self._id_prefix = os.urandom(5).hex()
+        self._id_count = 0
+
+    def next_request_id(self) -> str:
+        """An id that is unique across workers and restarts."""
+        self._id_count += 1
+        return f"{self._id_prefix}-{self._id_count:x}"
+
+    # -- snapshots -------------------------------------------------------------------------------
+
+    def add_socket(self, listener_id: str, sock: socket.socket) -> None:
+        """A listening socket that the next snapshot will name."""
+        self._sockets[listener_id] = sock
+
+    def apply(self, snapshot: Snapshot) -> None:
+        """Make the snapshot the state of the world. A route whose material can't be used answers
+        503 with the reason; the others are not touched by its trouble.
+        """
+        self._snapshot = snapshot.number
+        self.limits = snapshot.limits
+        self._log_access = snapshot.access_log
+        reason = self._take_identity(snapshot)
+        credentials: dict[str, Credentials] = {}
+        for spec in snapshot.routes:
+            given, why = self._credentials_for(spec, credentials, reason)
+            route = self.routes.get(spec.name)
+            if route is None:
+                route = self.routes[spec.name] = Route(self, spec)
+            for listener in spec.listeners:
+                self._place(listener, route)
+            route.apply(spec, given, why)
+        self._credentials = credentials
+        self._remove_others(snapshot.routes)
+
+    def _remove_others(self, routes: tuple[RouteSpec, ...]) -> None:
+        named = {listener.id for spec in routes for listener in spec.listeners}
+        for gone in self._listeners.keys() - named:
+            self._listeners.pop(gone).close()
+        for name in self.routes.keys() - {spec.name for spec in routes}:
+            route = self.routes.pop(name)
+            route.leave()
+            self._leaving.append(route)
+        for client in list(self.clients):
+            if client.listener.closed:
+                client.retire(force=False)
+
+    def _take_identity(self, snapshot: Snapshot) -> str:
+        """Load the identity's material; the reason why there is none, else ""."""
+        identity = snapshot.identity
+        if identity is None:
+            self._identity = self._material = None
+            return snapshot.identity_reason or "no identity has been obtained yet"
+        if identity != self._identity or self._material is None:
+            try:
+                self._material = load_material(identity)
+            except ValueError as error:
+                self._material = None
+                return f"the identity's material can't be read: {error}"
+            self._identity = identity
+            self._credentials = {}
+        return ""
+
+    def _credentials_for(
+        self, spec: RouteSpec, made: dict[str, Credentials], reason: str
+    ) -> tuple[Credentials | None, str]:
+        """The TLS context for a route's bundle: kept while identity and bundle stay the same."""
+        if self._material is None or self._identity is None or reason:
+            return None, reason
+        bundle = spec.upstream.bundle_pem
+        credentials = made.get(bundle) or self._credentials.get(bundle)
+        if credentials is None:
+            try:
+                context = client_context(self._material, bundle)
+            except (ValueError, SSL.Error) as error:
+                self.tell(events.ROUTE_REJECTED, route=spec.name, reason=type(error).__name__)
+                return None, "the route's trust bundle or the identity can't be used"
+            credentials = Credentials(self._identity.generation, context, self._identity.not_after)
+        made[bundle] = credentials
+        return credentials, ""
+
+    def _place(self, spec: ListenerSpec, route: Route) -> None:
+        listener = self._listeners.get(spec.id)
+        if listener is not None:
+            listener.apply(spec, route)
+        elif spec.id in self._sockets:
+            sock = self._sockets.pop(spec.id)
+            self._listeners[spec.id] = Listener(self, spec, sock, route)
+
+    # -- time ------------------------------------------------------------------------------------
+
+    def _on_tick(self) -> None:
+        """Once a second: deadlines, expired certificates, and what the link wants to do."""
+        now = self.reactor.now
+        for client in list(self.clients):
+            if client.deadline <= now:
+                client.on_deadline()
+        wall = time.time()
+        self._leaving = [route for route in self._leaving if route.connections]
+        for route in (*self.routes.values(), *self._leaving):
+            for connection in list(route.connections):
+                if connection.deadline <= now:
+                    connection.on_deadline()
+            route.retire_expired(wall)
+        for listener in self._listeners.values():
+            if listener.deadline <= now:
+                listener.on_deadline()
+        self.on_tick()
+
+    def drain(self) -> None:
+        """Stop accepting; idle connections close now, busy ones after their response."""
+        self.draining = True
+        for listener in self._listeners.values():
+            listener.close()
+        self._listeners.clear()
+        self._retire_clients(force=False)
+
+    def force(self) -> int:
+        """Cut what is still open; how many connections that were."""
+        left = len(self.clients)
+        self._retire_clients(force=True)
+        return left
+
+    @property
+    def drained(self) -> bool:
+        """Whether every client connection is gone."""
+        return not self.clients
+
+    def _retire_clients(self, *, force: bool) -> None:
+        for client in list(self.clients):
+            client.retire(force=force)
+
+    # -- numbers ---------------------------------------------------------------------------------
+
+    def record(self, client: ClientConnection) -> None:
+        """A request is finished, however it ended."""
+        now = self.reactor.now
+        route = client.listener.route
+        stats = route.stats
+        status = str(client.status or 499)
+        stats.requests[status] = stats.requests.get(status, 0) + 1
+        stats.bytes_up += client.bytes_up
+        stats.bytes_down += client.bytes_down
+        took = now - client.started
+        stats.duration_sum_s += took
+        bucket = next((str(bound) for bound in _BUCKETS if took <= bound), "+Inf")
+        stats.duration_buckets[bucket] = stats.duration_buckets.get(bucket, 0) + 1
+        if self._log_access:
+            self.access_log.add(client, now)
+            if len(self.access_log.lines) >= _LINES_A_BATCH:
+                self.on_lines()
+
+    def stats(self) -> WorkerStats:
+        """The numbers of now: counters as they stand, gauges counted afresh."""
+        for route in self.routes.values():
+            stats = route.stats
+            stats.active = stats.streams = stats.downstream_connections = 0
+            stats.connections = {}
+            for connection in route.connections:
+                generation = str(connection.generation)
+                stats.connections[generation] = stats.connections.get(generation, 0) + 1
+        for client in self.clients:
+            stats = client.listener.route.stats
+            stats.downstream_connections += 1
+            if ClientState.WAITING <= client.state <= ClientState.TUNNEL:
+                stats.active += 1
+                stats.streams += client.streaming
+        return WorkerStats(
+            pid=os.getpid(),
+            snapshot=self._snapshot,
+            routes={name: route.stats for name, route in self.routes.items()},
+        )
+
+
+def _nothing() -> None:
+    """The tick of a plane without a supervisor."""

@@ -1,0 +1,193 @@
+"""Byte streams over non-blocking sockets: plain and TLS behind the same five methods."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Final, Protocol
+
+from OpenSSL import SSL
+
+from gateway.data_plane.tls import Alert, alert_of
+
+#: One TLS record's plaintext at most; a read of this size leaves nothing behind in OpenSSL.
+RECORD: Final = 16_384
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+class ConnectionLost(Exception):
+    """The stream broke: reset, cut without a farewell, or ended by a TLS alert.
+
+    `alert` is set in the last case.
+    """
+
+    def __init__(self, detail: str, alert: Alert | None = None) -> None:
+        super().__init__(detail)
+        self.alert = alert
+
+
+class Stream(Protocol):
+    """A connected stream. Every method may raise `ConnectionLost`, but `close` and `abort`."""
+
+    read_size: int
+
+    def read(self) -> bytes | None:
+        """Bytes; None when there are none yet; b"" after a clean end."""
+        ...
+
+    def write(self, data: bytes) -> int:
+        """How many of the bytes were taken; the rest must be offered again, unchanged."""
+        ...
+
+    def shutdown_write(self) -> None:
+        """Say that nothing more will be written; reading goes on."""
+        ...
+
+    def close(self) -> None:
+        """Say farewell where the protocol has one, and close."""
+        ...
+
+    def abort(self) -> None:
+        """Close so that the peer can't take what it got for complete."""
+        ...
+
+
+class PlainStream:
+    """A TCP or Unix socket."""
+
+    __slots__ = ("_socket",)
+    read_size: int = 65_536
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def read(self) -> bytes | None:
+        """See `Stream`."""
+        try:
+            return self._socket.recv(65_536)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise ConnectionLost(_os_reason(error)) from error
+
+    def write(self, data: bytes) -> int:
+        """See `Stream`."""
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise ConnectionLost(_os_reason(error)) from error
+
+    def shutdown_write(self) -> None:
+        """See `Stream`."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise ConnectionLost(_os_reason(error)) from error
+
+    def close(self) -> None:
+        """See `Stream`."""
+        self._socket.close()
+
+    def abort(self) -> None:
+        """Reset: a plain close would look like the regular end of a close-delimited body."""
+        reset(self._socket)
+
+
+class TlsStream:
+    """A TLS connection over a TCP socket, client side."""
+
+    __slots__ = ("_socket", "connection")
+    read_size: int = RECORD
+
+    def __init__(self, sock: socket.socket, connection: SSL.Connection) -> None:
+        self._socket = sock
+        self.connection = connection
+
+    def handshake(self) -> bool:
+        """Take the handshake as far as it goes now; True when it is done.
+
+        Raises:
+            SSL.Error: it failed; `gateway.data_plane.tls.handshake_problem` says why.
+        """
+        try:
+            self.connection.do_handshake()
+        except (SSL.WantReadError, SSL.WantWriteError):
+            return False
+        return True
+
+    def read(self) -> bytes | None:
+        """See `Stream`. An end without close_notify is a cut (RFC 8446 section 6.1)."""
+        try:
+            return self.connection.recv(RECORD)
+        except (SSL.WantReadError, SSL.WantWriteError):
+            return None
+        except SSL.ZeroReturnError:
+            return b""
+        except SSL.SysCallError as error:
+            raise ConnectionLost("the connection was cut without a TLS farewell") from error
+        except SSL.Error as error:
+            raise _lost(error) from error
+
+    def write(self, data: bytes) -> int:
+        """See `Stream`. OpenSSL takes at most one record a call."""
+        send = self.connection.send
+        size = len(data)
+        written = 0
+        try:
+            if size <= RECORD:
+                return send(data)
+            view = memoryview(data)
+            while written < size:
+                written += send(view[written : written + RECORD])
+        except (SSL.WantReadError, SSL.WantWriteError):
+            return written
+        except SSL.SysCallError as error:
+            # The server's verdict may be waiting to be read although writing fails already.
+            self.read()
+            raise ConnectionLost("the connection was reset") from error
+        except SSL.Error as error:
+            raise _lost(error) from error
+        return written
+
+    def shutdown_write(self) -> None:
+        """Send close_notify; in TLS 1.3 that closes this direction only (RFC 8446 section 6.1)."""
+        try:
+            self.connection.shutdown()
+        except (SSL.WantReadError, SSL.WantWriteError):
+            return
+        except SSL.Error as error:
+            raise _lost(error) from error
+
+    def close(self) -> None:
+        """See `Stream`."""
+        try:
+            self.connection.shutdown()
+        except SSL.Error:
+            pass  # the farewell is a courtesy; the socket is closed in any case
+        self._socket.close()
+
+    def abort(self) -> None:
+        """No close_notify: the peer sees a truncation."""
+        reset(self._socket)
+
+
+def reset(sock: socket.socket) -> None:
+    """Close with a TCP reset where the socket knows one."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    except OSError:
+        pass  # a Unix socket or one already dead: closing is all that there is
+    sock.close()
+
+
+def _os_reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _lost(error: SSL.Error) -> ConnectionLost:
+    alert = alert_of(error)
+    if alert is None:
+        return ConnectionLost("the TLS connection broke")
+    return ConnectionLost(f"the server sent the TLS alert {alert.name!r}", alert)

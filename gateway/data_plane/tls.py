@@ -1,0 +1,150 @@
+"""TLS 1.3 towards upstreams: contexts from memory, verification, and what an alert means.
+
+The chain is checked by OpenSSL during the handshake; the peer's *name* is not, so `verified_peer`
+must be called before the first byte of a request is written.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL, crypto
+
+from certs.errors import PeerRejected
+from certs.peer import peer_matches
+from gateway.ipc.snapshot import IdentitySpec
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A client certificate and key as objects that contexts can share."""
+
+    key: object
+    chain: tuple[x509.Certificate, ...]
+
+
+def load_material(identity: IdentitySpec) -> Material:
+    """Read the key and the chain once for all routes of a snapshot. Raises `ValueError`."""
+    key = load_pem_private_key(identity.key_pem.encode(), None)
+    chain = x509.load_pem_x509_certificates(identity.chain_pem.encode())
+    return Material(key, tuple(chain))
+
+
+def client_context(material: Material, bundle_pem: str) -> SSL.Context:
+    """An immutable context for one generation and one bundle.
+
+    Sessions are neither kept nor resumed: a resumed TLS 1.3 session would present the certificate
+    of the time when it was made. Raises `ValueError` or `SSL.Error` for unusable material.
+    """
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(SSL.TLS1_3_VERSION)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.set_alpn_protos([b"http/1.1"])
+    context.use_privatekey(material.key)  # type: ignore[arg-type]
+    leaf, *intermediates = material.chain
+    context.use_certificate(leaf)
+    for certificate in intermediates:
+        context.add_extra_chain_cert(certificate)
+    store = context.get_cert_store()
+    if store is None:
+        raise ValueError("the TLS context has no certificate store")
+    # A bundle's authorities are trust anchors whether or not they signed themselves.
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+    for certificate in x509.load_pem_x509_certificates(bundle_pem.encode()):
+        store.add_cert(crypto.X509.from_cryptography(certificate))
+    context.set_verify(SSL.VERIFY_PEER, _note_verify_error)
+    return context
+
+
+def _note_verify_error(
+    connection: SSL.Connection, _certificate: crypto.X509, error: int, _depth: int, ok: int
+) -> bool:
+    if not ok:
+        connection.set_app_data(error)
+    return bool(ok)
+
+
+# X509_V_ERR_* numbers (OpenSSL, x509_vfy.h) that people meet, in their words.
+_VERIFY_ERRORS: Final = {
+    9: "the server's certificate is not valid yet",
+    10: "the server's certificate has expired",
+    18: "the server's certificate signed itself and is not in the trust bundle",
+    19: "the server's chain ends in an authority that is not in the trust bundle",
+    20: "the server's issuer is not in the trust bundle",
+    21: "the server's issuer is not in the trust bundle",
+    23: "the server's certificate is revoked",
+    26: "the server's certificate may not be used for a TLS server",
+}
+
+
+def handshake_problem(connection: SSL.Connection, error: Exception) -> str:
+    """What went wrong in a failed handshake, in one sentence."""
+    code = connection.get_app_data()
+    if isinstance(code, int):
+        return _VERIFY_ERRORS.get(code, f"the server's certificate is not acceptable (X509 {code})")
+    if isinstance(error, SSL.SysCallError):
+        return "the server closed the connection during the handshake"
+    reason = _reason(error)
+    if "protocol version" in reason or "unsupported protocol" in reason:
+        return "the server does not speak TLS 1.3"
+    return f"the handshake failed: {reason or 'no reason given'}"
+
+
+def verified_peer(connection: SSL.Connection, expected: tuple[str, ...]) -> str:
+    """The name of the peer's certificate that is one of `expected`. Raises `PeerRejected`."""
+    certificate = connection.get_peer_certificate(as_cryptography=True)
+    if certificate is None:
+        raise PeerRejected("the server showed no certificate")
+    name: str = peer_matches(certificate, expected)
+    return name
+
+
+# Alerts by which a TLS 1.3 server refuses a client certificate; they arrive with the first read
+# (RFC 8446 section 6.2 and appendix of alert names).
+_REFUSALS: Final = {
+    "certificate required": "the server requires a client certificate and got none",
+    "unknown ca": "the server does not know the authority that issued our certificate",
+    "certificate expired": "the server says that our certificate has expired",
+    "certificate revoked": "the server says that our certificate is revoked",
+    "bad certificate": "the server finds our certificate bad (not valid yet, or not acceptable)",
+    "unsupported certificate": "the server does not accept this type of certificate",
+    "certificate unknown": "the server could not accept our certificate",
+    "access denied": "the server accepts the certificate but denies it access",
+    "handshake failure": "the server ended the handshake",
+    "decrypt error": "the server could not verify our signature",
+}
+_ALERT: Final = re.compile(r"alert ([a-z ]+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A fatal alert: its name ("unknown ca") and, if it judges our certificate, the cause."""
+
+    name: str
+    cause: str
+
+    @property
+    def refuses_certificate(self) -> bool:
+        """Whether the alert is the server's verdict on our certificate."""
+        return bool(self.cause)
+
+
+def alert_of(error: Exception) -> Alert | None:
+    """The alert that made an operation fail, if it was one."""
+    match = _ALERT.search(_reason(error))
+    if match is None:
+        return None
+    return Alert(match[1], _REFUSALS.get(match[1], ""))
+
+
+def _reason(error: Exception) -> str:
+    """OpenSSL's reason text of an error, lower case."""
+    if error.args and isinstance(error.args[0], list) and error.args[0]:
+        entry = error.args[0][-1]
+        return str(entry[2]).lower() if len(entry) > 2 else ""
+    return ""

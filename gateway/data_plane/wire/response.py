@@ -1,0 +1,239 @@
+"""The head of a response, read as sceptically as a request's: upstreams can be hostile too.
+
+Source: RFC 9112 sections 4 and 6, RFC 9110 section 15.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from gateway.data_plane.wire.body import NO_BODY, Body, Chunked, FixedLength, UntilClose
+from gateway.data_plane.wire.fields import Field, NameTable, parse_fields, parse_token_list
+from gateway.data_plane.wire.violation import ProtocolViolation
+
+
+class ResponseField(IntEnum):
+    """What happens to a response field."""
+
+    FORWARD = 0
+    STRIP = 1
+    LENGTH = 2
+    ENCODING = 3
+    CONNECTION = 4
+    UPGRADE = 5
+    LOCATION = 6
+    CONTENT_TYPE = 7
+
+
+_STRIPPED: Final = frozenset(
+    (
+        b"keep-alive",
+        b"proxy-connection",
+        b"proxy-authenticate",
+        b"te",
+        b"trailer",
+        # Would lead the client around the gateway to another port or protocol.
+        b"alt-svc",
+    )
+)
+_CODES: Final[dict[bytes, int]] = {
+    b"content-length": ResponseField.LENGTH,
+    b"transfer-encoding": ResponseField.ENCODING,
+    b"connection": ResponseField.CONNECTION,
+    b"upgrade": ResponseField.UPGRADE,
+    b"location": ResponseField.LOCATION,
+    b"content-location": ResponseField.LOCATION,
+    b"content-type": ResponseField.CONTENT_TYPE,
+}
+
+
+def classify_response_field(name: bytes) -> int:
+    """The `ResponseField` of a lower-case name."""
+    if name in _STRIPPED:
+        return ResponseField.STRIP
+    return _CODES.get(name, ResponseField.FORWARD)
+
+
+_STATUS_LINE: Final = re.compile(
+    rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n"
+)
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+
+
+class ResponseHead:
+    """One response head.
+
+    Attributes:
+        status: status code; `reason` the phrase as sent.
+        forwarded: fields to pass on, Location values included.
+        locations: indexes in `forwarded` of Location and Content-Location.
+        body: tracker of the body, in the framing that the client gets.
+        keep_alive: whether the upstream keeps its connection.
+        upgrade: lower-case protocol of a 101, else b"".
+        event_stream: whether the body is a stream of server-sent events.
+    """
+
+    __slots__ = (
+        "body",
+        "event_stream",
+        "forwarded",
+        "keep_alive",
+        "locations",
+        "minor",
+        "reason",
+        "status",
+        "upgrade",
+    )
+
+    status: int
+    reason: bytes
+    minor: int
+    forwarded: list[Field]
+    locations: list[int]
+    body: Body
+    keep_alive: bool
+    upgrade: bytes
+    event_stream: bool
+
+
+_NAMES: Final = NameTable(classify_response_field)
+
+
+def parse_response_head(
+    head: bytes,
+    *,
+    method: bytes,
+    client_minor: int,
+    trailers: Callable[[list[Field]], bytes],
+) -> ResponseHead:
+    """Parse the bytes up to and including the empty line of the answer to a `method` request.
+
+    `client_minor` is the HTTP/1 minor version of the client, which decides how a body without a
+    length can be passed on; `trailers` answers the lines of a trailer section to pass on.
+
+    Raises:
+        ProtocolViolation: the upstream's connection must be closed and the client told.
+    """
+    line = _STATUS_LINE.match(head)
+    if line is None:
+        raise ProtocolViolation("bad_status_line", "the upstream's first line is not HTTP/1.1")
+    response = ResponseHead()
+    response.minor = line[1][0] - 0x30
+    response.status = int(line[2])
+    response.reason = line[3] or b""
+    response.locations = []
+    response.upgrade = b""
+    response.event_stream = False
+    special: dict[int, bytes] = {}
+    forwarded = response.forwarded = []
+    for field in parse_fields(head[line.end() : -2]):
+        code = _NAMES[field[0]]
+        if not code:
+            forwarded.append(field)
+        elif code > ResponseField.STRIP:
+            _note(response, special, code, field)
+    response.keep_alive = response.minor == 1
+    connection = special.get(ResponseField.CONNECTION)
+    if connection is not None:
+        _apply_connection(response, special, set(parse_token_list(connection)))
+    _settle_body(response, special, method, _Client(client_minor, trailers))
+    return response
+
+
+class _Client(NamedTuple):
+    minor: int
+    trailers: Callable[[list[Field]], bytes]
+
+
+def _note(response: ResponseHead, special: dict[int, bytes], code: int, field: Field) -> None:
+    if code == ResponseField.LOCATION:
+        response.locations.append(len(response.forwarded))
+        response.forwarded.append(field)
+    elif code == ResponseField.CONTENT_TYPE:
+        response.event_stream = field[1][:17].lower() == b"text/event-stream"
+        response.forwarded.append(field)
+    elif code == ResponseField.CONNECTION and code in special:
+        special[code] += b"," + field[1]
+    elif code in special:
+        raise ProtocolViolation("repeated_field", "a framing header of the response is repeated")
+    else:
+        special[code] = field[1]
+
+
+def _apply_connection(
+    response: ResponseHead, special: dict[int, bytes], options: set[bytes]
+) -> None:
+    response.keep_alive = b"close" not in options and (
+        response.minor == 1 or b"keep-alive" in options
+    )
+    if response.status == 101 and b"upgrade" in options:
+        response.upgrade = special.get(ResponseField.UPGRADE, b"").lower()
+    nominated = options - {b"close", b"keep-alive", b"upgrade"}
+    if nominated:
+        kept = [
+            (index, item)
+            for index, item in enumerate(response.forwarded)
+            if item[0].lower() not in nominated
+        ]
+        response.locations = [new for new, (old, _) in enumerate(kept) if old in response.locations]
+        response.forwarded = [item for _, item in kept]
+
+
+def _settle_body(
+    response: ResponseHead, special: dict[int, bytes], method: bytes, client: _Client
+) -> None:
+    """RFC 9112 section 6.3 for responses; a head that frames its body in two ways is refused."""
+    length = special.get(ResponseField.LENGTH)
+    encoding = special.get(ResponseField.ENCODING)
+    if length is not None and not _LENGTH.fullmatch(length):
+        raise ProtocolViolation("bad_length", "the response's Content-Length is not a number")
+    if encoding is not None:
+        if length is not None or response.minor == 0:
+            raise ProtocolViolation("ambiguous_length", "the response is framed in two ways")
+        if encoding.lower() != b"chunked":
+            raise ProtocolViolation("bad_encoding", "Transfer-Encoding is not exactly 'chunked'")
+    status = response.status
+    if status < 200 or status == 204:
+        response.body = NO_BODY
+        if encoding is not None or (length is not None and int(length)):
+            response.keep_alive = False  # a body that may not be there could follow
+    elif method == b"HEAD" or status == 304:
+        response.body = NO_BODY
+        if length is not None:
+            response.forwarded.append((b"Content-Length", length))
+    elif encoding is not None:
+        response.body = Chunked(decode=client.minor == 0, trailers=client.trailers)
+    elif length is not None:
+        response.body = FixedLength(int(length))
+    else:
+        response.keep_alive = False
+        response.body = UntilClose(chunked=client.minor == 1)
+
+
+# Trailer fields that would frame, route or authenticate had they stood in the head
+# (RFC 9110 section 6.5.1) are dropped; the others may be passed on.
+_NO_TRAILER: Final = frozenset(
+    (
+        b"host",
+        b"set-cookie",
+        b"content-encoding",
+        b"content-range",
+        b"cache-control",
+        b"www-authenticate",
+        b"authorization",
+    )
+)
+
+
+def trailer_lines(fields: list[Field]) -> bytes:
+    """The lines of a response's trailer section that may be passed on."""
+    return b"".join(
+        [
+            b"%b: %b\r\n" % item
+            for item in fields
+            if not _NAMES[item[0]] and item[0].lower() not in _NO_TRAILER
+        ]
+    )
