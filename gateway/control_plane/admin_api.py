@@ -63,9 +63,7 @@ class AdminApi:
 
     async def start(self) -> None:
         """Listen. Raises `StartFailed`."""
-        listening = open_unix_socket(self._path)
-        found = self._path.stat()
-        self._inode = (found.st_dev, found.st_ino)
+        listening, self._inode = await asyncio.to_thread(open_unix_socket, self._path)
         self._runner = web.AppRunner(
             self._application(), access_log=None, handle_signals=False, shutdown_timeout=1.0
         )
@@ -77,7 +75,7 @@ class AdminApi:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-            remove_own_socket(self._path, self._inode)
+            await asyncio.to_thread(remove_own_socket, self._path, self._inode)
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._own_user_only, _problems])

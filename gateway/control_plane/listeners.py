@@ -44,7 +44,7 @@ class OpenListener:
         return str(self.bound)
 
     def close(self) -> None:
-        """Stop listening; a Unix socket's path goes too, unless somebody else's stands there now."""
+        """Stop listening; a Unix socket's path goes too, unless it is somebody else's by now."""
         if isinstance(self.bound, UnixAddress) and self.inode is not None:
             remove_own_socket(self.bound.path, self.inode)
         for item in self.sockets:
@@ -60,9 +60,23 @@ class ListenerChange:
     opened: tuple[OpenListener, ...]
     closing: tuple[OpenListener, ...]
 
+    def undo(self) -> None:
+        """Close what was opened for this change; it can't be committed any more."""
+        for listener in self.opened:
+            listener.close()
+
+    def finish(self) -> None:
+        """Close what is no longer named, after the commit."""
+        for listener in self.closing:
+            listener.close()
+
 
 class ListenerSet:
-    """All open listeners. A change is made in two steps, so that a failure changes nothing."""
+    """All open listeners.
+
+    A change is made in steps, so that a failure changes nothing: `prepare`, `commit`, and
+    `finish` on the change. All but `commit` touch the file system and belong in a thread.
+    """
 
     def __init__(self, *, workers: int = 1) -> None:
         self._workers = workers
@@ -97,11 +111,9 @@ class ListenerSet:
         )
 
     def commit(self, change: ListenerChange) -> None:
-        """Make `change` the truth; close what it no longer names."""
+        """Make `change` the truth."""
         self._current = change.current
         self.by_route = change.by_route
-        for listener in change.closing:
-            listener.close()
 
     def close(self) -> None:
         """Stop listening everywhere. `by_route` keeps saying where it was."""
@@ -133,10 +145,8 @@ class ListenerSet:
         self._count += 1
         id_ = f"l{self._count}"
         if isinstance(address, UnixAddress):
-            item = open_unix_socket(address.path)
-            status = address.path.stat()
+            item, inode = open_unix_socket(address.path)
             sockets = (item,) * self._workers
-            inode = (status.st_dev, status.st_ino)
             return OpenListener(id=id_, bound=address, sockets=sockets, inode=inode)
         try:
             sockets = _open_tcp(address, self._workers)
@@ -153,10 +163,11 @@ class ListenerSet:
         return OpenListener(id=id_, bound=TcpAddress(address.host, port), sockets=sockets)
 
 
-def open_unix_socket(path: Path) -> socket.socket:
+def open_unix_socket(path: Path) -> tuple[socket.socket, tuple[int, int]]:
     """Listen on a Unix socket with mode 0600 in a folder that nobody else can write to.
 
-    A socket left behind by a program that is gone is replaced.
+    A socket left behind by a program that is gone is replaced. The second value is for
+    `remove_own_socket`. Blocks.
 
     Raises:
         StartFailed: somebody answers there, something else stands there, or the folder is unsafe.
@@ -169,6 +180,7 @@ def open_unix_socket(path: Path) -> socket.socket:
         item.bind(str(path))
         item.listen(_BACKLOG)
         item.setblocking(False)
+        status = path.lstat()
     except OSError as error:
         item.close()
         raise StartFailed(
@@ -176,7 +188,7 @@ def open_unix_socket(path: Path) -> socket.socket:
         ) from error
     finally:
         os.umask(mask)
-    return item
+    return item, (status.st_dev, status.st_ino)
 
 
 def remove_own_socket(path: Path, inode: tuple[int, int]) -> None:
@@ -202,7 +214,7 @@ def _open_tcp(address: TcpAddress, workers: int) -> tuple[socket.socket, ...]:
     sockets: list[socket.socket] = []
     try:
         for _ in range(workers):
-            sockets.append(_bind_tcp(TcpAddress(address.host, port), shared=True))  # noqa: PERF401 - closed on failure
+            sockets += [_bind_tcp(TcpAddress(address.host, port), shared=True)]
     except OSError:
         for item in sockets:
             item.close()
@@ -230,9 +242,10 @@ def _bind_tcp(address: TcpAddress, *, shared: bool) -> socket.socket:
 
 
 def _tcp_failure(route: Route, address: TcpAddress, error: OSError) -> StartFailed:
+    find = f"ss -ltnp 'sport = :{address.port}'"
     hints = {
         errno.EADDRINUSE: "another program has it, perhaps another devwiz-gw: "
-        f"find it with `ss -ltnp 'sport = :{address.port}'`, stop it or change the route's `listen`",
+        f"find it with `{find}`, stop it or change the route's `listen`",
         errno.EACCES: "ports below 1024 need a privilege: choose a higher one",
     }
     return StartFailed(

@@ -102,7 +102,7 @@ class Supervisor:
             await self._open()
             forced = await self._serve()
         finally:
-            self._listeners.close()
+            await asyncio.to_thread(self._listeners.close)
             await self._admin.close()
             await self._identity.close()
         outcome = "forced" if forced else "ok"
@@ -182,7 +182,7 @@ class Supervisor:
         self._bundles = await asyncio.to_thread(read_bundles, config)
         await asyncio.to_thread(self._parts.journal.record, "gateway.start", outcome="ok")
         self._resolver.watch(_targets(config))
-        self._listeners.commit(self._listeners.prepare(config.routes))
+        self._listeners.commit(await asyncio.to_thread(self._listeners.prepare, config.routes))
         await self._admin.start()
         self._announce()
 
@@ -217,7 +217,7 @@ class Supervisor:
         self._phase = "draining"
         limit = self._config.limits.drain_timeout_s
         _LOG.info("draining", extra={"event": "draining", "deadline_s": limit})
-        self._listeners.close()
+        await asyncio.to_thread(self._listeners.close)
         return await self._pool.drain(limit)
 
     async def _start_headers(self) -> None:
@@ -300,9 +300,7 @@ class Supervisor:
         route = str(event.get("route", ""))
         match event.get("event"):
             case events.LATE_ALERT:
-                _LOG.warning(
-                    "%s: the upstream refused our certificate", route, extra=fields(event)
-                )
+                _LOG.warning("%s: the upstream refused our certificate", route, extra=fields(event))
                 cause = event.get("cause") or event.get("alert")
                 self._refresh_once(event, f"{route} refused our certificate: {cause}")
             case events.IDENTITY_EXPIRED:
@@ -330,32 +328,40 @@ class Supervisor:
         config = await asyncio.to_thread(self._parts.load)
         refuse_unchangeable(self._config, config)
         bundles = await asyncio.to_thread(read_bundles, config)
-        change = self._listeners.prepare(config.routes)
-        # Addresses and headers first: a route that works must not stop to while they are sought.
-        self._resolver.watch((*_targets(self._config), *_targets(config)))
+        change = await asyncio.to_thread(self._listeners.prepare, config.routes)
         try:
-            async with asyncio.timeout(RELOAD_TIMEOUT_S):
-                await self._resolver.refresh()
-        except TimeoutError:
-            _LOG.warning("reload goes on without the addresses of some upstreams")
-        await self._headers.prepare(config)
+            await self._look_ahead(config)
+        except BaseException:
+            await asyncio.to_thread(change.undo)
+            raise
         identity_changed = config.identity != self._config.identity
         self._config, self._bundles = config, bundles
         self._resolver.watch(_targets(config))
         self._listeners.commit(change)
         self._publish()
+        await asyncio.to_thread(change.finish)
         logging.getLogger().setLevel(config.log.level.upper())
         if identity_changed:
             await self._swap_identity()
         if self._snapshot is not None:
             await self._pool.wait_applied(self._snapshot.number, RELOAD_TIMEOUT_S)
 
+    async def _look_ahead(self, config: Config) -> None:
+        """Find addresses and header values first: a route that works must not stop meanwhile."""
+        self._resolver.watch((*_targets(self._config), *_targets(config)))
+        try:
+            async with asyncio.timeout(RELOAD_TIMEOUT_S):
+                await self._resolver.refresh()
+        except TimeoutError:
+            _LOG.warning("the reload goes on without the addresses of some upstreams")
+        await self._headers.prepare(config)
+
     async def _swap_identity(self) -> None:
         """Start the newly configured source; the present certificate serves until it delivers."""
-        assert self._tasks is not None
-        if self._identity_task is not None:
-            self._identity_task.cancel()
-            await asyncio.wait([self._identity_task], timeout=RELOAD_TIMEOUT_S)
+        if self._tasks is None or self._identity_task is None:
+            return
+        self._identity_task.cancel()
+        await asyncio.wait([self._identity_task], timeout=RELOAD_TIMEOUT_S)
         old, self._identity = self._identity, self._make_identity()
         await old.close()
         self._identity_task = self._tasks.create_task(self._identity.run())

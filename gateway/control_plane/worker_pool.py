@@ -246,9 +246,10 @@ class WorkerPool:
     async def _converse(self, slot: _Slot, process: WorkerProcess) -> None:
         frames = process.frames()
         try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                kind, _ = await anext(frames, (None, b""))
-            if kind is None:
+            try:
+                async with asyncio.timeout(READY_TIMEOUT_S):
+                    kind, _ = await anext(frames)
+            except StopAsyncIteration:
                 return
             if kind is not Kind.READY:
                 raise FrameError(f"said {kind.name} before READY")

@@ -99,7 +99,8 @@ class WorkerProcess:
 
     async def _log_stderr(self) -> None:
         stream = self._process.stderr
-        assert stream is not None
+        if stream is None:
+            return
         for _ in range(_MAX_STDERR_LINES):
             try:
                 line = await stream.readline()

@@ -31,6 +31,7 @@ class Gateway:
         self.folder = folder
         self.on_disk: Config | ConfigInvalid = config
         self.announced: list[str] = []
+        self._up = asyncio.Event()
         self.sink = LogSink(folder / "gw.log")
         self.supervisor = Supervisor(
             config,
@@ -41,7 +42,7 @@ class Gateway:
                 journal=Journal(folder / "audit.jsonl", project="acme"),
                 sink=self.sink,
                 redactor=Redactor(),
-                announce=self.announced.append,
+                announce=self._announce,
                 worker_command=worker.command(mode),
             ),
         )
@@ -50,6 +51,14 @@ class Gateway:
         if isinstance(self.on_disk, ConfigInvalid):
             raise self.on_disk
         return self.on_disk
+
+    def _announce(self, text: str) -> None:
+        self.announced.append(text)
+        self._up.set()
+
+    async def until_up(self) -> None:
+        async with asyncio.timeout(5):
+            await self._up.wait()
 
     async def ask(self, method: str, path: str) -> tuple[int, Any]:
         connector = aiohttp.UnixConnector(path=str(self.config.admin.socket))
@@ -104,9 +113,7 @@ async def running(
     gateway = Gateway(folder, config or configs.config(folder), feeds, mode)
     task = asyncio.create_task(gateway.supervisor.run())
     try:
-        async with asyncio.timeout(5):
-            while not gateway.config.admin.socket.exists() and not task.done():
-                await asyncio.sleep(0.01)
+        await gateway.until_up()
         yield gateway
     finally:
         if not task.done():
@@ -272,9 +279,7 @@ async def test_events_of_a_worker_are_heard(
 async def test_drain_ends_the_program_with_0_and_leaves_no_socket(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path, configs.config(tmp_path), FakeFeeds(first=generation()), "")
     task = asyncio.create_task(gateway.supervisor.run())
-    async with asyncio.timeout(5):
-        while not gateway.config.admin.socket.exists():
-            await asyncio.sleep(0.01)
+    await gateway.until_up()
     body = await gateway.until_ready()
     assert await gateway.ask("POST", "/drain") == (200, {"ok": True})
     async with asyncio.timeout(5):
@@ -294,9 +299,7 @@ async def test_a_worker_that_does_not_drain_is_cut_at_the_deadline(tmp_path: Pat
     config = replace(config, limits=replace(config.limits, drain_timeout_s=60.0))
     gateway = Gateway(tmp_path, config, FakeFeeds(first=generation()), "deaf")
     task = asyncio.create_task(gateway.supervisor.run())
-    async with asyncio.timeout(5):
-        while not gateway.config.admin.socket.exists():
-            await asyncio.sleep(0.01)
+    await gateway.until_up()
     pid = (await gateway.until_ready())["workers"][0]["pid"]
     gateway.supervisor.drain()
     await gateway.until(lambda body: body["state"] == "draining")

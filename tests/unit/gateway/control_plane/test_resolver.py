@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from gateway.control_plane import resolver as module
+from gateway.control_plane.resolver import Resolver, look_up
+
+TARGET = ("planner.example", 8443)
+
+
+class Answers:
+    def __init__(self) -> None:
+        self.value: tuple[tuple[str, int], ...] | OSError | None = (("192.0.2.1", 8443),)
+        self.asked = 0
+
+    async def __call__(self, host: str, port: int) -> tuple[tuple[str, int], ...]:
+        self.asked += 1
+        if self.value is None:
+            await asyncio.Event().wait()
+        if isinstance(self.value, OSError):
+            raise self.value
+        assert self.value is not None
+        return self.value
+
+
+def make(answers: Answers) -> tuple[Resolver, Callable[[], int]]:
+    changes: list[None] = []
+    return Resolver(lambda: changes.append(None), lookup=answers), lambda: len(changes)
+
+
+async def test_literals_need_no_look_up() -> None:
+    answers = Answers()
+    resolver, _ = make(answers)
+    resolver.watch([("127.0.0.1", 1), ("::1", 2)])
+    assert resolver.resolved["127.0.0.1", 1].found == (("127.0.0.1", 1),)
+    assert resolver.resolved["::1", 2].found == (("::1", 2),)
+    await resolver.refresh()
+    assert answers.asked == 0
+
+
+async def test_a_change_is_told_once() -> None:
+    answers = Answers()
+    resolver, changes = make(answers)
+    resolver.watch([TARGET])
+    await resolver.refresh()
+    await resolver.refresh()
+    assert changes() == 1
+    assert resolver.resolved[TARGET].found == (("192.0.2.1", 8443),)
+    answers.value = (("192.0.2.2", 8443),)
+    await resolver.refresh()
+    assert changes() == 2
+
+
+async def test_a_failure_keeps_the_last_good_addresses(caplog: pytest.LogCaptureFixture) -> None:
+    answers = Answers()
+    resolver, _ = make(answers)
+    resolver.watch([TARGET])
+    await resolver.refresh()
+    answers.value = OSError(-2, "Name or service not known")
+    await resolver.refresh()
+    kept = resolver.resolved[TARGET]
+    assert kept.found == (("192.0.2.1", 8443),)
+    assert kept.error == "planner.example does not resolve: name or service not known"
+    assert "the last addresses stay in use" in caplog.text
+
+
+async def test_a_look_up_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TIMEOUT_S", 0.01)
+    answers = Answers()
+    answers.value = None
+    resolver, _ = make(answers)
+    resolver.watch([TARGET])
+    await resolver.refresh()
+    assert "no answer about planner.example" in resolver.resolved[TARGET].error
+
+
+async def test_a_name_that_is_no_longer_wanted_is_forgotten() -> None:
+    resolver, changes = make(Answers())
+    resolver.watch([TARGET])
+    await resolver.refresh()
+    resolver.watch([("127.0.0.1", 1)])
+    await resolver.refresh()
+    assert TARGET not in resolver.resolved
+    assert changes() == 1
+
+
+async def test_a_new_name_is_looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers()
+    resolver, changes = make(answers)
+    task = asyncio.create_task(resolver.run())
+    await asyncio.sleep(0)
+    resolver.watch([TARGET])
+    async with asyncio.timeout(2):
+        while not changes():
+            await asyncio.sleep(0)
+    task.cancel()
+
+
+async def test_a_failure_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    answers = Answers()
+    answers.value = OSError("down")
+    resolver, _ = make(answers)
+    resolver.watch([TARGET])
+    task = asyncio.create_task(resolver.run())
+    async with asyncio.timeout(2):
+        while answers.asked < 3:
+            await asyncio.sleep(0.005)
+    task.cancel()
+
+
+async def test_the_system_resolves_localhost() -> None:
+    found = await look_up("localhost", 443)
+    assert ("127.0.0.1", 443) in found or ("::1", 443) in found
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize("name", ["no-such-host.invalid", "x" * 70 + ".invalid"])
+async def test_a_name_that_does_not_resolve_is_an_os_error(name: str) -> None:
+    with pytest.raises(OSError, match=r"."):
+        await look_up(name, 443)

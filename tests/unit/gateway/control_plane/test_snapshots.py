@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gateway.config.model import HeaderTemplate, PeerName, Route, TcpAddress, UnixAddress
+from gateway.control_plane.snapshots import (
+    Addresses,
+    Attached,
+    BoundListener,
+    World,
+    accepted_hosts,
+    build,
+)
+from gateway.ipc.snapshot import RouteSpec, Snapshot
+from tests.fakes import configs
+from tests.fakes.feeds import generation
+
+
+def snapshot(route: Route, **changes: Any) -> Snapshot:
+    world: dict[str, Any] = {
+        "config": configs.config(Path("/nowhere"), route),
+        "generation": generation(3),
+        "identity_reason": "why",
+        "listeners": {},
+    }
+    return build(7, World(**(world | changes)))
+
+
+def only_route(route: Route, **changes: Any) -> RouteSpec:
+    return snapshot(route, **changes).routes[0]
+
+
+def test_hosts_are_the_loopback_names_with_the_port() -> None:
+    hosts = accepted_hosts(TcpAddress("127.0.0.1", 8701), configs.route())
+    assert hosts == ("127.0.0.1:8701", "localhost:8701", "[::1]:8701")
+
+
+def test_port_80_is_also_accepted_without_saying_so() -> None:
+    hosts = accepted_hosts(TcpAddress("127.0.0.1", 80), configs.route())
+    assert {"localhost", "127.0.0.1", "[::1]", "localhost:80"} <= set(hosts)
+
+
+def test_a_unix_socket_accepts_any_host() -> None:
+    assert accepted_hosts(UnixAddress(Path("/x")), configs.route(allowed_hosts=("a",))) == ()
+
+
+def test_origins_follow_hosts_and_what_the_route_allows() -> None:
+    route = configs.route(
+        allowed_hosts=("Gateway.Local:8701",), allowed_origins=("https://IDE.example",)
+    )
+    bound = BoundListener(id="l1", bound=TcpAddress("127.0.0.1", 8701))
+    (listener,) = only_route(route, listeners={"planner": (bound,)}).listeners
+    assert listener.id == "l1"
+    assert "gateway.local:8701" in listener.hosts
+    assert listener.origins == (
+        *(f"http://{host}" for host in listener.hosts),
+        "https://ide.example",
+    )
+
+
+def test_the_upstream_is_checked_against_the_routes_bundle_else_the_identitys() -> None:
+    assert only_route(configs.route()).upstream.bundle_pem == "BUNDLE"
+    own = only_route(configs.route(), bundles={"planner": "OWN"})
+    assert own.upstream.bundle_pem == "OWN"
+    assert only_route(configs.route(), generation=None).upstream.bundle_pem == ""
+
+
+def test_addresses_that_were_found_outlast_an_error() -> None:
+    target = ("127.0.0.1", 8443)
+    found = Addresses(found=(("192.0.2.1", 8443),), error="dns is down")
+    upstream = only_route(configs.route(), addresses={target: found}).upstream
+    assert (upstream.addresses, upstream.resolve_error) == ((("192.0.2.1", 8443),), "")
+    failed = only_route(configs.route(), addresses={target: Addresses(error="no such name")})
+    assert failed.upstream.resolve_error == "no such name"
+    assert "still being looked up" in only_route(configs.route()).upstream.resolve_error
+
+
+def test_a_route_does_not_serve_before_its_headers_are_known() -> None:
+    headers = (HeaderTemplate("Authorization", ("Bearer ", "token", "")),)
+    route = configs.route(headers=headers)
+    assert "still being read" in only_route(route).unavailable
+    attached = Attached(headers=(("Authorization", "Bearer x"),), redact=("x",))
+    known = only_route(route, attached={"planner": attached})
+    assert known.unavailable == ""
+    assert known.headers == (("Authorization", "Bearer x"),)
+    assert only_route(configs.route()).unavailable == ""
+
+
+def test_identity_and_the_reason_for_having_none() -> None:
+    made = snapshot(configs.route())
+    assert made.number == 7
+    assert made.identity is not None
+    assert made.identity.generation == 3
+    assert made.identity.key_pem == "KEY"
+    assert made.identity_reason == ""
+    none = snapshot(configs.route(), generation=None)
+    assert none.identity is None
+    assert none.identity_reason == "why"
+
+
+def test_names_of_the_upstream_keep_their_kind() -> None:
+    peers = (PeerName("spiffe", "spiffe://a/b"), PeerName("dns", "x.example"))
+    upstream = only_route(configs.route(peer=peers, server_name="x.example")).upstream
+    assert upstream.peers == ("spiffe://a/b", "dns:x.example")
+    assert upstream.server_name == "x.example"
+
+
+def test_the_snapshot_survives_its_wire_form_and_shows_no_secret() -> None:
+    attached = Attached(headers=(("Authorization", "Bearer hunter2"),), redact=("hunter2",))
+    bound = BoundListener(id="l1", bound=TcpAddress("127.0.0.1", 8701))
+    made = snapshot(
+        configs.route(pass_headers=("Cookie",)),
+        attached={"planner": attached},
+        listeners={"planner": (bound,)},
+        addresses={("127.0.0.1", 8443): Addresses(found=(("127.0.0.1", 8443),))},
+    )
+    assert Snapshot.from_json(made.to_json()) == made
+    assert made.routes[0].pass_headers == ("cookie",)
+    assert "hunter2" not in f"{made!r} {made.routes[0]!r} {attached!r}"
+    assert "KEY" not in repr(made)
