@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _READS_A_TURN: Final = 8
 _MOST_INTERIM: Final = 32
 _KEEPALIVE_IDLE_S: Final = 30
+_FRESH_S: Final = 0.05
 
 
 class UpstreamState(IntEnum):
@@ -177,7 +178,13 @@ class UpstreamConnection(Connection):
     # -- an exchange -----------------------------------------------------------------------------
 
     def usable(self) -> bool:
-        """Whether a pooled connection can carry another request: nothing arrived since."""
+        """Whether a pooled connection can carry another request: nothing arrived since.
+
+        One released a moment ago is taken at its word: the loop would have told, and looking costs
+        a system call.
+        """
+        if self.reactor.now - self.idle_since < _FRESH_S:
+            return True
         try:
             self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
