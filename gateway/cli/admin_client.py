@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
 from gateway.config.find import find_config, locate_admin_socket
-from gateway.errors import GatewayError, NotRunning
+from gateway.errors import ConfigInvalid, ConfigProblem, GatewayError, NotRunning
 
 DEADLINE_S: Final = 5.0
 _START: Final = "start it with 'devwiz-gw serve'"
@@ -38,7 +38,9 @@ class AdminClient:
 
     def status(self) -> dict[str, Any]:
         """The document of `GET /status`. Raises `NotRunning`, `GatewayError`."""
-        return self.get("/status").body
+        reply = self.get("/status")
+        _raise_for(reply, "/status")
+        return reply.body
 
     def get(self, target: str, *, deadline_s: float = DEADLINE_S) -> Reply:
         """Ask something; any status is returned. Raises `NotRunning`, `GatewayError`."""
@@ -49,14 +51,11 @@ class AdminClient:
 
         Raises:
             NotRunning: nothing answers in time.
-            GatewayError: it answered that it didn't do it, and why.
+            GatewayError: it answered that it didn't do it, and why; `ConfigInvalid` where its
+                configuration file is the reason.
         """
         reply = self._request("POST", target, deadline_s)
-        if reply.status >= 400:
-            detail = reply.body.get("detail") or reply.body.get("title") or "no reason was given"
-            raise GatewayError(
-                f"the gateway refused {target}: {detail}", hint=str(reply.body.get("hint") or "")
-            )
+        _raise_for(reply, target)
         return reply.body
 
     def _request(self, method: str, target: str, deadline_s: float) -> Reply:
@@ -105,6 +104,23 @@ class _UnixConnection(HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
+
+
+def _raise_for(reply: Reply, target: str) -> None:
+    """Raise what a problem document (RFC 9457) says: `title` is what failed, `detail` the hint."""
+    if reply.status < 400:
+        return
+    problems = [
+        ConfigProblem(*(str(item.get(part) or "") for part in ("key", "message", "hint")))
+        for item in reply.body.get("problems") or ()
+    ]
+    said = str(reply.body.get("title") or "it gave no reason")
+    if problems:
+        raise ConfigInvalid(said.partition(": ")[0], problems)
+    raise GatewayError(
+        f"the gateway refused '{target.strip('/')}': {said}",
+        hint=str(reply.body.get("detail") or ""),
+    )
 
 
 def _object(body: bytes) -> dict[str, Any]:

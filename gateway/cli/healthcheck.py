@@ -31,5 +31,6 @@ def _run(args: argparse.Namespace) -> int:
     if reply.status == 200:
         output.line("live" if args.live else "ready")
         return ExitCode.OK
-    output.fault(GatewayError(f"the gateway is not ready: {failed_checks(reply.body)}"))
+    reason = f"the gateway is not ready: {failed_checks(reply.body)}"
+    output.fault(GatewayError(reason, hint="'devwiz-gw status' shows more"))
     return ExitCode.FAILED

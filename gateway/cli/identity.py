@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from gateway.cli import output
-from gateway.cli.admin_client import client_for
+from gateway.cli.admin_client import AdminClient, client_for
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.parsers import add_commands
+from gateway.cli.parsers import add_commands, seconds
 from gateway.cli.status_view import identity_lines
 from gateway.errors import GatewayError
 
-# Renewing is a round trip to the issuer, and its deadlines count.
-_RENEWAL_DEADLINE_S: Final = 60.0
+_POLL_S: Final = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,18 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         run=_show,
     )
     show.add_argument("--json", action="store_true", help="print the gateway's own document")
-    commands.add(
+    renew = commands.add(
         "renew",
-        summary="renew the certificate now",
+        summary="renew the certificate now and wait for the new one",
         examples=("devwiz-gw identity renew",),
         run=_renew,
+    )
+    renew.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=seconds,
+        default=30.0,
+        help="give up waiting after this long (default: %(default)g)",
     )
 
 
 def _show(args: argparse.Namespace) -> int:
-    identity = client_for(args.config).status().get("identity")
-    if not isinstance(identity, dict):
-        raise GatewayError("the gateway says nothing of its identity")
+    identity = _identity(client_for(args.config))
     if args.json:
         output.document(identity)
     else:
@@ -49,7 +55,34 @@ def _show(args: argparse.Namespace) -> int:
 
 def _renew(args: argparse.Namespace) -> int:
     client = client_for(args.config)
-    said = client.post("/identity/renew", deadline_s=_RENEWAL_DEADLINE_S)
-    generation = said.get("generation")
-    output.line(f"renewed: generation {generation}" if generation else "renewal started")
+    before = _identity(client)
+    deadline = time.monotonic() + args.timeout
+    client.post("/identity/renew", deadline_s=args.timeout)
+    with output.Progress("renewing the identity") as progress:
+        while not _is_new(identity := _identity(client), before):
+            if time.monotonic() >= deadline:
+                raise GatewayError(
+                    f"no new certificate within {args.timeout:g} s",
+                    hint="the one in use stays; 'devwiz-gw identity show' tells how it goes on",
+                )
+            progress.tick()
+            time.sleep(_POLL_S)
+    output.line(f"renewed: generation {identity['generation']}, serial {identity.get('serial')}")
     return ExitCode.OK
+
+
+def _is_new(identity: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether a renewal came through. Raises `GatewayError` when it failed since `before`."""
+    error = identity.get("last_error")
+    at = identity.get("last_error_at")
+    if error and at != before.get("last_error_at"):
+        hint = str(identity.get("last_error_hint") or "")
+        raise GatewayError(f"the renewal failed: {error}", hint=hint)
+    return int(identity.get("generation") or 0) > int(before.get("generation") or 0)
+
+
+def _identity(client: AdminClient) -> dict[str, Any]:
+    identity = client.status().get("identity")
+    if not isinstance(identity, dict):
+        raise GatewayError("the gateway says nothing of its identity")
+    return identity

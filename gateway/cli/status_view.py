@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from gateway.cli.output import duration, paint, pairs, table, width
+from gateway.cli.output import duration, paint, pairs, printable, table, width
 
 _STATES: Final = {
     "ready": "good",
@@ -38,10 +38,10 @@ def identity_lines(identity: Mapping[str, Any], *, now: datetime) -> list[str]:
     rows = [
         ("source", source),
         ("SPIFFE id", _text(identity, "spiffe_id")),
-        *([("DNS names", ", ".join(identity["dns_names"]))] if identity.get("dns_names") else []),
+        *([("DNS names", ", ".join(names))] if (names := _texts(identity, "dns_names")) else []),
         ("issuer", _text(identity, "issuer")),
         ("serial", _text(identity, "serial")),
-        ("generation", _text(identity, "generation")),
+        ("generation", _text(identity, "generation") if identity.get("generation") else "none"),
         ("expires in", _expiry(identity, now)),
         ("next renewal", _until(identity, "next_renewal", now)),
         ("last error", _error(identity, now)),
@@ -61,7 +61,7 @@ def _heading(document: Mapping[str, Any], now: datetime) -> list[str]:
         f"{paint(state, _STATES.get(state, 'bad'))}  pid {_text(document, 'pid')}{up}"
     )
     project = f"project {_text(document, 'project')}"
-    reasons = [f"  {paint('!', 'bad')} {reason}" for reason in document.get("reasons") or []]
+    reasons = [f"  {paint('!', 'bad')} {reason}" for reason in _texts(document, "reasons")]
     return [first, f"{project}  {_text(document, 'config')}", *reasons]
 
 
@@ -107,7 +107,7 @@ def _route_table(routes: list[Mapping[str, Any]], now: datetime) -> list[str]:
         name, listeners, *others = _cells(route)
         first, *more = listeners or [""]
         rows.append((name, first, *others))
-        rows += [("", listener, " ", " ", " ", " ", " ") for listener in more]
+        rows += [(" ", listener, " ", " ", " ", " ", " ") for listener in more]
         owners += [None] * len(more) + [route]
     heading, *body = table(_HEADINGS, rows)
     lines = [heading]
@@ -136,13 +136,13 @@ def _route_blocks(routes: list[Mapping[str, Any]], now: datetime) -> list[str]:
 
 
 def _cells(route: Mapping[str, Any]) -> tuple[str, list[str], str, str, str, str, str]:
-    peer = _text(route, "peer") or ", ".join(route.get("peers") or [])
+    peer = _text(route, "peer") or ", ".join(_texts(route, "peers"))
     tls = " ".join(filter(None, (_text(route, "tls_version"), _text(route, "tls_group"))))
     by_generation = sorted((route.get("connections") or {}).items(), key=_generation, reverse=True)
     connections = ", ".join(f"{count} of generation {number}" for number, count in by_generation)
     return (
         _text(route, "name"),
-        [str(listener) for listener in route.get("listeners") or []],
+        _texts(route, "listeners"),
         _text(route, "upstream"),
         peer,
         tls,
@@ -182,7 +182,11 @@ def _workers(workers: list[Mapping[str, Any]]) -> list[str]:
 
 def _text(values: Mapping[str, Any], name: str) -> str:
     value = values.get(name)
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
+
+
+def _texts(values: Mapping[str, Any], name: str) -> list[str]:
+    return [printable(str(value)) for value in values.get(name) or []]
 
 
 def _clock(when: datetime) -> str:

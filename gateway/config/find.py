@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from gateway.config.admin_socket import admin_socket
 from gateway.errors import ConfigInvalid, ConfigProblem
 
 FILE_NAME: Final = "devwiz-gw.toml"
@@ -62,19 +63,6 @@ def user_files(env: Mapping[str, str], *, platform: str) -> tuple[Path, ...]:
             folders.append(Path(home, "Library", "Application Support"))
         folders.append(Path(home, ".config"))
     return tuple(dict.fromkeys(folder / _FOLDER / FILE_NAME for folder in folders))
-
-
-def admin_socket(raw: Mapping[str, object], *, path: Path) -> Path:
-    """The admin socket of the gateway that serves the file `path` holding `raw`.
-
-    The default is beside the file and named after it (`acme.toml` → `acme.sock`): it depends on
-    nothing but the file, so that `status` in any session finds the `serve` of any other.
-    """
-    admin = raw.get("admin")
-    value = admin.get("socket") if isinstance(admin, Mapping) else None
-    if isinstance(value, str) and value.startswith("unix:") and len(value) > len("unix:"):
-        return path.parent / value.removeprefix("unix:")
-    return path.with_suffix(".sock")
 
 
 def locate_admin_socket(path: Path) -> Path:

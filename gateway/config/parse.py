@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from gateway.config.addresses import check_socket_path, local_path, unix_path
-from gateway.config.find import admin_socket
+from gateway.config.admin_socket import admin_socket
 from gateway.config.identity_source import read_identity
 from gateway.config.model import AdminConfig, Config, Limits, LogConfig, Route, UnixAddress
 from gateway.config.routes import RouteReader

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from posixpath import normpath
 from typing import Final
 
 from gateway.config.addresses import (
@@ -46,7 +46,7 @@ class RouteReader:
             # The system picks another port each time for port 0.
             name = str(address) if address.port else ""
         else:
-            name = os.path.normpath(address.path)
+            name = normpath(address.path)
         return "" if not name or self._taken.setdefault(name, key) == key else self._taken[name]
 
     def route(self, table: Table) -> Route:
