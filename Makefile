@@ -12,10 +12,11 @@ JOBS ?= auto
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(LOCK_OPTIONS)
 
-.PHONY: help setup demo test lint unit format bench lock clean system-packages
+.PHONY: help setup demo test lint unit coverage format bench lock clean system-packages
+.NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with the pinned requirements and the command devwiz-gw
 
@@ -38,6 +39,12 @@ lint: setup ## format, lint, types, import rules and dead code
 
 unit: setup ## only the quick tests: unit, contract and property
 	$(PYTEST) --numprocesses=$(JOBS) tests/unit tests/contract tests/property
+
+coverage: setup ## all tests, and which lines and branches they leave out
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 format: setup ## format the code and mend what the linter can mend
 	$(BIN)/ruff check --quiet --fix --exit-zero
