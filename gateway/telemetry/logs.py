@@ -96,8 +96,10 @@ class LogSink:
         os.close(fresh)
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Write what is queued, for at most `timeout_s`, and stop."""
+        """Write what is queued, for at most `timeout_s`, and stop; a second call does nothing."""
         with self._wake:
+            if self._closing:
+                return
             self._closing = True
             self._wake.notify()
         self._thread.join(timeout_s)
@@ -147,7 +149,7 @@ class JsonFormatter(logging.Formatter):
         """The record as one line, without a newline at the end."""
         at = datetime.fromtimestamp(record.created, UTC)
         line: dict[str, object] = {
-            "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ts": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),

@@ -12,6 +12,9 @@ from gateway.ipc.stats import RouteStats
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX: Final = "devwiz_gw_"
 
+#: Upper bounds that are always shown: a bucket that comes and goes spoils rates over it.
+BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, math.inf)
+
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -60,10 +63,11 @@ def exposition(numbers: Numbers) -> str:
 def _family(family: Family) -> str:
     name = PREFIX + family.name
     text = family.help.replace("\\", r"\\").replace("\n", r"\n")
-    lines = [f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n"]
-    for sample in family.samples:
-        lines.append(f"{name}{sample.suffix}{_labels(sample.labels)} {_number(sample.value)}\n")
-    return "".join(lines)
+    lines = [
+        f"{name}{sample.suffix}{_labels(sample.labels)} {_number(sample.value)}\n"
+        for sample in family.samples
+    ]
+    return f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n" + "".join(lines)
 
 
 def _labels(labels: Labels) -> str:
@@ -124,12 +128,13 @@ def _durations(routes: Mapping[str, RouteStats]) -> Family:
     samples: list[Sample] = []
     for route, stats in sorted(routes.items()):
         label = ("route", route)
-        bounds = {**stats.duration_buckets}
-        bounds.setdefault("+Inf", 0)
+        buckets = dict.fromkeys(BOUNDS, 0)
+        for bound, count in stats.duration_buckets.items():
+            buckets[float(bound)] = buckets.get(float(bound), 0) + count
         total = 0
-        for bound in sorted(bounds, key=float):
-            total += bounds[bound]
-            samples.append(Sample(total, (label, ("le", bound)), "_bucket"))
+        for limit, count in sorted(buckets.items()):
+            total += count
+            samples.append(Sample(total, (label, ("le", _number(limit))), "_bucket"))
         samples.append(Sample(stats.duration_sum_s, (label,), "_sum"))
         samples.append(Sample(total, (label,), "_count"))
     text = "Time from the request's head to the end of its response."

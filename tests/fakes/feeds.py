@@ -42,9 +42,7 @@ class FakeIdentityFeed:
         self._first = first
 
     def view(self) -> IdentityView:
-        return IdentityView(
-            source="fake", state="valid", last_error=self.error, renewals={"ok": 1}
-        )
+        return IdentityView(source="fake", state="valid", last_error=self.error, renewals={"ok": 1})
 
     async def run(self) -> None:
         if self._first is not None:
@@ -89,9 +87,7 @@ class FakeFeeds:
     def feeds(self) -> Feeds:
         return Feeds(identity=self._identity, headers=self._headers)
 
-    def _identity(
-        self, _config: Config, publish: Callable[[Generation], None]
-    ) -> FakeIdentityFeed:
+    def _identity(self, _config: Config, publish: Callable[[Generation], None]) -> FakeIdentityFeed:
         self.identities.append(FakeIdentityFeed(publish, self._first))
         return self.identities[-1]
 

@@ -42,7 +42,7 @@ async def pool(mode: str = "", *, count: int = 1) -> AsyncIterator[WorkerPool]:
 
 async def until(check: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not check():  # noqa: ASYNC110 - what is waited for has no event
+        while not check():
             await asyncio.sleep(0.01)
 
 

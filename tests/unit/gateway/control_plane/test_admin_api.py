@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gateway.control_plane.admin_api import AdminApi, peer_uid
+from gateway.control_plane.status import GatewayState
+from gateway.errors import StartFailed
+from tests.unit.gateway.control_plane.test_status import gateway_state
+
+CLIENT = """
+import os, socket, sys
+os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b"POST /drain HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
+while data := s.recv(65536):
+    sys.stdout.buffer.write(data)
+"""
+
+
+class FakeControls:
+    def __init__(self) -> None:
+        self.called: list[str] = []
+        self.fault: StartFailed | None = None
+        self.shown = gateway_state()
+
+    async def state(self) -> GatewayState:
+        return self.shown
+
+    async def reload(self) -> None:
+        self.called.append("reload")
+        if self.fault:
+            raise self.fault
+
+    async def renew(self) -> None:
+        self.called.append("renew")
+
+    def drain(self) -> None:
+        self.called.append("drain")
+
+    def denied(self, uid: int, what: str) -> None:
+        self.called.append(f"denied {uid} {what}")
+
+
+@asynccontextmanager
+async def api(folder: Path, controls: FakeControls) -> AsyncIterator[Path]:
+    path = folder / "admin.sock"
+    made = AdminApi(path, controls)
+    await made.start()
+    try:
+        yield path
+    finally:
+        await made.close()
+
+
+async def ask(path: Path, method: str, target: str) -> tuple[int, str, Any]:
+    connector = aiohttp.UnixConnector(path=str(path))
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.request(method, f"http://gw{target}") as reply,
+    ):
+        text = await reply.text()
+        return reply.status, reply.content_type, json.loads(text) if text[:1] == "{" else text
+
+
+async def test_the_socket_is_private_and_gone_afterwards(tmp_path: Path) -> None:
+    async with api(tmp_path, FakeControls()) as path:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "code"),
+    [
+        ("GET", "/livez", 200),
+        ("GET", "/readyz", 200),
+        ("GET", "/status", 200),
+        ("GET", "/metrics", 200),
+        ("POST", "/identity/renew", 200),
+        ("POST", "/reload", 200),
+        ("GET", "/reload", 405),
+        ("GET", "/nothing", 404),
+    ],
+)
+async def test_endpoints(tmp_path: Path, method: str, target: str, code: int) -> None:
+    async with api(tmp_path, FakeControls()) as path:
+        assert (await ask(path, method, target))[0] == code
+
+
+async def test_metrics_name_their_format(tmp_path: Path) -> None:
+    async with (
+        api(tmp_path, FakeControls()) as path,
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(path))) as session,
+        session.get("http://gw/metrics") as reply,
+    ):
+        assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def test_a_refused_reload_says_why_as_a_problem(tmp_path: Path) -> None:
+    controls = FakeControls()
+    controls.fault = StartFailed("port taken", hint="stop the other one")
+    async with api(tmp_path, controls) as path:
+        code, content_type, body = await ask(path, "POST", "/reload")
+    assert (code, content_type) == (409, "application/problem+json")
+    assert (body["title"], body["detail"]) == ("port taken", "stop the other one")
+
+
+async def test_drain_is_answered_before_it_begins(tmp_path: Path) -> None:
+    controls = FakeControls()
+    async with api(tmp_path, controls) as path:
+        assert (await ask(path, "POST", "/drain"))[2] == {"ok": True}
+        assert controls.called == []
+        await asyncio.sleep(0.1)
+        assert controls.called == ["drain"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_another_user_is_refused_even_if_the_mode_lets_them_in(tmp_path: Path) -> None:
+    controls = FakeControls()
+    async with api(tmp_path, controls) as path:
+        # What the mode forbids is opened here on purpose: the credentials are a second lock.
+        path.chmod(0o666)
+        for folder in (tmp_path, *tmp_path.parents):
+            if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
+                folder.chmod(folder.stat().st_mode | 0o011)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", CLIENT, str(path), "65534", stdout=subprocess.PIPE
+        )
+        async with asyncio.timeout(10):
+            output, _ = await process.communicate()
+    assert output.startswith(b"HTTP/1.1 403 ")
+    assert controls.called == ["denied 65534 POST /drain"]
+
+
+def test_the_kernel_names_the_user_at_the_other_end() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert peer_uid(ours) == os.geteuid()
+    assert peer_uid(None) is None

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.control_plane.snapshots import Addresses, World, build
+from gateway.control_plane.status import (
+    GatewayState,
+    IdentityView,
+    document,
+    overall,
+    readiness,
+    reasons,
+    rfc3339,
+)
+from gateway.control_plane.worker_pool import WorkerView
+from gateway.ipc.stats import RouteStats
+from tests.fakes import configs
+from tests.fakes.feeds import generation
+
+ADDRESSES = {("127.0.0.1", 8443): Addresses(found=(("127.0.0.1", 8443),))}
+
+
+def gateway_state(**changes: Any) -> GatewayState:
+    """A gateway where all is well, apart from the changes."""
+    config = configs.config(Path("/nowhere"))
+    world = World(
+        config=config,
+        generation=generation(),
+        identity_reason="",
+        listeners={},
+        addresses=ADDRESSES,
+    )
+    now = datetime.now(UTC)
+    plain = GatewayState(
+        version="1",
+        pid=1,
+        now=now,
+        started_at=now,
+        phase="running",
+        config=config,
+        identity=IdentityView(
+            source="files", state="valid", generation=generation(), renewals={"ok": 1}
+        ),
+        workers=(WorkerView(pid=2, state="ready", restarts=0, snapshot=1),),
+        snapshot=build(1, world),
+        listening={"planner": ("127.0.0.1:8701",)},
+        stats={},
+        rejected={},
+        secrets=(),
+    )
+    return replace(plain, **changes)
+
+
+def without_identity(**view: Any) -> IdentityView:
+    return IdentityView(source="issuer", state="waiting", renewals={}, **view)
+
+
+def test_all_is_well() -> None:
+    state = gateway_state()
+    assert overall(state) == "ready"
+    assert readiness(state)["ready"] is True
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "reason"),
+    [
+        (
+            {"identity": without_identity(last_error="issuer is down")},
+            "identity",
+            "no certificate yet: issuer is down",
+        ),
+        (
+            {"now": datetime.now(UTC) + timedelta(days=1)},
+            "identity",
+            "the certificate has expired",
+        ),
+        (
+            {"workers": (WorkerView(pid=0, state="crash-loop", restarts=9, snapshot=0),)},
+            "workers",
+            "a worker is crash-loop",
+        ),
+        (
+            {"workers": (WorkerView(pid=1, state="ready", restarts=0, snapshot=0),)},
+            "workers",
+            "a worker waits for its routes",
+        ),
+        ({"rejected": {"planner": "bad bundle"}}, "route:planner", "route planner: bad bundle"),
+        ({"snapshot": None}, "route:planner", "route planner: not in use yet"),
+    ],
+)
+def test_what_is_missing_is_named(changes: dict[str, Any], check: str, reason: str) -> None:
+    state = gateway_state(**changes)
+    assert overall(state) == "degraded"
+    assert reason in reasons(state)
+    body = readiness(state)
+    assert body["ready"] is False
+    assert body["checks"][check] == {"ok": False, "reason": reason}
+
+
+def test_the_same_at_the_start_is_not_degraded_yet() -> None:
+    assert overall(gateway_state(phase="starting", identity=without_identity())) == "starting"
+    assert overall(gateway_state(phase="starting")) == "ready"
+
+
+def test_draining_is_never_ready() -> None:
+    state = gateway_state(phase="draining")
+    assert overall(state) == "draining"
+    assert readiness(state)["ready"] is False
+
+
+def test_a_refused_reload_is_a_reason_but_does_not_stop_readiness() -> None:
+    state = gateway_state(config_error="routes[0].peer: missing")
+    assert overall(state) == "degraded"
+    assert reasons(state) == ["the last reload was refused: routes[0].peer: missing"]
+    assert readiness(state)["ready"] is True
+
+
+def test_a_route_shows_its_numbers() -> None:
+    stats = RouteStats(
+        requests={"502": 1, "200": 10},
+        connections={"2": 0, "3": 2},
+        tls_version="TLSv1.3",
+        tls_group="X25519MLKEM768",
+        peer="spiffe://acme.example/agent/planner",
+        last_error="refused",
+        last_error_at=1_700_000_000.5,
+    )
+    (route,) = document(gateway_state(stats={"planner": stats}))["routes"]
+    assert route["requests"] == {"200": 10, "502": 1}
+    assert route["connections"] == {"3": 2}
+    assert route["listeners"] == ["127.0.0.1:8701"]
+    assert route["tls_group"] == "X25519MLKEM768"
+    assert route["last_error_at"] == "2023-11-14T22:13:20Z"
+    assert route["unavailable"] is None
+
+
+def test_what_is_not_known_is_null() -> None:
+    body = document(gateway_state(identity=without_identity()))
+    assert body["identity"]["serial"] is None
+    assert body["identity"]["not_after"] is None
+    assert body["identity"]["generation"] == 0
+    assert body["routes"][0]["peer"] is None
+
+
+def test_times_are_utc() -> None:
+    at = datetime.fromisoformat("2026-01-02T03:04:05.678+02:00")
+    assert rfc3339(at) == "2026-01-02T01:04:05Z"
+    assert rfc3339(None) is None

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.ipc.stats import RouteStats
+from gateway.telemetry.metrics import Family, Numbers, Sample, exposition, render
+
+SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)")
+LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"(?:,|$)')
+SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("",), "gauge": ("",)}
+
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def unescape(text: str) -> str:
+    return re.sub(r"\\(.)", lambda found: {"n": "\n"}.get(found[1], found[1]), text)
+
+
+def labels_of(text: str) -> tuple[tuple[str, str], ...]:
+    found, position = [], 0
+    while position < len(text):
+        match = LABEL.match(text, position)
+        assert match, text
+        found.append((match[1], unescape(match[2])))
+        position = match.end()
+    assert len(dict(found)) == len(found)
+    return tuple(found)
+
+
+def parse(text: str) -> tuple[Series, dict[str, str]]:
+    """A strict reader of the text format 0.0.4: every rule broken is an assertion."""
+    series: Series = {}
+    kinds: dict[str, str] = {}
+    helped: set[str] = set()
+    current = ""
+    assert text == "" or text.endswith("\n")
+    for line in text.split("\n")[:-1]:
+        if line.startswith("# HELP "):
+            _, _, current, help_text = line.split(" ", 3)
+            assert current not in helped
+            assert help_text
+            helped.add(current)
+        elif line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name == current
+            assert name not in kinds
+            kinds[name] = kind
+        else:
+            match = SAMPLE.fullmatch(line)
+            assert match, line
+            assert match[1] in {current + suffix for suffix in SUFFIXES[kinds[current]]}
+            key = (match[1], labels_of(match[2] or ""))
+            assert key not in series
+            series[key] = float(match[3])
+    return series, kinds
+
+
+def numbers(routes: Mapping[str, RouteStats]) -> Numbers:
+    return Numbers(
+        version="1.0",
+        routes=routes,
+        cert_not_after=1_795_493_567.25,
+        cert_generation=4,
+        cert_renewals={"ok": 3, "failed": 1},
+        worker_restarts=2,
+        access_lines_dropped=0,
+    )
+
+
+def test_every_number_has_its_name_and_labels() -> None:
+    stats = RouteStats(
+        requests={"200": 7, "502": 1},
+        failures={"upstream_refused": 1},
+        active=2,
+        streams=1,
+        connections={"3": 1, "4": 2},
+        handshakes=5,
+        handshake_failures={"late_alert": 1},
+        retired={"generation": 2},
+        bytes_up=10,
+        bytes_down=1 << 60,
+    )
+    series, kinds = parse(exposition(numbers({"planner": stats})))
+    route = ("route", "planner")
+    expected: Series = {
+        ("devwiz_gw_requests_total", (route, ("code", "200"))): 7,
+        ("devwiz_gw_failures_total", (route, ("reason", "upstream_refused"))): 1,
+        ("devwiz_gw_active_requests", (route,)): 2,
+        ("devwiz_gw_streams_active", (route,)): 1,
+        ("devwiz_gw_upstream_connections", (route, ("generation", "4"))): 2,
+        ("devwiz_gw_upstream_tls_handshakes_total", (route, ("result", "ok"))): 5,
+        ("devwiz_gw_upstream_tls_handshakes_total", (route, ("result", "late_alert"))): 1,
+        ("devwiz_gw_conn_retired_total", (route, ("reason", "generation"))): 2,
+        ("devwiz_gw_bytes_total", (route, ("direction", "down"))): 1 << 60,
+        ("devwiz_gw_cert_not_after_seconds", ()): 1_795_493_567.25,
+        ("devwiz_gw_cert_generation", ()): 4,
+        ("devwiz_gw_cert_renewals_total", (("result", "failed"),)): 1,
+        ("devwiz_gw_worker_restarts_total", ()): 2,
+        ("devwiz_gw_access_log_lines_dropped_total", ()): 0,
+        ("devwiz_gw_build_info", (("version", "1.0"),)): 1,
+    }
+    assert expected.items() <= series.items()
+    assert all(name.startswith("devwiz_gw_") for name in kinds)
+    assert all(name.endswith("_total") == (kind == "counter") for name, kind in kinds.items())
+
+
+def test_histogram_buckets_are_cumulative_up_to_infinity() -> None:
+    stats = RouteStats(duration_buckets={"0.05": 2, "1.0": 3, "+Inf": 1}, duration_sum_s=4.5)
+    series, _ = parse(exposition(numbers({"planner": stats})))
+    name = "devwiz_gw_request_duration_seconds"
+    buckets = {
+        dict(labels)["le"]: value for (key, labels), value in series.items() if key.endswith("ket")
+    }
+    assert (buckets["0.025"], buckets["0.05"], buckets["1"], buckets["+Inf"]) == (0, 2, 5, 6)
+    assert list(buckets.values()) == sorted(buckets.values())
+    assert series[f"{name}_count", (("route", "planner"),)] == 6
+    assert series[f"{name}_sum", (("route", "planner"),)] == 4.5
+
+
+def test_without_traffic_the_text_is_still_well_formed() -> None:
+    series, _ = parse(exposition(numbers({})))
+    assert ("devwiz_gw_build_info", (("version", "1.0"),)) in series
+    parse(exposition(numbers({"planner": RouteStats()})))
+
+
+@given(value=st.text(), number=st.floats(allow_nan=False))
+def test_any_label_and_number_can_be_read_back(value: str, number: float) -> None:
+    text = render([Family("x", "gauge", "A\\b\nc.", (Sample(number, (("label", value),)),))])
+    assert parse(text)[0] == {("devwiz_gw_x", (("label", value),)): number}
+
+
+@pytest.mark.parametrize("text", ['a{b="c} 1\n', "a 1\n", "# TYPE a gauge\n", "no newline"])
+def test_the_reader_of_these_tests_is_strict(text: str) -> None:
+    with pytest.raises((AssertionError, KeyError)):
+        parse(text)
