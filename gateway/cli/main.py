@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -33,9 +33,18 @@ def main(argv: Sequence[str]) -> int:
 
     Only `BrokenPipeError` and defects come out as exceptions.
     """
-    try:
+
+    def action() -> int:
         args = parse(argv)
         return int(args.run(args))
+
+    return reported(action)
+
+
+def reported(action: Callable[[], int]) -> int:
+    """The exit code of `action`, having shown the `Fault` that it raised instead, if it did."""
+    try:
+        return action()
     except UsageError as error:
         output.fault(error)
         return ExitCode.NOT_RUNNING

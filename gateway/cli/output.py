@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Self, TextIO
 
 from identity.fault import Fault
@@ -129,9 +129,10 @@ class Progress:
     A context manager; call `tick` now and then. Nothing is shown where nobody watches.
     """
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._label = label
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
         self._shown = False
 
     def __enter__(self) -> Self:
@@ -139,7 +140,7 @@ class Progress:
 
     def tick(self, detail: str = "") -> None:
         """Redraw the line with the time passed and `detail`."""
-        passed = time.monotonic() - self._began
+        passed = self._clock() - self._began
         if passed < _PROGRESS_AFTER_S or not sys.stderr.isatty():
             return
         self._shown = True

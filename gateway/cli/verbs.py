@@ -53,7 +53,7 @@ VERBS: Final = (
         "reload",
         "gateway.cli.reload",
         "make the running gateway read its configuration again",
-        ("devwiz-gw config check && devwiz-gw reload",),
+        ("devwiz-gw reload", "devwiz-gw config check && devwiz-gw reload"),
     ),
     Verb(
         "drain",

@@ -1,0 +1,113 @@
+"""Verbs whose answers change while they watch: wait, status --watch, identity renew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.main import main
+from tests.unit.gateway.cli.conftest import NOT_READY, READY, Answer, StartAdmin
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def in_turn(*answers: Answer) -> Any:
+    """A function that gives each answer once, and the last one ever after."""
+    left = list(answers)
+    return lambda: left.pop(0) if len(left) > 1 else left[0]
+
+
+def with_identity(**identity: object) -> Answer:
+    return 200, {"state": "ready", "identity": identity}
+
+
+def test_wait_returns_once_it_is_ready(start_admin: StartAdmin) -> None:
+    answers = in_turn((503, NOT_READY), (503, NOT_READY), (200, READY))
+    server = start_admin({"GET /readyz": answers})
+    assert main(["wait", "--timeout", "5"]) == ExitCode.OK
+    assert server.requests == ["GET /readyz"] * 3
+
+
+def test_wait_outlasts_a_gateway_that_is_slow_to_answer(start_admin: StartAdmin) -> None:
+    start_admin({"GET /readyz": (200, READY)}, delay_s=5.0)
+    assert main(["wait", "--timeout", "0.2"]) == ExitCode.NOT_RUNNING
+
+
+def test_watch_redraws_until_interrupted(
+    start_admin: StartAdmin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_admin({"GET /status": in_turn((200, {"state": "starting"}), (200, {"state": "ready"}))})
+    pauses: Iterator[BaseException | None] = iter([None, KeyboardInterrupt()])
+    slept: list[float] = []
+
+    def pause(seconds: float) -> None:
+        slept.append(seconds)
+        if (interrupt := next(pauses)) is not None:
+            raise interrupt
+
+    monkeypatch.setattr("time.sleep", pause)
+    assert main(["status", "--watch", "7"]) == ExitCode.OK
+    assert slept == [7.0, 7.0]
+    text = capsys.readouterr().out
+    assert text.index("starting") < text.index("ready")
+
+
+def test_watch_goes_on_while_nothing_runs(
+    workdir: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pause(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", pause)
+    assert main(["status", "--watch"]) == ExitCode.NOT_RUNNING
+    assert "no gateway answers" in capsys.readouterr().err
+
+
+def test_renew_waits_for_the_next_generation(
+    start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = with_identity(generation=3, serial="aa")
+    new = with_identity(generation=4, serial="bb")
+    server = start_admin(
+        {"GET /status": in_turn(old, old, new), "POST /identity/renew": (200, {"ok": True})}
+    )
+    assert main(["identity", "renew"]) == ExitCode.OK
+    assert capsys.readouterr().out == "renewed: generation 4, serial bb\n"
+    assert server.requests[1] == "POST /identity/renew"
+
+
+def test_renew_tells_why_it_failed(
+    start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = with_identity(
+        generation=3,
+        last_error="the issuer refused the connection",
+        last_error_hint="is it running?",
+        last_error_at="2026-11-24T12:00:00Z",
+    )
+    answers = {
+        "GET /status": in_turn(with_identity(generation=3), failed),
+        "POST /identity/renew": (200, {"ok": True}),
+    }
+    start_admin(answers)
+    assert main(["identity", "renew"]) == ExitCode.FAILED
+    assert capsys.readouterr().err == (
+        "error: the renewal failed: the issuer refused the connection\nhint: is it running?\n"
+    )
+
+
+def test_renew_gives_up_at_its_deadline(
+    start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = with_identity(generation=3, last_error="old news", last_error_at="2026-11-24T12:00:00Z")
+    start_admin({"GET /status": old, "POST /identity/renew": (200, {"ok": True})})
+    assert main(["identity", "renew", "--timeout", "0.1"]) == ExitCode.FAILED
+    assert "no new certificate within 0.1 s" in capsys.readouterr().err
+
+
+def test_identity_show(start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]) -> None:
+    start_admin({"GET /status": with_identity(generation=3, spiffe_id="spiffe://a/b")})
+    assert main(["identity", "show"]) == ExitCode.OK
+    assert "  SPIFFE id     spiffe://a/b\n" in capsys.readouterr().out

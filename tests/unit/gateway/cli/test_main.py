@@ -1,0 +1,101 @@
+"""How verbs are found and how what they raise becomes text and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import main as command
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.parsers import UsageError
+from gateway.cli.verbs import VERBS, Verb
+from gateway.errors import NotRunning, StartFailed
+
+ROOT = Path(__file__).parents[4]
+INSTALLED = [verb for verb in VERBS if (ROOT / f"{verb.module.replace('.', '/')}.py").exists()]
+
+
+@pytest.mark.parametrize("verb", INSTALLED, ids=lambda verb: verb.name)
+def test_each_verb_has_help_with_an_example(verb: Verb, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main([verb.name, "--help"]) == ExitCode.OK
+    text = capsys.readouterr().out
+    assert "--config FILE" in text
+    assert f"examples:\n  devwiz-gw {verb.name}" in text
+
+
+def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--help"]) == ExitCode.OK
+    text = capsys.readouterr().out
+    assert all(f"  {verb.name} " in text for verb in VERBS)
+
+
+def test_no_verb_shows_help_and_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main([]) == ExitCode.NOT_RUNNING
+    assert "verbs:" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--version"]) == ExitCode.OK
+    assert capsys.readouterr().out.startswith("devwiz-gw 0.")
+
+
+def test_config_is_taken_before_and_after_the_verb() -> None:
+    assert command.parse(["status"]).config is None
+    assert command.parse(["--config", "a.toml", "status"]).config == Path("a.toml")
+    assert command.parse(["status", "--config", "b.toml"]).config == Path("b.toml")
+    after = command.parse(["--config", "a.toml", "identity", "show", "--config", "c.toml"])
+    assert after.config == Path("c.toml")
+    assert command.parse(["--config", "a.toml", "identity", "show"]).config == Path("a.toml")
+
+
+def test_a_missing_module_is_a_clear_message() -> None:
+    ghost = Verb("ghost", "gateway.cli.ghost", "haunt", ("devwiz-gw ghost",))
+    with pytest.raises(UsageError, match="'ghost' is not part of this installation") as caught:
+        command.verb_parser(ghost)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "text"),
+    [
+        (NotRunning("nobody there", hint="start it"), 2, "error: nobody there\nhint: start it\n"),
+        (StartFailed("port 8701 is taken"), 1, "error: port 8701 is taken\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_what_a_verb_raises_becomes_text_and_a_code(
+    raised: BaseException,
+    code: int,
+    text: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def action() -> int:
+        raise raised
+
+    assert command.reported(action) == code
+    assert capsys.readouterr().err == text
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.cli.main", "--version"],
+        cwd=ROOT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN),
+        timeout=30,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (ExitCode.BROKEN_PIPE, b"")
+
+
+def test_every_exit_code_has_a_meaning() -> None:
+    assert all(code.meaning.endswith(".") for code in ExitCode)
