@@ -17,6 +17,10 @@ class InvalidSecretName(IdentityError):
     """A project or secret name is not usable in any store."""
 
 
+class InvalidSecretValue(IdentityError):
+    """A value can't be kept by every store: it is empty, too long, or not plain Unicode text."""
+
+
 class SecretNotFound(IdentityError):
     """The store answered, and holds no such secret."""
 
@@ -25,6 +29,12 @@ class StoreUnavailable(IdentityError):
     """The store can't be used now: absent, locked, or it did not answer in time."""
 
     retryable = True
+
+
+class SecretDamaged(StoreUnavailable):
+    """The store holds the secret, and what it holds is not whole: it must be set again."""
+
+    retryable = False
 
 
 class JoinTokenInvalid(IdentityError):

@@ -6,12 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
-from identity.errors import InvalidSecretName
+from identity.errors import InvalidSecretName, InvalidSecretValue, SecretNotFound
 
 # One character set that every operating system's keychain keeps as it is: no case folding trouble
 # (lower case only for projects), no separators, nothing that a path or a shell would read.
 _PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
+
+#: The longest value that every store takes, in bytes of UTF-8.
+MAX_VALUE_BYTES: Final = 64 * 1024
 
 
 class Secret:
@@ -52,11 +55,7 @@ class SecretRef:
     name: str
 
     def __post_init__(self) -> None:
-        if not _PROJECT.fullmatch(self.project):
-            raise InvalidSecretName(
-                f"project name {self.project!r} is not usable",
-                hint="use 1–63 of a–z, 0–9, '.', '_', '-', starting with a letter or digit",
-            )
+        check_project(self.project)
         if not _NAME.fullmatch(self.name):
             raise InvalidSecretName(
                 f"secret name {self.name!r} is not usable",
@@ -67,8 +66,47 @@ class SecretRef:
         return f"{self.project}/{self.name}"
 
 
+def check_project(project: str) -> None:
+    """Raises `InvalidSecretName` unless `project` is usable in every store."""
+    if not _PROJECT.fullmatch(project):
+        raise InvalidSecretName(
+            f"project name {project!r} is not usable",
+            hint="use 1–63 of a–z, 0–9, '.', '_', '-', starting with a letter or digit",
+        )
+
+
+def check_value(value: Secret) -> None:
+    """Raises `InvalidSecretValue`, which says nothing of the value, unless every store takes it."""
+    text = value.reveal()
+    if not text:
+        raise InvalidSecretValue(
+            "the value is empty", hint="an unset variable or an empty file? rm removes a secret"
+        )
+    if "\0" in text:
+        raise InvalidSecretValue("the value holds a NUL", hint="only text is kept; encode it")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidSecretValue(
+            "the value is not Unicode text", hint="binary values are kept encoded, say as base64"
+        ) from None
+    if size > MAX_VALUE_BYTES:
+        raise InvalidSecretValue(
+            f"the value is {size} bytes long, {MAX_VALUE_BYTES} are kept at most",
+            hint="is this the file that was meant?",
+        )
+
+
+def not_set(ref: SecretRef) -> SecretNotFound:
+    """The error of a store that holds no such secret."""
+    return SecretNotFound(
+        f"secret {ref} is not set",
+        hint=f"run: devwiz-gw secret set {ref.name} --project {ref.project}",
+    )
+
+
 class SecretStore(Protocol):
-    """Keeps secrets by project and name.
+    """Keeps secrets by project and name. A value is Unicode text: see `check_value`.
 
     Every call has a deadline of its own and may be made from any coroutine of the loop that made
     the store. All raise `StoreUnavailable` when the store is absent, locked or silent; a store
@@ -80,7 +118,10 @@ class SecretStore(Protocol):
         ...
 
     async def set(self, ref: SecretRef, value: Secret) -> None:
-        """Create or replace; the old value stays readable until the new one is complete."""
+        """Create or replace; the old value stays readable until the new one is complete.
+
+        Raises `InvalidSecretValue`.
+        """
         ...
 
     async def delete(self, ref: SecretRef) -> None:
@@ -88,5 +129,12 @@ class SecretStore(Protocol):
         ...
 
     async def names(self, project: str) -> list[str]:
-        """The names kept for a project, sorted; never a value, never another project's."""
+        """The names kept for a project, sorted; never a value, never another project's.
+
+        Raises `InvalidSecretName` for a project that no store takes.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release what the store holds open. It may be used again, and opens again then."""
         ...

@@ -1,0 +1,40 @@
+"""The messages between the keychain store and its helper process: length, then JSON. Pure.
+
+A request: {"op": "get"|"set"|"delete"|"names", "project", "name"?, "value"?, "unlock": bool}.
+An answer: {"value": text or null}, {"names": […]}, {"removed": bool}, {} for `set`, or
+{"error": "locked"|"absent"|"failed"|"damaged", "reason": text}. Before its answer the helper may
+say {"notice": "prompting"}: from then on it waits for a person.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import IO, Any, Final
+
+_LENGTH: Final = struct.Struct(">I")
+#: Six bytes of JSON for each byte of the longest value, and room for the rest.
+_MAX_BYTES: Final = 1024 * 1024
+
+
+def write_frame(stream: IO[bytes], message: dict[str, Any]) -> None:
+    """Send one message. Raises OSError when the other side is gone."""
+    body = json.dumps(message).encode()
+    stream.write(_LENGTH.pack(len(body)) + body)
+    stream.flush()
+
+
+def read_frame(stream: IO[bytes]) -> dict[str, Any] | None:
+    """The next message, or None when the other side is gone or talks nonsense."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (size,) = _LENGTH.unpack(head)
+    body = stream.read(size) if size <= _MAX_BYTES else b""
+    if len(body) < size or not body:
+        return None
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None

@@ -1,0 +1,269 @@
+"""The process in which the operating system's keychain is called; nothing else imports `keyring`.
+
+A keychain that waits for a person, or hangs, can't be interrupted from within: this process can be
+killed. It reads requests from its standard input, answers on its standard output, and ends when
+its input ends, even in the middle of a call. No value is in its arguments, environment or log.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final, Literal, Protocol
+
+from identity.secret_stores.base import SecretRef
+from identity.secret_stores.item_codec import Damaged
+from identity.secret_stores.keychain_frames import read_frame, write_frame
+from identity.secret_stores.keychain_items import (
+    Addresses,
+    ItemStore,
+    ItemsUnavailable,
+    ShardedItems,
+)
+
+State = Literal["open", "locked", "new"]
+
+# One service name for each item, so the user name never tells items apart: Windows would move an
+# item away when a second user name appears under its service name.
+_USER: Final = "devwiz-gw"
+
+
+class Keyring(Protocol):
+    """What is used of a `keyring` backend."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        """The password, or None."""
+        ...
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        """Create or replace."""
+        ...
+
+    def delete_password(self, service: str, username: str) -> None:
+        """Remove; raises when it is missing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """One platform's keychain and its ways.
+
+    Attributes:
+        state: "open"; "locked", so that using it asks a person; "new": holds nothing yet, and the
+            first write may ask a person.
+        limit: UTF-16 code units that fit into an item, or None.
+        fold_case: whether it takes capitals and small letters in an address for the same.
+    """
+
+    keyring: Keyring
+    state: Callable[[], State] = lambda: "open"
+    limit: int | None = None
+    fold_case: bool = False
+
+
+def backend_of(platform: str) -> Backend:
+    """The one keychain of `platform` (as `sys.platform` names it).
+
+    It is made from its class: `keyring`'s own choice, which environment variables, files and
+    installed packages can turn to any code, is never asked.
+
+    Raises:
+        ItemsUnavailable: none is known, or its libraries are missing.
+    """
+    try:
+        if platform == "linux":
+            from keyring.backends.SecretService import Keyring as SecretService
+
+            keyring: Keyring = SecretService()  # type: ignore[no-untyped-call]
+            return Backend(keyring=keyring, state=_secret_service_state)
+        if platform == "darwin":
+            from keyring.backends.macOS import Keyring as MacKeychain
+
+            return Backend(keyring=MacKeychain())  # type: ignore[no-untyped-call]
+        if platform == "win32":
+            from keyring.backends.Windows import WinVaultKeyring
+
+            vault = WinVaultKeyring()  # type: ignore[no-untyped-call]
+            # The default would let the item roam to the user's other machines.
+            vault.persist = "local machine"
+            # Credential blobs hold 2560 bytes, 1280 units; targets are compared without case.
+            return Backend(keyring=vault, limit=1000, fold_case=True)
+    except ImportError as error:
+        raise ItemsUnavailable("absent", f"a library is missing: {error.name}") from error
+    raise ItemsUnavailable("absent", f"no keychain is known for {platform}")
+
+
+class KeyringItems:
+    """The items of a `keyring` backend; its exceptions end here, and so do their texts."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def read(self, address: str) -> str | None:
+        """See `Items.read`."""
+        with _translated():
+            return self._keyring.get_password(address, _USER)
+
+    def write(self, address: str, text: str) -> None:
+        """See `Items.write`."""
+        with _translated():
+            self._keyring.set_password(address, _USER, text)
+
+    def remove(self, address: str) -> None:
+        """See `Items.remove`."""
+        if self.read(address) is None:
+            return
+        with _translated():
+            self._keyring.delete_password(address, _USER)
+
+
+class Server:
+    """Answers requests with one backend, which is made when the first request needs it."""
+
+    def __init__(self, make_backend: Callable[[], Backend], *, lock_file: Path) -> None:
+        self._make_backend = make_backend
+        self._lock_file = lock_file
+        self._opened: tuple[Backend, ItemStore] | None = None
+
+    def answer(self, request: dict[str, Any], notify: Callable[[str], None]) -> dict[str, Any]:
+        """The answer to a request; `notify` is called before waiting for a person."""
+        try:
+            return self._answer(request, notify)
+        except ItemsUnavailable as error:
+            return {"error": error.code, "reason": error.reason}
+        except Damaged as error:
+            return {"error": "damaged", "reason": str(error)}
+        except OSError as error:
+            reason = f"{self._lock_file}: {error.strerror or type(error).__name__}"
+            return {"error": "failed", "reason": reason.lower()}
+
+    def _answer(self, request: dict[str, Any], notify: Callable[[str], None]) -> dict[str, Any]:
+        backend, store = self._opened = self._opened or self._open()
+        with _translated():
+            state = backend.state()
+        op = request["op"]
+        if state == "new" and op != "set":
+            return {"names": [], "value": None, "removed": False}
+        if state != "open":
+            if not request["unlock"]:
+                raise ItemsUnavailable("locked", "nobody is asked to unlock it")
+            notify("prompting")
+            # A first read puts the question, while nothing holds up other writers.
+            store.names(request["project"])
+        if op == "names":
+            return {"names": store.names(request["project"])}
+        ref = SecretRef(request["project"], request["name"])
+        if op == "get":
+            return {"value": store.get(ref)}
+        if op == "delete":
+            return {"removed": store.delete(ref)}
+        store.set(ref, request["value"])
+        return {}
+
+    def _open(self) -> tuple[Backend, ItemStore]:
+        backend = self._make_backend()
+        values = ShardedItems(
+            KeyringItems(backend.keyring),
+            limit=backend.limit,
+            new_generation=lambda: secrets.token_hex(8),
+        )
+        addresses = Addresses(fold_case=backend.fold_case)
+        return backend, ItemStore(values, addresses, lock=lambda: _locked(self._lock_file))
+
+
+def serve(make_backend: Callable[[], Backend], *, lock_file: Path) -> None:
+    """Answer requests on standard input until it ends."""
+    _forbid_core_dumps()
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    replies = _private_stdout()
+    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    server = Server(make_backend, lock_file=lock_file)
+    while True:
+        request = requests.get()
+        reply = server.answer(request, lambda notice: write_frame(replies, {"notice": notice}))
+        write_frame(replies, reply)
+
+
+def _read_requests(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
+    while (request := read_frame(sys.stdin.buffer)) is not None:
+        requests.put(request)
+    # The parent is gone. The main thread may be stuck in a call that never returns.
+    os._exit(0)
+
+
+def _private_stdout() -> IO[bytes]:
+    """The pipe to the parent, out of reach of any library that prints."""
+    replies = os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return replies
+
+
+def _forbid_core_dumps() -> None:
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _secret_service_state() -> State:
+    """Looks, and asks nobody anything."""
+    import secretstorage
+
+    with closing(secretstorage.dbus_init()) as bus:
+        try:
+            return "locked" if secretstorage.Collection(bus).is_locked() else "open"
+        except secretstorage.ItemNotFoundException:
+            return "new"
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Make any error of the keychain an `ItemsUnavailable` that tells its kind, never its text."""
+    try:
+        yield
+    except Exception as error:
+        kind = type(error).__name__
+        # KeyringLocked and InitError: the person, or nobody, dismissed the prompt.
+        # PromptDismissedException is the same, from beneath.
+        if kind in {"KeyringLocked", "InitError", "PromptDismissedException", "LockedException"}:
+            raise ItemsUnavailable("locked", "the question to unlock it was dismissed") from error
+        if kind in {"NoKeyringError", "SecretServiceNotAvailableException"}:
+            raise ItemsUnavailable("absent", "nothing answers on the session's bus") from error
+        raise ItemsUnavailable("failed", getattr(error, "name", None) or kind) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Held by one process of this user at a time. It is given up when the holder dies."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(fd, msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def lock_file(home: Path) -> Path:
+    """Where the writers of a user's keychain wait for each other."""
+    return home / ".cache" / "devwiz-gw" / "keychain.lock"
+
+
+if __name__ == "__main__":
+    serve(lambda: backend_of(sys.platform), lock_file=lock_file(Path.home()))
