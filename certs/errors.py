@@ -35,4 +35,4 @@ class SourceUnavailable(CertsError):
 
 
 class SourceDenied(CertsError):
-    """The identity source refuses us (token spent, locked, policy): a person must change something."""
+    """The identity source refuses us (token spent, locked, policy): a person must act."""
