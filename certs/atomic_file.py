@@ -1,41 +1,49 @@
-"""Writing a file so that a reader, or a crash, sees the old content or the new one whole."""
+"""Files that are there whole or not at all, with the right mode from their first moment."""
 
 from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+_BINARY: Final = getattr(os, "O_BINARY", 0)
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY
 
 
 def write_atomic(path: Path, data: bytes, mode: int) -> None:
-    """Replace the content of `path`, whose folder must exist.
-
-    The new file has `mode` from its creation on, never a wider one for a moment; it and its
-    folder's entry are on the disk when this returns. Blocks: call it in a thread.
+    """Create or replace `path`. A reader, or a machine that loses power, finds the old content or
+    the new one, complete; the mode is exactly `mode`, whatever the umask or an older file had. A
+    link at `path` is replaced, not followed. Blocks until the disk has it.
 
     Raises:
-        OSError: the old content, if any, is still there, and nothing is left beside it.
+        OSError: nothing has changed, and no temporary file is left.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, mode)
+    fd = os.open(temporary, _CREATE, mode)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)  # whatever the umask took away
+        with os.fdopen(fd, "wb") as file:
+            if hasattr(os, "fchmod"):
+                os.fchmod(fd, mode)  # The umask may have taken bits away.
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(fd)
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise
     _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    """Make the new name last: without it a crash may bring the old file back."""
+    if os.name != "posix":
+        return
+    fd = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        os.fsync(fd)
     finally:
-        os.close(descriptor)
+        os.close(fd)

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from certs.errors import InvalidCertificate
+from certs.names import extensions_of
 
 _MAX_BUNDLE_BYTES: Final = 1024 * 1024
 _MAX_AUTHORITIES: Final = 256
@@ -39,7 +40,7 @@ class TrustBundle:
             return cls()
         try:
             certificates = x509.load_pem_x509_certificates(pem)
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion) as error:
             raise InvalidCertificate(
                 "the trust bundle is not readable PEM",
                 hint="expected one or more '-----BEGIN CERTIFICATE-----' blocks",
@@ -85,10 +86,8 @@ class TrustBundle:
 
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        constraints = extensions_of(certificate).get_extension_for_class(x509.BasicConstraints)
     except x509.ExtensionNotFound:
         # A version 1 root says nothing of itself; it is trusted because somebody put it here.
         return certificate.version is x509.Version.v1
-    except ValueError:
-        return False
     return constraints.value.ca

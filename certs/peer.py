@@ -1,75 +1,108 @@
-"""Whether a peer whose chain is good is one of those that were expected.
+"""The name of a peer: which of the names expected a verified peer's certificate carries.
 
-OpenSSL checks the chain during the handshake and no name at all; this is the other half, and it
-must be asked before a byte of a request is written.
+The chain has been checked by the TLS library; nobody has looked at the name before this. Runs in
+the data plane, once for each handshake.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from cryptography import x509
 
-from certs.errors import PeerRejected
+from certs.errors import InvalidCertificate, PeerRejected
+from certs.names import dns_names, extensions_of, ip_names, uri_names
+
+_SHOWN_NAMES: Final = 5
+_SHOWN_CHARACTERS: Final = 200
 
 
-def peer_matches(certificate: x509.Certificate, expected: Sequence[str]) -> str:
-    """The first of the expected names that the certificate carries.
+def peer_matches(cert: x509.Certificate, expected: Sequence[str]) -> str:
+    """The first item of `expected` that `cert` carries.
 
-    `expected` items are "spiffe://…" (the certificate's only URI SAN must equal it, X509-SVID
-    section 2), "dns:name" or "ip:address" (RFC 9525: SANs only, never the subject).
+    Items are "spiffe://…", "dns:name" or "ip:address". A SPIFFE id must be the certificate's one
+    URI name, byte by byte, on a leaf that is no signer (X509-SVID §2, §5.2). DNS names and
+    addresses match as RFC 9525 says; the subject's common name never counts.
 
     Raises:
-        PeerRejected: none fits; the message names what was expected and what was found.
+        PeerRejected: none matches; says what was found and what was expected.
     """
-    for name in expected:
-        if name.startswith("spiffe://"):
-            if _uris(certificate) == [name]:
-                return name
-        elif _host_matches(certificate, name):
-            return name
+    try:
+        extensions = extensions_of(cert)
+    except InvalidCertificate as error:
+        raise PeerRejected("the extensions of the server's certificate are not readable") from error
+    for item in expected:
+        if _carries(cert, extensions, item):
+            return item
     raise PeerRejected(
-        f"expected {' or '.join(expected)}, found {found_names(certificate)}",
-        hint="compare the route's peer (or server_name) with the certificate of the upstream",
+        f"the server's certificate is for {_found(extensions)}, "
+        f"expected {_listed(expected) or 'nothing'}",
+        hint="is the address right? if it is, correct the route's 'peer' or the server's name",
     )
 
 
-def found_names(certificate: x509.Certificate) -> str:
-    """The certificate's subject alternative names for a message, shortened when there are many."""
-    san = _san(certificate)
-    if san is None:
-        return "no subject alternative name"
-    names = [f"{name.value}" for name in san][:8]
-    return ", ".join(name[:256] for name in names) or "no subject alternative name"
+def _carries(cert: x509.Certificate, extensions: x509.Extensions, item: str) -> bool:
+    kind, _, value = item.partition(":")
+    match kind:
+        case "spiffe":
+            return uri_names(extensions) == (item,) and not _is_signer(extensions)
+        case "dns":
+            return value != "" and _carries_dns(cert, value)
+        case "ip":
+            return value != "" and _carries_ip(cert, value)
+        case _:
+            return False
 
 
-def _san(certificate: x509.Certificate) -> x509.SubjectAlternativeName | None:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return None
-    except ValueError as error:
-        raise PeerRejected("the certificate's extensions can't be read") from error
-    return extension.value
+def _is_signer(extensions: x509.Extensions) -> bool:
+    for extension in extensions:
+        match extension.value:
+            case x509.BasicConstraints(ca=True):
+                return True
+            case x509.KeyUsage() as usage if usage.key_cert_sign or usage.crl_sign:
+                return True
+    return False
 
 
-def _uris(certificate: x509.Certificate) -> list[str]:
-    san = _san(certificate)
-    return [] if san is None else san.get_values_for_type(x509.UniformResourceIdentifier)
+# `service_identity` is imported where it is used: most gateways know their peers by SPIFFE id, and
+# a worker's memory counts.
 
 
-def _host_matches(certificate: x509.Certificate, name: str) -> bool:
-    # Imported here: a worker whose routes pin SPIFFE ids never pays for it.
+def _carries_dns(cert: x509.Certificate, name: str) -> bool:
     from service_identity import CertificateError, VerificationError
-    from service_identity.cryptography import (
-        verify_certificate_hostname,
-        verify_certificate_ip_address,
-    )
+    from service_identity.cryptography import verify_certificate_hostname
 
-    kind, _, value = name.partition(":")
-    verify = verify_certificate_ip_address if kind == "ip" else verify_certificate_hostname
     try:
-        verify(certificate, value)
-    except (VerificationError, CertificateError):
+        verify_certificate_hostname(cert, name)
+    except (VerificationError, CertificateError, ValueError):
         return False
-    return kind in ("dns", "ip")
+    return True
+
+
+def _carries_ip(cert: x509.Certificate, address: str) -> bool:
+    from service_identity import CertificateError, VerificationError
+    from service_identity.cryptography import verify_certificate_ip_address
+
+    try:
+        verify_certificate_ip_address(cert, address)
+    except (VerificationError, CertificateError, ValueError):
+        return False
+    return True
+
+
+def _found(extensions: x509.Extensions) -> str:
+    names = [
+        *uri_names(extensions),
+        *(f"dns:{name}" for name in dns_names(extensions)),
+        *(f"ip:{address}" for address in ip_names(extensions)),
+    ]
+    signer = " (a CA certificate)" if _is_signer(extensions) else ""
+    return (_listed(names) or "no name") + signer
+
+
+def _listed(names: Sequence[str]) -> str:
+    # The names come from a stranger: escaped, cut, and not too many of them.
+    shown = [ascii(name)[1:-1][:_SHOWN_CHARACTERS] for name in names[:_SHOWN_NAMES]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from certs.errors import InvalidCertificate
-from certs.names import dns_names, uri_names
+from certs.names import dns_names, extensions_of, uri_names
 from identity.errors import InvalidSpiffeId
 from identity.spiffe import SpiffeId
 
@@ -44,7 +43,7 @@ class Chain:
             raise InvalidCertificate(f"the chain has over {MAX_CHAIN_LENGTH} certificates")
         try:
             leaf, *rest = x509.load_pem_x509_certificates(pem)
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion) as error:
             raise InvalidCertificate(
                 "the chain is not readable PEM",
                 hint="expected '-----BEGIN CERTIFICATE-----' blocks, the leaf first",
@@ -81,7 +80,7 @@ def x509_svid(leaf: x509.Certificate) -> LeafFacts:
     Raises:
         InvalidCertificate: which rule it breaks.
     """
-    extensions = _extensions(leaf)
+    extensions = extensions_of(leaf)
     uris = uri_names(extensions)
     if len(uris) != 1:
         raise InvalidCertificate(
@@ -102,7 +101,7 @@ def client_certificate(leaf: x509.Certificate) -> LeafFacts:
     Raises:
         InvalidCertificate: which rule it breaks.
     """
-    extensions = _extensions(leaf)
+    extensions = extensions_of(leaf)
     uris = uri_names(extensions)
     spiffe_ids = [uri for uri in uris if uri.lower().startswith("spiffe:")]
     if spiffe_ids and len(uris) > 1:
@@ -114,13 +113,6 @@ def client_certificate(leaf: x509.Certificate) -> LeafFacts:
     _check_key_usage(extensions, required=False)
     _check_extended_usage(extensions, (ExtendedKeyUsageOID.CLIENT_AUTH,))
     return _facts(leaf, extensions, _spiffe_id(spiffe_ids[0]) if spiffe_ids else None)
-
-
-def _extensions(leaf: x509.Certificate) -> x509.Extensions:
-    try:
-        return leaf.extensions
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        raise InvalidCertificate("the leaf's extensions are not readable") from error
 
 
 def _spiffe_id(uri: str) -> SpiffeId:
@@ -173,11 +165,15 @@ def _check_extended_usage(
 def _facts(
     leaf: x509.Certificate, extensions: x509.Extensions, spiffe_id: SpiffeId | None
 ) -> LeafFacts:
+    try:
+        issuer = leaf.issuer.rfc4514_string()
+    except ValueError as error:
+        raise InvalidCertificate("the name of the leaf's issuer is not readable") from error
     return LeafFacts(
         spiffe_id=spiffe_id,
         dns_names=dns_names(extensions),
         serial=f"{leaf.serial_number:x}",
-        issuer=leaf.issuer.rfc4514_string(),
+        issuer=issuer,
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
     )

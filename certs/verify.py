@@ -11,6 +11,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
+
 from certs import keys
 from certs.bundle import TrustBundle
 from certs.errors import InvalidCertificate, ReplyRejected
@@ -57,9 +59,12 @@ def verify_identity(  # noqa: PLR0913 - one keyword for each thing that is held 
         bundle = TrustBundle.from_pem(bundle_pem)
         is_plain = spiffe_id is None and trust_domain is None
         facts = client_certificate(chain.leaf) if is_plain else x509_svid(chain.leaf)
-        is_ours = keys.fits(key, chain.leaf)
     except InvalidCertificate as error:
         raise ReplyRejected(str(error), hint=error.hint) from error
+    try:
+        is_ours = keys.fits(key, chain.leaf)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ReplyRejected("the certificate's key is of an unknown kind") from error
     if not is_ours:
         raise ReplyRejected("the certificate is for another key than ours")
     _check_names(facts, spiffe_id, trust_domain)

@@ -1,103 +1,139 @@
-"""SPIFFE names as values: parse and format, nothing else.
+"""SPIFFE ids and trust domains as values. Pure.
 
-Source: SPIFFE-ID standard, sections 2.1–2.4 (github.com/spiffe/spiffe, standards/SPIFFE-ID.md).
+Source: the SPIFFE-ID standard §2. A name is compared byte by byte, so only the one spelling that
+the standard allows is accepted: nothing is folded, decoded or trimmed.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 from identity.errors import InvalidSpiffeId
 
+#: Longest trust domain and longest id, in bytes (SPIFFE-ID §2.3); both are plain ASCII.
+MAX_TRUST_DOMAIN_BYTES: Final = 255
+MAX_ID_BYTES: Final = 2048
+
 _SCHEME: Final = "spiffe://"
-_MAX_ID_BYTES: Final = 2048
-_MAX_TRUST_DOMAIN_BYTES: Final = 255
 _TRUST_DOMAIN: Final = re.compile(r"[a-z0-9._-]+")
 _SEGMENT: Final = re.compile(r"[a-zA-Z0-9._-]+")
+_SHOWN_CHARACTERS: Final = 200
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class TrustDomain:
-    """The authority of a set of identities: the host part of their SPIFFE ids.
+    """The authority name of a set of identities: `acme.example`.
 
     Raises:
-        InvalidSpiffeId: the name has characters outside a–z, 0–9, '.', '-', '_', or is too long.
+        InvalidSpiffeId: the name breaks the grammar.
     """
 
     name: str
 
     def __post_init__(self) -> None:
-        if not _TRUST_DOMAIN.fullmatch(self.name) or len(self.name) > _MAX_TRUST_DOMAIN_BYTES:
-            raise InvalidSpiffeId(
-                f"trust domain {self.name!r} is not valid",
-                hint="use 1–255 of a–z, 0–9, '.', '-', '_', such as acme.example",
-            )
+        _check_trust_domain(self.name)
+
+    @classmethod
+    def parse(cls, text: str) -> TrustDomain:
+        """Read `acme.example`, or `spiffe://acme.example` without a path.
+
+        Raises:
+            InvalidSpiffeId: the text is neither.
+        """
+        return cls(text.removeprefix(_SCHEME))
 
     def __str__(self) -> str:
         return self.name
 
-    @property
-    def id(self) -> str:
-        """The trust domain's own SPIFFE id, which its signing certificates carry."""
-        return _SCHEME + self.name
 
-    def member(self, path: str) -> SpiffeId:
-        """The id with this path ("/agent/laptop"). Raises `InvalidSpiffeId`."""
-        return SpiffeId.parse(f"{self.id}{path}")
-
-
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class SpiffeId:
-    """`spiffe://<trust domain>/<segment>/…`; `path` is "" or begins with a slash."""
+    """A SPIFFE id. `path` is "" (the trust domain itself) or starts with "/".
+
+    Raises:
+        InvalidSpiffeId: the path or the whole breaks the grammar.
+    """
 
     trust_domain: TrustDomain
     path: str
 
+    def __post_init__(self) -> None:
+        _check_path(self.path)
+        length = len(_SCHEME) + len(self.trust_domain.name) + len(self.path)
+        if length > MAX_ID_BYTES:
+            raise InvalidSpiffeId(
+                f"the SPIFFE id is {length} bytes long", hint=f"{MAX_ID_BYTES} is the longest"
+            )
+
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read an id; nothing is decoded, folded or repaired.
+    def parse(cls, text: str) -> SpiffeId:
+        """Read an id, with a path or without one; `str` gives back the same text.
 
         Raises:
-            InvalidSpiffeId: with the rule that is broken.
+            InvalidSpiffeId: the text breaks the grammar.
         """
-        if len(text.encode("utf-8", "replace")) > _MAX_ID_BYTES:
-            raise InvalidSpiffeId("SPIFFE id is longer than 2048 bytes")
         if not text.startswith(_SCHEME):
             raise InvalidSpiffeId(
-                f"{text!r} is not a SPIFFE id", hint="it begins with spiffe:// in lower case"
+                f"{_shown(text)} is not a SPIFFE id", hint=f"it starts with {_SCHEME!r}, lower case"
             )
-        name, slash, rest = text[len(_SCHEME) :].partition("/")
-        trust_domain = TrustDomain(name)
-        if slash:
-            for segment in rest.split("/"):
-                _check_segment(text, segment)
-        return cls(trust_domain, slash + rest)
+        domain, slash, rest = text.removeprefix(_SCHEME).partition("/")
+        return cls(TrustDomain(domain), slash + rest)
 
     @classmethod
-    def parse_workload(cls, text: str) -> Self:
-        """Read the id of a workload, which must have a path (X509-SVID section 2).
+    def parse_leaf(cls, text: str) -> SpiffeId:
+        """Read the id of a workload: one that a leaf certificate can carry, so it has a path
+        (X509-SVID §3.1).
 
         Raises:
-            InvalidSpiffeId: with the rule that is broken.
+            InvalidSpiffeId: the text breaks the grammar or has no path.
         """
         spiffe_id = cls.parse(text)
         if not spiffe_id.path:
             raise InvalidSpiffeId(
-                f"{text!r} names a trust domain, not a workload",
-                hint="add a path, such as /agent/laptop",
+                f"{_shown(text)} names a trust domain, not a workload",
+                hint="add the workload's path, such as '/agent/planner'",
             )
         return spiffe_id
 
     def __str__(self) -> str:
-        return self.trust_domain.id + self.path
+        return f"{_SCHEME}{self.trust_domain.name}{self.path}"
 
 
-def _check_segment(text: str, segment: str) -> None:
-    if segment in (".", "..") or not _SEGMENT.fullmatch(segment):
+def _check_trust_domain(name: str) -> None:
+    if len(name) > MAX_TRUST_DOMAIN_BYTES:
         raise InvalidSpiffeId(
-            f"path of SPIFFE id {text!r} is not valid",
-            hint="segments are letters, digits, '.', '-', '_'; none is empty, '.' or '..', and "
-            "there is no slash at the end",
+            f"the trust domain is {len(name)} bytes long",
+            hint=f"{MAX_TRUST_DOMAIN_BYTES} is the longest",
         )
+    if not _TRUST_DOMAIN.fullmatch(name):
+        raise InvalidSpiffeId(
+            f"trust domain {_shown(name)} is not usable",
+            hint="use a–z, 0–9, '.', '_', '-'; no user, no port, no '%', no upper case",
+        )
+
+
+def _check_path(path: str) -> None:
+    if not path:
+        return
+    first, *segments = path.split("/")
+    if first or not segments:
+        raise InvalidSpiffeId(f"SPIFFE path {_shown(path)} doesn't start with '/'")
+    for segment in segments:
+        if segment in {"", ".", ".."}:
+            raise InvalidSpiffeId(
+                f"SPIFFE path {_shown(path)} has an empty or relative segment",
+                hint="no '//', no '.' or '..', no '/' at the end",
+            )
+        if not _SEGMENT.fullmatch(segment):
+            raise InvalidSpiffeId(
+                f"SPIFFE path {_shown(path)} has characters that are not allowed",
+                hint="use a–z, A–Z, 0–9, '.', '_', '-'; no '%', no query, no fragment",
+            )
+
+
+def _shown(text: str) -> str:
+    """Untrusted text for a message: quoted, escaped, cut."""
+    cut = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    return ascii(cut) if len(cut) == len(text) else ascii(cut[:-1]) + "…"
