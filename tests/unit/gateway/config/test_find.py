@@ -1,0 +1,91 @@
+"""Which file is meant when none is named, and where its gateway listens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config.find import find_config, locate_admin_socket, user_files
+from gateway.errors import ConfigInvalid
+
+
+def made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def test_the_one_named_wins(tmp_path: Path) -> None:
+    made(tmp_path / "devwiz-gw.toml")
+    named = made(tmp_path / "other.toml")
+    assert find_config(Path("other.toml"), cwd=tmp_path, env={}) == named
+    assert find_config(Path("x/../other.toml"), cwd=tmp_path, env={}) == named
+    assert find_config(named, cwd=Path("/"), env={}) == named
+
+
+def test_the_one_named_has_to_exist(tmp_path: Path) -> None:
+    made(tmp_path / "devwiz-gw.toml")
+    with pytest.raises(ConfigInvalid) as caught:
+        find_config(Path("absent.toml"), cwd=tmp_path, env={})
+    assert caught.value.path == str(tmp_path / "absent.toml")
+    assert caught.value.problems[0].message == "no such file"
+
+
+def test_here_before_above_before_the_users(tmp_path: Path) -> None:
+    here = tmp_path / "a" / "b"
+    here.mkdir(parents=True)
+    env = {"XDG_CONFIG_HOME": str(tmp_path / "xdg")}
+    users = made(tmp_path / "xdg" / "devwiz-gw" / "devwiz-gw.toml")
+    assert find_config(None, cwd=here, env=env) == users
+    above = made(tmp_path / "devwiz-gw.toml")
+    assert find_config(None, cwd=here, env=env) == above
+    nearest = made(here / "devwiz-gw.toml")
+    assert find_config(None, cwd=here, env=env) == nearest
+
+
+def test_none_at_all_says_where_it_looked(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        find_config(None, cwd=tmp_path, env={"XDG_CONFIG_HOME": "/nowhere"})
+    message = caught.value.problems[0].message
+    assert str(tmp_path) in message
+    assert "/nowhere/devwiz-gw/devwiz-gw.toml" in message
+
+
+@pytest.mark.parametrize(
+    ("platform", "env", "folders"),
+    [
+        ("linux", {"HOME": "/home/me"}, ["/home/me/.config"]),
+        ("linux", {"HOME": "/home/me", "XDG_CONFIG_HOME": "/x"}, ["/x", "/home/me/.config"]),
+        ("linux", {"HOME": "/home/me", "XDG_CONFIG_HOME": "rel"}, ["/home/me/.config"]),
+        ("linux", {}, []),
+        (
+            "darwin",
+            {"HOME": "/Users/me"},
+            ["/Users/me/Library/Application Support", "/Users/me/.config"],
+        ),
+        ("win32", {"APPDATA": "/C/Roaming", "HOME": "/C/me"}, ["/C/Roaming"]),
+    ],
+)
+def test_the_users_folder(platform: str, env: dict[str, str], folders: list[str]) -> None:
+    expected = tuple(Path(folder) / "devwiz-gw" / "devwiz-gw.toml" for folder in folders)
+    assert user_files(env, platform=platform) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "socket"),
+    [
+        ('[admin]\nsocket = "unix:run/a.sock"', "run/a.sock"),
+        ('[admin]\nsocket = "unix:/run/a.sock"', "/run/a.sock"),
+        ('[admin]\nsocket = "unix:"', "acme.sock"),
+        ('[admin]\nsocket = "tcp:1"', "acme.sock"),
+        ("[admin]\nsocket = 1", "acme.sock"),
+        ("admin = 1", "acme.sock"),
+        ("", "acme.sock"),
+        ("not toml", "acme.sock"),
+    ],
+)
+def test_the_admin_socket_of_a_file(text: str, socket: str, tmp_path: Path) -> None:
+    path = tmp_path / "acme.toml"
+    path.write_text(text)
+    assert locate_admin_socket(path) == tmp_path / socket
