@@ -1,0 +1,251 @@
+"""The issuer's HTTP interface: reads requests, calls the service in the worker, answers in JSON.
+
+The interface is described in `docs/issuer-protocol.md`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from certs.clock import Clock
+from certs.issuer import bundle_document
+from certs.issuer.rate_limit import RateLimit
+from certs.issuer.refusal import Code, Refused
+from certs.issuer.service import BundleVersion, Issued, IssuerService
+from certs.issuer.worker import Worker
+from identity.secret_stores.base import Secret
+
+MAX_BODY_BYTES: Final = 16_384
+
+_BODY_DEADLINE_S: Final = 5.0
+
+# Strangers are limited by address, known instances by themselves.
+_STRANGER_RATE_PER_S: Final = 20.0
+_STRANGER_BURST: Final = 200
+_INSTANCE_RATE_PER_S: Final = 1.0
+_INSTANCE_BURST: Final = 20
+
+_STATUS: Final = {
+    Code.MALFORMED_REQUEST: 400,
+    Code.INVALID_CSR: 400,
+    Code.TOKEN_INVALID: 401,
+    Code.CERTIFICATE_REQUIRED: 401,
+    Code.CERTIFICATE_EXPIRED: 401,
+    Code.CERTIFICATE_UNKNOWN: 403,
+    Code.TOKEN_EXPIRED: 403,
+    Code.TOKEN_SPENT: 403,
+    Code.NAMES_REFUSED: 403,
+    Code.GENERATION_MISMATCH: 403,
+    Code.INSTANCE_LOCKED: 403,
+    Code.NOT_FOUND: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.KEY_REUSED: 409,
+    Code.BODY_TOO_LARGE: 413,
+    Code.RATE_LIMITED: 429,
+    Code.INTERNAL: 500,
+    Code.AUTHORITY_EXPIRED: 503,
+    Code.STATE_UNAVAILABLE: 503,
+    Code.AUDIT_UNAVAILABLE: 503,
+    Code.OVERLOADED: 503,
+}
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class IssuerApi:
+    """The handlers, over one service that is used in one worker."""
+
+    def __init__(self, *, service: IssuerService, worker: Worker, clock: Clock) -> None:
+        self._service = service
+        self._worker = worker
+        self._clock = clock
+        self._strangers = RateLimit(rate_per_s=_STRANGER_RATE_PER_S, burst=_STRANGER_BURST)
+        self._instances = RateLimit(rate_per_s=_INSTANCE_RATE_PER_S, burst=_INSTANCE_BURST)
+
+    def application(self) -> web.Application:
+        """What an HTTP server serves."""
+        application = web.Application(middlewares=[_problems], client_max_size=MAX_BODY_BYTES)
+        application.add_routes(
+            [
+                web.get("/v1/bundle", self._bundle_document),
+                web.get("/v1/bundle.pem", self._bundle_pem),
+                web.post("/v1/join", self._join),
+                web.post("/v1/renew", self._renew),
+            ]
+        )
+        return application
+
+    async def _bundle_document(self, request: web.Request) -> web.StreamResponse:
+        bundle = await self._bundle(request)
+        content = bundle_document.document(bundle.pem, sequence=bundle.sequence)
+        return _versioned(request, bundle, json.dumps(content).encode(), "application/json")
+
+    async def _bundle_pem(self, request: web.Request) -> web.StreamResponse:
+        bundle = await self._bundle(request)
+        return _versioned(request, bundle, bundle.pem, "application/pem-certificate-chain")
+
+    async def _bundle(self, request: web.Request) -> BundleVersion:
+        _limit(self._strangers, _peer(request))
+        return await self._worker.run(self._service.bundle)
+
+    async def _join(self, request: web.Request) -> web.StreamResponse:
+        peer = _peer(request)
+        _limit(self._strangers, peer)
+        body = await _members(request, "token", "csr_pem")
+        token, csr_pem = Secret(body["token"]), body["csr_pem"].encode()
+        issued = await self._worker.run(
+            lambda: self._service.join(token, csr_pem, peer=peer, now=self._clock.now())
+        )
+        return _reply(issued)
+
+    async def _renew(self, request: web.Request) -> web.StreamResponse:
+        leaf_der = _client_certificate(request)
+        if leaf_der is None:
+            raise Refused(
+                Code.CERTIFICATE_REQUIRED,
+                "renewal needs the current certificate in the TLS handshake",
+                hint="without a valid one, join with a token",
+            )
+        _limit(self._instances, leaf_der.hex())
+        body = await _members(request, "csr_pem")
+        csr_pem, peer = body["csr_pem"].encode(), _peer(request)
+        issued = await self._worker.run(
+            lambda: self._service.renew(leaf_der, csr_pem, peer=peer, now=self._clock.now())
+        )
+        return _reply(issued)
+
+
+@web.middleware
+async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        response = await handler(request)
+    except Refused as refused:
+        response = _problem(refused)
+    except web.HTTPException as error:
+        response = _problem(_refusal_of(error))
+    except Exception:  # noqa: BLE001 - the border: a defect becomes a 500, and its trace a log line
+        _log.exception("the issuer failed to answer %s %s", request.method, request.path)
+        response = _problem(Refused(Code.INTERNAL, "the issuer failed to answer"))
+    response.headers[hdrs.SERVER] = "devwiz-gw-issuer"
+    return response
+
+
+def _problem(refused: Refused) -> web.Response:
+    """RFC 9457, with the stable `code` and, where there is one, a `hint`."""
+    status = _STATUS[refused.code]
+    content = {
+        "title": refused.code.replace("_", " "),
+        "status": status,
+        "code": refused.code,
+        "detail": str(refused),
+    }
+    if refused.hint:
+        content["hint"] = refused.hint
+    response = web.Response(
+        status=status, body=json.dumps(content).encode(), content_type="application/problem+json"
+    )
+    response.headers[hdrs.CACHE_CONTROL] = "no-store"
+    if refused.retry_after_s is not None:
+        response.headers[hdrs.RETRY_AFTER] = str(math.ceil(refused.retry_after_s))
+    return response
+
+
+def _refusal_of(error: web.HTTPException) -> Refused:
+    match error.status:
+        case 404:
+            return Refused(Code.NOT_FOUND, "there is nothing here")
+        case 405:
+            return Refused(Code.METHOD_NOT_ALLOWED, "this method is not for this path")
+        case 413:
+            return Refused(Code.BODY_TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES} bytes")
+        case _:
+            return Refused(Code.MALFORMED_REQUEST, "the request can't be read")
+
+
+def _limit(limit: RateLimit, key: str) -> None:
+    wait_s = limit.take(key, time.monotonic())
+    if wait_s:
+        raise Refused(
+            Code.RATE_LIMITED,
+            "too many requests",
+            hint="wait and try again",
+            retry_after_s=max(1.0, wait_s),
+        )
+
+
+async def _members(request: web.Request, *names: str) -> dict[str, str]:
+    """The named members of the JSON body, each a non-empty string; others are let pass."""
+    try:
+        async with asyncio.timeout(_BODY_DEADLINE_S):
+            body = await request.read()
+        content = json.loads(body, object_pairs_hook=_unique)
+    except TimeoutError as error:
+        raise Refused(Code.MALFORMED_REQUEST, "the body didn't arrive in time") from error
+    except (ValueError, RecursionError):
+        # Not chained: the parser's error holds the body, and the body holds the token.
+        raise Refused(Code.MALFORMED_REQUEST, "the body is not JSON in UTF-8") from None
+    if not isinstance(content, dict):
+        raise Refused(Code.MALFORMED_REQUEST, "the body is not a JSON object")
+    for name in names:
+        if not isinstance(content.get(name), str) or not content[name]:
+            raise Refused(Code.MALFORMED_REQUEST, f"the body has no text member {name!r}")
+    return {name: content[name] for name in names}
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is there twice")
+    return members
+
+
+def _reply(issued: Issued) -> web.Response:
+    content = {
+        "instance": issued.instance,
+        "generation": issued.generation,
+        "spiffe_id": issued.spiffe_id,
+        "not_after": issued.not_after.isoformat(),
+        "chain_pem": issued.chain_pem.decode(),
+        "bundle_pem": issued.bundle.pem.decode(),
+        "bundle_sequence": issued.bundle.sequence,
+    }
+    response = web.Response(body=json.dumps(content).encode(), content_type="application/json")
+    response.headers[hdrs.CACHE_CONTROL] = "no-store"
+    return response
+
+
+def _versioned(
+    request: web.Request, bundle: BundleVersion, body: bytes, content_type: str
+) -> web.Response:
+    tag = f'"{bundle.sequence}"'
+    asked = {part.strip() for part in request.headers.get(hdrs.IF_NONE_MATCH, "").split(",")}
+    unchanged = tag in asked or "*" in asked
+    response = (
+        web.Response(status=304)
+        if unchanged
+        else web.Response(body=body, content_type=content_type)
+    )
+    response.headers[hdrs.ETAG] = tag
+    response.headers[hdrs.CACHE_CONTROL] = "no-cache"
+    return response
+
+
+def _peer(request: web.Request) -> str:
+    return request.remote or ""
+
+
+def _client_certificate(request: web.Request) -> bytes | None:
+    """The leaf that the client proved in the handshake, which has checked its chain and dates."""
+    transport = request.transport
+    tls = transport.get_extra_info("ssl_object") if transport is not None else None
+    return tls.getpeercert(binary_form=True) if tls is not None else None

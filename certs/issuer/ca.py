@@ -1,0 +1,174 @@
+"""The two-tier authority: a root that clients pin, and an issuing CA that signs leaves.
+
+Files, in a folder of their own for each authority: `root.crt`, `root.key`, `issuing.crt`,
+`issuing.key`; keys PKCS#8, mode 0600. The root key is needed only to make an issuing CA; an
+operator may take it off the machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+from certs import keys, profiles
+from certs.atomic_file import write_atomic
+from certs.errors import InvalidCertificate
+from certs.keys import PrivateKey, PublicKey
+from certs.profiles import LeafNames, Terms
+
+ROOT_LIFE: Final = timedelta(days=3650)
+ISSUING_LIFE: Final = timedelta(days=1825)
+
+_KEY_MODE: Final = 0o600
+_CERTIFICATE_MODE: Final = 0o644
+_OPEN_TO_OTHERS: Final = 0o077
+
+RandomBytes = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Authority:
+    """A loaded authority, able to sign leaves."""
+
+    root: x509.Certificate
+    issuing: x509.Certificate
+    issuing_key: PrivateKey
+
+    def __repr__(self) -> str:
+        return f"Authority({self.root.subject.rfc4514_string()}, {self.pin})"
+
+    @property
+    def pin(self) -> str:
+        """What clients pin: the root's key."""
+        return keys.spki_pin(self.root)
+
+    @property
+    def end(self) -> datetime:
+        """When the issuing CA's certificate ends."""
+        return self.issuing.not_valid_after_utc
+
+    def sign_workload(
+        self, public_key: PublicKey, *, names: LeafNames, terms: Terms
+    ) -> x509.Certificate:
+        """Sign an X509-SVID on names that policy gave."""
+        builder = profiles.workload_leaf(public_key, names=names, issuer=self.issuing, terms=terms)
+        return builder.sign(self.issuing_key, hashes.SHA256())
+
+    def sign_server(
+        self,
+        public_key: PublicKey,
+        *,
+        names: LeafNames,
+        addresses: Sequence[ipaddress.IPv4Address | ipaddress.IPv6Address],
+        terms: Terms,
+    ) -> x509.Certificate:
+        """Sign the issuer's own HTTPS certificate."""
+        builder = profiles.server_leaf(
+            public_key,
+            names=names,
+            ip_addresses=[x509.IPAddress(address) for address in addresses],
+            issuer=self.issuing,
+            terms=terms,
+        )
+        return builder.sign(self.issuing_key, hashes.SHA256())
+
+    def chain_pem(self, leaf: x509.Certificate) -> bytes:
+        """Leaf, then issuing CA: what a TLS peer sends."""
+        return to_pem(leaf) + to_pem(self.issuing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class NewAuthority:
+    """A new authority with both keys, before it is written to its folder."""
+
+    authority: Authority
+    root_key: PrivateKey
+
+
+def make(*, trust_domain: str, now: datetime, random: RandomBytes) -> NewAuthority:
+    """Make root and issuing CA, with new keys, in memory."""
+    root_key, issuing_key = keys.generate(), keys.generate()
+    root = profiles.root_ca(
+        root_key.public_key(), trust_domain=trust_domain, terms=_terms(now, ROOT_LIFE, random)
+    ).sign(root_key, hashes.SHA256())
+    issuing = profiles.issuing_ca(
+        issuing_key.public_key(),
+        trust_domain=trust_domain,
+        root=root,
+        terms=_terms(now, ISSUING_LIFE, random),
+    ).sign(root_key, hashes.SHA256())
+    authority = Authority(root=root, issuing=issuing, issuing_key=issuing_key)
+    return NewAuthority(authority=authority, root_key=root_key)
+
+
+def save(folder: Path, new: NewAuthority) -> None:
+    """Write the four files into `folder`, which is made with mode 0700."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    authority = new.authority
+    write_atomic(folder / "root.key", keys.to_pem(new.root_key), _KEY_MODE)
+    write_atomic(folder / "issuing.key", keys.to_pem(authority.issuing_key), _KEY_MODE)
+    write_atomic(folder / "root.crt", to_pem(authority.root), _CERTIFICATE_MODE)
+    write_atomic(folder / "issuing.crt", to_pem(authority.issuing), _CERTIFICATE_MODE)
+
+
+def load(folder: Path) -> Authority:
+    """Read an authority from its folder; the root key isn't read.
+
+    Raises:
+        InvalidCertificate: a file is missing, unreadable, open to others, or the files don't
+            belong together.
+    """
+    issuing_key = keys.from_pem(_read_private(folder / "issuing.key"))
+    root = _certificate(folder / "root.crt")
+    issuing = _certificate(folder / "issuing.crt")
+    if not keys.fits(issuing_key, issuing):
+        raise InvalidCertificate(f"issuing.key and issuing.crt in {folder} don't belong together")
+    try:
+        issuing.verify_directly_issued_by(root)
+    except Exception as error:
+        raise InvalidCertificate(
+            f"issuing.crt in {folder} was not signed by root.crt beside it"
+        ) from error
+    return Authority(root=root, issuing=issuing, issuing_key=issuing_key)
+
+
+def to_pem(certificate: x509.Certificate) -> bytes:
+    """One certificate, PEM."""
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _terms(now: datetime, life: timedelta, random: RandomBytes) -> Terms:
+    return Terms(serial=profiles.serial_from(random(20)), now=now, life=life)
+
+
+def _read_private(path: Path) -> bytes:
+    data = _read(path)
+    if path.stat().st_mode & _OPEN_TO_OTHERS:
+        raise InvalidCertificate(
+            f"{path} can be read by others", hint=f"chmod 600 {path}, and think about who read it"
+        )
+    return data
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(_read(path))
+    except ValueError as error:
+        raise InvalidCertificate(f"{path} is not a PEM certificate") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidCertificate(
+            f"{path} can't be read: {error.strerror}",
+            hint="run 'devwiz-gw issuer init' for this folder, or restore it from a backup",
+        ) from error

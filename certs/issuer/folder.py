@@ -1,0 +1,123 @@
+"""The issuer's folder: made once by `init`, opened by each command.
+
+state.db            SQLite: tokens, instances, certificates, settings
+audit.jsonl         one line for each token made, issue and denial
+authorities/1/      keys and certificates of the first authority
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from certs.errors import CertsError
+from certs.issuer import ca, policy
+from certs.issuer.audit import AuditFile
+from certs.issuer.ca import Authority, RandomBytes
+from certs.issuer.service import IssuerService
+from certs.issuer.store import StateUnusable, Store
+from identity.spiffe import TrustDomain
+
+_FIRST: Final = 1
+
+
+class AlreadyInitialized(CertsError):
+    """The folder holds an issuer; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedIssuer:
+    """An issuer's operations, and the DNS names that its own HTTPS certificate carries."""
+
+    service: IssuerService
+    dns_names: tuple[str, ...]
+
+
+def init(
+    folder: Path,
+    *,
+    trust_domain: str,
+    now: datetime,
+    dns_names: Sequence[str] = (),
+    random: RandomBytes = os.urandom,
+) -> Authority:
+    """Make the folder, its authority and its state. Killed half-way it can be run again.
+
+    Raises:
+        AlreadyInitialized: an issuer is there.
+        InvalidSpiffeId, InvalidPolicy: the trust domain or a DNS name is not usable.
+        StateUnusable: the folder can't be written.
+    """
+    domain = str(TrustDomain.parse(trust_domain))
+    names = policy.checked_dns_names(dns_names)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        store = Store.create(folder / "state.db")
+    except OSError as error:
+        raise StateUnusable(
+            f"{folder} can't be written: {error.strerror}", hint="choose a folder of your own"
+        ) from error
+    try:
+        # The rows are the commit point: without them the files are overwritten by the next try.
+        with store.transaction():
+            if store.active_authority() is not None:
+                raise AlreadyInitialized(
+                    f"{folder} holds an issuer for {store.setting('trust_domain')} already",
+                    hint="choose another folder; removing this one makes every identity from it "
+                    "unverifiable",
+                )
+            new = ca.make(trust_domain=domain, now=now, random=random)
+            ca.save(_authority_folder(folder, _FIRST), new)
+            store.add_authority(_FIRST, ca.to_pem(new.authority.root).decode(), status="active")
+            store.set_setting("trust_domain", domain)
+            store.set_setting("dns_names", json.dumps(names))
+            store.set_setting("bundle_sequence", "1")
+    finally:
+        store.close()
+    return new.authority
+
+
+def open_issuer(
+    folder: Path, *, leaf_life: timedelta = timedelta(hours=1), random: RandomBytes = os.urandom
+) -> OpenedIssuer:
+    """Open an issuer that `init` made.
+
+    Raises:
+        StateUnusable, InvalidCertificate: the folder isn't one, or a file in it can't be used.
+        InvalidPolicy: `leaf_life` is out of range.
+    """
+    store = Store(folder / "state.db")
+    try:
+        number, trust_domain = store.active_authority(), store.setting("trust_domain")
+        if number is None or trust_domain is None:
+            raise StateUnusable(
+                f"{folder} has not been initialized", hint="run 'devwiz-gw issuer init' for it"
+            )
+        service = IssuerService(
+            store=store,
+            authority=ca.load(_authority_folder(folder, number)),
+            audit=AuditFile(folder / "audit.jsonl"),
+            trust_domain=trust_domain,
+            leaf_life=leaf_life,
+            random=random,
+        )
+        return OpenedIssuer(
+            service=service, dns_names=tuple(json.loads(store.setting("dns_names") or "[]"))
+        )
+    except OSError as error:
+        store.close()
+        raise StateUnusable(f"{folder} can't be used: {error.strerror}") from error
+    except (CertsError, sqlite3.Error):
+        store.close()
+        raise
+
+
+def _authority_folder(folder: Path, number: int) -> Path:
+    return folder / "authorities" / str(number)

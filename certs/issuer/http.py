@@ -1,0 +1,185 @@
+# ruff: noqa: A005 - always imported by its full name
+"""A running issuer: HTTPS server over the issuer's folder, embedded or behind `issuer serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import ipaddress
+import logging
+import os
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, cast
+
+from aiohttp import web
+
+from certs.clock import Clock, SystemClock
+from certs.errors import CertsError
+from certs.issuer.api import IssuerApi
+from certs.issuer.folder import OpenedIssuer, open_issuer
+from certs.issuer.refusal import Refused
+from certs.issuer.server_identity import ServerIdentity
+from certs.issuer.service import Grant, IssuerService, NewToken
+from certs.issuer.worker import Worker
+
+_HANDSHAKE_DEADLINE_S: Final = 5.0
+_KEEPALIVE_S: Final = 5.0
+_SHUTDOWN_S: Final = 5.0
+# A client's operation takes one request; nothing honest needs a connection for longer.
+_MAX_CONNECTION_LIFE_S: Final = 30.0
+_MAX_CONNECTIONS: Final = 1_000
+_PRUNE_INTERVAL_S: Final = 3_600.0
+
+_log = logging.getLogger(__name__)
+
+
+class IssuerNotStarted(CertsError):
+    """The issuer can't listen where it was told to."""
+
+
+class IssuerServer:
+    """A running issuer, in this process. `start`, then `stop`; not to be started again.
+
+    Args:
+        folder: made by `certs.issuer.folder.init`.
+        host: IP address to listen on.
+        port: 0 for any free one; `port` tells which, after `start`.
+        leaf_life: of the certificates that it issues, unless a token caps it lower.
+        clock: this machine's, when None.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        leaf_life: timedelta = timedelta(hours=1),
+        clock: Clock | None = None,
+    ) -> None:
+        self._folder = folder
+        self._host = host
+        self._port = port
+        self._leaf_life = leaf_life
+        self._clock = clock or SystemClock()
+        self._worker = Worker()
+        self._cleanup = contextlib.AsyncExitStack()
+        self._service: IssuerService
+
+    def __repr__(self) -> str:
+        return f"IssuerServer({self._folder}, {self.url})"
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"https://{host}:{self._port}"
+
+    @property
+    def ca_pin(self) -> str:
+        """What clients pin at their first contact."""
+        return self._service.authority.pin
+
+    async def start(self) -> None:
+        """Open the folder and listen.
+
+        Raises:
+            IssuerNotStarted: the address is taken or not this machine's.
+            StateUnusable, InvalidCertificate, InvalidPolicy: see `certs.issuer.folder.open_issuer`.
+        """
+        async with contextlib.AsyncExitStack() as cleanup:
+            cleanup.callback(self._worker.close)
+            opened = await self._worker.run(
+                functools.partial(open_issuer, self._folder, leaf_life=self._leaf_life)
+            )
+            self._service = opened.service
+            cleanup.push_async_callback(self._worker.run, opened.service.close)
+            await self._listen(opened, cleanup)
+            pruning = asyncio.create_task(self._prune_now_and_then())
+            cleanup.push_async_callback(_cancelled, pruning)
+            self._cleanup = cleanup.pop_all()
+
+    async def stop(self) -> None:
+        """Stop listening, let running requests end within seconds, close the state."""
+        await self._cleanup.aclose()
+
+    async def make_token(self, grant: Grant) -> NewToken:
+        """Make a join token; raises as `IssuerService.make_token`."""
+        return await self._worker.run(lambda: self._service.make_token(grant, self._clock.now()))
+
+    async def _listen(self, opened: OpenedIssuer, cleanup: contextlib.AsyncExitStack) -> None:
+        address = ipaddress.ip_address(self._host)
+        identity = ServerIdentity(
+            authority=opened.service.authority,
+            trust_domain=opened.service.trust_domain,
+            dns_names=opened.dns_names,
+            addresses=() if address.is_unspecified else (address,),
+            clock=self._clock,
+        )
+        api = IssuerApi(service=opened.service, worker=self._worker, clock=self._clock)
+        runner = web.AppRunner(
+            api.application(),
+            access_log=None,
+            keepalive_timeout=_KEEPALIVE_S,
+            shutdown_timeout=_SHUTDOWN_S,
+        )
+        await runner.setup()
+        cleanup.push_async_callback(runner.cleanup)
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                functools.partial(_accept, runner),
+                self._host,
+                self._port,
+                ssl=identity.context,
+                ssl_handshake_timeout=_HANDSHAKE_DEADLINE_S,
+            )
+        except OSError as error:
+            raise IssuerNotStarted(
+                f"the issuer can't listen on {self._host}:{self._port}: "
+                f"{os.strerror(error.errno) if error.errno else error}",
+                hint="choose another address with --listen",
+            ) from error
+        cleanup.callback(server.close)
+        self._port = server.sockets[0].getsockname()[1]
+
+    async def _prune_now_and_then(self) -> None:
+        while True:
+            try:
+                await self._worker.run(lambda: self._service.prune(self._clock.now()))
+            except (Refused, sqlite3.Error):
+                # Pruning only saves room: the issuer goes on without it and tries again.
+                _log.exception("issuer state could not be pruned")
+            await asyncio.sleep(_PRUNE_INTERVAL_S)
+
+
+class _Refuser(asyncio.Protocol):
+    """Ends a connection as soon as it is there."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).abort()
+
+
+def _accept(runner: web.AppRunner) -> asyncio.BaseProtocol:
+    """A protocol for a new connection, which ends after `_MAX_CONNECTION_LIFE_S` whatever it does,
+    so that slow or idle peers can't collect connections.
+    """
+    server = runner.server
+    if server is None or len(server.connections) >= _MAX_CONNECTIONS:
+        return _Refuser()
+    handler = server()
+    asyncio.get_running_loop().call_later(_MAX_CONNECTION_LIFE_S, handler.force_close)
+    return handler
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,44 @@
+"""Why an issuer says no: stable codes that clients and audit lines carry."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from certs.errors import CertsError
+
+
+class Code(StrEnum):
+    """The `code` member of a problem document, and the `reason` of an audit line."""
+
+    MALFORMED_REQUEST = "malformed_request"
+    INVALID_CSR = "invalid_csr"
+    TOKEN_INVALID = "token_invalid"  # noqa: S105 - the name of a reason
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105
+    TOKEN_SPENT = "token_spent"  # noqa: S105
+    NAMES_REFUSED = "names_refused"
+    CERTIFICATE_REQUIRED = "client_certificate_required"
+    CERTIFICATE_EXPIRED = "client_certificate_expired"
+    CERTIFICATE_UNKNOWN = "client_certificate_unknown"
+    KEY_REUSED = "key_reused"
+    GENERATION_MISMATCH = "generation_mismatch"
+    INSTANCE_LOCKED = "instance_locked"
+    AUTHORITY_EXPIRED = "authority_expired"
+    STATE_UNAVAILABLE = "state_unavailable"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
+    OVERLOADED = "overloaded"
+    RATE_LIMITED = "rate_limited"
+    BODY_TOO_LARGE = "body_too_large"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    INTERNAL = "internal"
+
+
+class Refused(CertsError):
+    """The issuer denies a request. `code` is stable; the message is for people."""
+
+    def __init__(
+        self, code: Code, message: str, *, hint: str = "", retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.retry_after_s = retry_after_s

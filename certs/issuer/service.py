@@ -1,0 +1,396 @@
+"""What the issuer does: make tokens, join, renew, hand out the bundle. No HTTP, no event loop.
+
+Each operation takes the time, changes the state in one transaction, and writes its audit line
+before it returns. All calls come from one thread.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+
+from certs import csr, keys, profiles
+from certs.csr import SigningRequest
+from certs.errors import InvalidCertificate
+from certs.issuer import generation, policy
+from certs.issuer.audit import AuditFile, Event
+from certs.issuer.ca import Authority, RandomBytes
+from certs.issuer.generation import Link, Verdict
+from certs.issuer.policy import Binding, InvalidPolicy
+from certs.issuer.refusal import Code, Refused
+from certs.issuer.store import Instance, IssuedCertificate, Store, Token
+from identity.errors import JoinTokenInvalid
+from identity.join import ID_BYTES, SECRET_BYTES, JoinToken
+from identity.secret_stores.base import Secret
+
+#: For so long after a join the same key may ask again and be answered without another use spent:
+#: the reply may have been lost on its way.
+JOIN_RETRY_WINDOW: Final = timedelta(minutes=10)
+
+#: Expired certificates and tokens are remembered this long, so that a late use is still explained.
+_KEPT_AFTER_END: Final = timedelta(days=7)
+
+_INSTANCE_ID_BYTES: Final = 16
+_BUSY_RETRY_S: Final = 2.0
+
+_VERDICTS: Final = {
+    Verdict.KEY_REUSED: (
+        Code.KEY_REUSED,
+        "the signing request's key is certified already",
+        "make a new key for each renewal; if this was a repeated request, use the first's reply",
+    ),
+    Verdict.MISMATCH: (
+        Code.GENERATION_MISMATCH,
+        "this certificate was superseded: its identity is in use in two places",
+        "the instance is now locked; find the copy, then join again with a new token",
+    ),
+    Verdict.LOCKED: (
+        Code.INSTANCE_LOCKED,
+        "this instance is locked",
+        "see the issuer's audit file for the reason, then join again with a new token",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A released certificate and what goes with it."""
+
+    instance: str
+    generation: int
+    spiffe_id: str
+    chain_pem: bytes
+    bundle: BundleVersion
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleVersion:
+    """The authorities to trust, and the number of this version of them, which only grows."""
+
+    trust_domain: str
+    sequence: int
+    pem: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What an operator wants a token to grant. `max_leaf_life` None means the issuer's limit."""
+
+    workload: str
+    path: str | None = None
+    dns_names: tuple[str, ...] = ()
+    life: timedelta = timedelta(minutes=30)
+    uses: int = 1
+    max_leaf_life: timedelta = policy.MAX_LEAF_LIFE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewToken:
+    """A token that was just made; `text` is what the workload is given."""
+
+    id: str
+    text: Secret
+    spiffe_id: str
+    not_after: datetime
+
+
+class IssuerService:
+    """The issuer's operations over its state. `close` when done."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        authority: Authority,
+        audit: AuditFile,
+        trust_domain: str,
+        leaf_life: timedelta = timedelta(hours=1),
+        random: RandomBytes = os.urandom,
+    ) -> None:
+        if not policy.MIN_LEAF_LIFE <= leaf_life <= policy.MAX_LEAF_LIFE:
+            raise InvalidPolicy(
+                f"a certificate life of {leaf_life} is out of range",
+                hint="use 5 seconds to 24 hours",
+            )
+        self._store = store
+        self._audit = audit
+        self._random = random
+        self._leaf_life = leaf_life
+        self.authority = authority
+        self.trust_domain = trust_domain
+
+    def make_token(self, grant: Grant, now: datetime) -> NewToken:
+        """Make a join token; only its digest is kept.
+
+        Raises:
+            InvalidPolicy, InvalidSpiffeId: the grant asks for something that can't be given.
+        """
+        binding = policy.bind(
+            trust_domain=self.trust_domain,
+            workload=grant.workload,
+            path=grant.path,
+            dns_names=grant.dns_names,
+            max_life=grant.max_leaf_life,
+        )
+        if not timedelta(0) < grant.life <= policy.MAX_TOKEN_LIFE:
+            raise InvalidPolicy(
+                f"a token life of {grant.life} is out of range", hint="use 365 days at most"
+            )
+        if not 1 <= grant.uses <= policy.MAX_TOKEN_USES:
+            raise InvalidPolicy(f"{grant.uses} uses are out of range", hint="use 1 to 1000000")
+        token = JoinToken.from_random(self._random(ID_BYTES + SECRET_BYTES))
+        event = Event(action="token", spiffe_id=binding.names.spiffe_id, token_id=token.id)
+        with self._audited(event, now), self._store.transaction():
+            self._store.add_token(
+                Token(
+                    id=token.id,
+                    digest=token.digest,
+                    binding=binding,
+                    uses_left=grant.uses,
+                    not_after=now + grant.life,
+                )
+            )
+        return NewToken(
+            id=token.id,
+            text=token.text,
+            spiffe_id=binding.names.spiffe_id,
+            not_after=now + grant.life,
+        )
+
+    def join(self, token_text: Secret, csr_pem: bytes, *, peer: str, now: datetime) -> Issued:
+        """Turn a join token and a signing request into an instance's first certificate.
+
+        Spending the token and recording the certificate are one transaction. If the reply is lost,
+        the same key may ask again within `JOIN_RETRY_WINDOW`; any other key finds the token spent.
+
+        Raises:
+            Refused: the token, the request or policy stands against it.
+        """
+        event = Event(action="join", peer=peer)
+        with self._audited(event, now):
+            token = self._known_token(token_text, event)
+            request = _parsed(csr_pem)
+            policy.check_request(request, token.binding.names)
+            with self._store.transaction():
+                instance = self._joined(token.id, keys.spki_pin(request.public_key), event, now)
+                event.instance = instance.id
+                leaf = self._sign(instance, instance.lineage.confirmed, request, event, now)
+            return self._issued(instance, event, leaf)
+
+    def renew(self, leaf_der: bytes, csr_pem: bytes, *, peer: str, now: datetime) -> Issued:
+        """Turn a current certificate, shown in a TLS handshake, into its successor.
+
+        Raises:
+            Refused: the certificate is not current, or policy stands against it. On
+                `generation_mismatch` the instance has been locked.
+        """
+        event = Event(action="renew", peer=peer)
+        with self._audited(event, now):
+            holder = self._known_certificate(leaf_der, event, now)
+            request = _parsed(csr_pem)
+            with self._store.transaction():
+                instance = self._instance(holder.instance_id, now)
+                event.spiffe_id = instance.binding.names.spiffe_id
+                policy.check_request(request, instance.binding.names)
+                decision = generation.present(
+                    instance.lineage, holder.link, keys.spki_pin(request.public_key)
+                )
+                leaf = None
+                if decision.link is not None:
+                    instance = replace(instance, lineage=decision.lineage)
+                    leaf = self._sign(instance, decision.link, request, event, now)
+                elif decision.verdict is Verdict.MISMATCH:
+                    reason = f"generation {holder.link.generation} shown again"
+                    self._store.lock_instance(instance.id, reason=reason, now=now)
+            # The lock has to be kept, so the refusal is raised outside its transaction.
+            if leaf is None:
+                code, message, hint = _VERDICTS[decision.verdict]
+                raise Refused(code, message, hint=hint)
+            return self._issued(instance, event, leaf)
+
+    def bundle(self) -> BundleVersion:
+        """The current trust bundle."""
+        return BundleVersion(
+            trust_domain=self.trust_domain,
+            sequence=int(self._store.setting("bundle_sequence") or 1),
+            pem="".join(self._store.roots()).encode(),
+        )
+
+    def prune(self, now: datetime) -> None:
+        """Forget what ended long ago."""
+        with self._store.transaction():
+            self._store.prune(now - _KEPT_AFTER_END)
+
+    def close(self) -> None:
+        """Close the state and the audit file."""
+        self._store.close()
+        self._audit.close()
+
+    def _known_token(self, token_text: Secret, event: Event) -> Token:
+        unknown = Refused(
+            Code.TOKEN_INVALID,
+            "the join token is not one of this issuer's",
+            hint="make one with 'devwiz-gw issuer token' at this issuer",
+        )
+        try:
+            shown = JoinToken.parse(token_text)
+        except JoinTokenInvalid as error:
+            raise unknown from error
+        event.token_id = shown.id
+        token = self._store.token(shown.id)
+        if token is None or not hmac.compare_digest(token.digest, shown.digest):
+            raise unknown
+        event.spiffe_id = token.binding.names.spiffe_id
+        return token
+
+    def _joined(self, token_id: str, key: str, event: Event, now: datetime) -> Instance:
+        """The instance that this key may have for the token: one already given, or a new one."""
+        # Read again inside the transaction: the count of uses must not be an older one.
+        token = self._store.token(token_id)
+        earlier = self._store.join_of(token_id, key)
+        if token is None:
+            raise Refused(Code.TOKEN_EXPIRED, "the join token has expired")
+        if earlier is not None and now - earlier.joined <= JOIN_RETRY_WINDOW:
+            return self._joined_before(earlier.instance_id, key, event, now)
+        if now >= token.not_after:
+            raise Refused(
+                Code.TOKEN_EXPIRED,
+                f"the join token expired at {token.not_after.isoformat(timespec='seconds')}",
+                hint="make a new one with 'devwiz-gw issuer token'",
+            )
+        if token.uses_left == 0:
+            raise Refused(
+                Code.TOKEN_SPENT,
+                "the join token has been used",
+                hint="make a new one with 'devwiz-gw issuer token'; if nobody of yours used it, "
+                "somebody else did: see the issuer's audit file",
+            )
+        instance = Instance(
+            id=self._random(_INSTANCE_ID_BYTES).hex(),
+            token_id=token.id,
+            binding=token.binding,
+            lineage=generation.first(key),
+        )
+        self._store.spend(token, key=key, instance_id=instance.id, now=now)
+        return instance
+
+    def _joined_before(self, instance_id: str, key: str, event: Event, now: datetime) -> Instance:
+        event.reason = "repeated"
+        instance = self._instance(instance_id, now)
+        if instance.lineage.is_locked:
+            code, message, hint = _VERDICTS[Verdict.LOCKED]
+            raise Refused(code, message, hint=hint)
+        if instance.lineage.confirmed != Link(1, key):
+            # It has renewed since, so the reply did arrive: nobody needs it a second time.
+            raise Refused(Code.TOKEN_SPENT, "the join token has been used by this key")
+        return instance
+
+    def _known_certificate(self, leaf_der: bytes, event: Event, now: datetime) -> IssuedCertificate:
+        leaf = x509.load_der_x509_certificate(leaf_der)
+        event.serial = _serial_text(leaf)
+        known = self._store.certificate(event.serial)
+        if known is None or known.link.key != _pin(leaf):
+            raise Refused(
+                Code.CERTIFICATE_UNKNOWN,
+                "the client certificate is not one that this issuer remembers",
+                hint="join again with a new token",
+            )
+        event.instance, event.generation = known.instance_id, known.link.generation
+        # The handshake checked it too, but a connection may outlive the certificate.
+        if now >= leaf.not_valid_after_utc:
+            raise Refused(
+                Code.CERTIFICATE_EXPIRED,
+                "the client certificate has expired",
+                hint="join again with a new token",
+            )
+        return known
+
+    def _instance(self, instance_id: str, now: datetime) -> Instance:
+        instance = self._store.instance(instance_id, now)
+        if instance is None:
+            raise Refused(Code.CERTIFICATE_UNKNOWN, "the instance is not remembered any more")
+        return instance
+
+    def _sign(
+        self, instance: Instance, link: Link, request: SigningRequest, event: Event, now: datetime
+    ) -> x509.Certificate:
+        binding: Binding = instance.binding
+        life = policy.leaf_life(
+            default=self._leaf_life, cap=binding.max_life, now=now, end=self.authority.end
+        )
+        leaf = self.authority.sign_workload(
+            request.public_key,
+            names=binding.names,
+            terms=profiles.Terms(serial=profiles.serial_from(self._random(20)), now=now, life=life),
+        )
+        self._store.save_instance(instance, now)
+        self._store.add_certificate(
+            IssuedCertificate(
+                serial=_serial_text(leaf),
+                instance_id=instance.id,
+                link=link,
+                not_after=leaf.not_valid_after_utc,
+            )
+        )
+        event.serial, event.generation = _serial_text(leaf), link.generation
+        return leaf
+
+    def _issued(self, instance: Instance, event: Event, leaf: x509.Certificate) -> Issued:
+        return Issued(
+            instance=instance.id,
+            generation=event.generation or 0,
+            spiffe_id=instance.binding.names.spiffe_id,
+            chain_pem=self.authority.chain_pem(leaf),
+            bundle=self.bundle(),
+            not_after=leaf.not_valid_after_utc,
+        )
+
+    @contextmanager
+    def _audited(self, event: Event, now: datetime) -> Iterator[None]:
+        """Write the event's line after the block, whatever came of it."""
+        try:
+            yield
+        except Refused as refused:
+            event.outcome, event.reason = "deny", refused.code
+            self._audit.append(event, now)
+            raise
+        except sqlite3.Error as error:
+            event.outcome, event.reason = "error", Code.STATE_UNAVAILABLE
+            self._audit.append(event, now)
+            raise Refused(
+                Code.STATE_UNAVAILABLE,
+                "the issuer's state can't be changed now",
+                hint="try again; if it stays, the issuer's disk is full or failing",
+                retry_after_s=_BUSY_RETRY_S,
+            ) from error
+        except Exception:
+            event.outcome, event.reason = "error", Code.INTERNAL
+            self._audit.append(event, now)
+            raise
+        event.outcome = "allow"
+        self._audit.append(event, now)
+
+
+def _parsed(csr_pem: bytes) -> SigningRequest:
+    try:
+        return csr.parse(csr_pem)
+    except InvalidCertificate as error:
+        raise Refused(Code.INVALID_CSR, str(error), hint=error.hint) from error
+
+
+def _serial_text(leaf: x509.Certificate) -> str:
+    return f"{leaf.serial_number:x}"
+
+
+def _pin(leaf: x509.Certificate) -> str:
+    key = leaf.public_key()
+    return keys.spki_pin(leaf) if isinstance(key, keys.PublicKey) else ""

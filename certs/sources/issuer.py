@@ -1,0 +1,227 @@
+"""The identity source for the issuer that ships with this program: joins once, then renews itself.
+
+First contact. The operator gives the issuer's `ca_pin`. The public bundle is fetched from whoever
+answers; the authority in it whose key has that pin is kept and everything else dropped. Only then,
+over a new connection that completes only with a server that the pinned authority certified as *the
+issuer*, is the join token sent. Somebody in between can hand out the public bundle, and gets no
+further.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+from certs import csr, keys, tls_context
+from certs.bundle import TrustBundle
+from certs.clock import Clock, SystemClock
+from certs.errors import (
+    CertsError,
+    InvalidCertificate,
+    ReplyRejected,
+    SourceDenied,
+    SourceUnavailable,
+)
+from certs.generation import Generation
+from certs.keys import PrivateKey
+from certs.names import extensions_of, uri_names
+from certs.sources.base import Identity
+from certs.sources.issuer_client import IssuerClient, KeyRefused, Reply
+from certs.verify import verify_identity
+from identity.errors import IdentityError
+from identity.secret_stores.base import Secret
+from identity.spiffe import SpiffeId, TrustDomain
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+ReadToken = Callable[[], Awaitable[Secret]]
+
+_PIN: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_ISSUER_PATH: Final = "/devwiz-gw/issuer"
+_MIN_LIFE: Final = timedelta(seconds=2)
+_MAX_LIFE: Final = timedelta(hours=25)
+_MAX_AUTHORITIES: Final = 16
+
+
+class IssuerSource:
+    """An `IdentitySource`: joins with a token when there is no valid identity, else renews.
+
+    Args:
+        url: `https://HOST:PORT` of the issuer.
+        ca_pin: `sha256:<hex>`, as `issuer init` and `issuer token` print it.
+        read_token: gives the join token; called for a join only. It may raise `IdentityError` or
+            `OSError`.
+        clock: this machine's, when None.
+        step_timeout_s: deadline of each step (trust, join, renew, reading the token).
+
+    Raises:
+        CertsError: `url` or `ca_pin` has the wrong form.
+    """
+
+    name = "issuer"
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        ca_pin: str,
+        read_token: ReadToken,
+        clock: Clock | None = None,
+        step_timeout_s: float = 10.0,
+    ) -> None:
+        if not _PIN.fullmatch(ca_pin):
+            raise CertsError(
+                "ca_pin has not the form of a pin",
+                hint="expected 'sha256:' and 64 hex digits, as 'devwiz-gw issuer token' prints it",
+            )
+        self._client = IssuerClient(url, timeout_s=step_timeout_s)
+        self._ca_pin = ca_pin
+        self._read_token = read_token
+        self._clock = clock or SystemClock()
+        self._step_timeout_s = step_timeout_s
+        self._next_key: PrivateKey | None = None
+
+    def __repr__(self) -> str:
+        return f"IssuerSource({self._client})"
+
+    async def obtain(self, current: Generation | None) -> Identity:
+        """See `IdentitySource.obtain`."""
+        # The key stays the same until a reply to it was good: a request repeated because its reply
+        # was lost, or came while the clock was wrong, is then known as the same one. It neither
+        # spends the token twice nor looks like a copied identity.
+        key = self._next_key = self._next_key or keys.generate()
+        try:
+            if current is not None and self._clock.now() < current.not_after:
+                identity = await self._renew(current, key)
+            else:
+                identity = await self._join(current, key)
+        except (SourceDenied, KeyRefused):
+            self._next_key = None
+            raise
+        self._next_key = None
+        return identity
+
+    async def changed(self) -> None:
+        """Never returns: the issuer doesn't push."""
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Drop the key in waiting; there is no connection to close."""
+        self._next_key = None
+
+    async def _renew(self, current: Generation, key: PrivateKey) -> Identity:
+        own_id = SpiffeId.parse_leaf(current.spiffe_id)
+        context = _context("renew", current.bundle_pem, own_id.trust_domain)
+        tls_context.load_key_pair(context, key_pem=current.key_pem, chain_pem=current.chain_pem)
+        request = csr.build(key, spiffe_id=current.spiffe_id, dns_names=current.dns_names)
+        reply = await self._client.renew(context, csr_pem=request)
+        return self._verified("renew", reply, key, own_id, own_id.trust_domain)
+
+    async def _join(self, current: Generation | None, key: PrivateKey) -> Identity:
+        token = await self._token(current)
+        authority = await self._pinned_authority()
+        domain = _trust_domain(authority)
+        context = _context("join", TrustBundle((authority,)).to_pem(), domain)
+        reply = await self._client.join(
+            context, token=token.reveal().strip(), csr_pem=csr.build(key)
+        )
+        # Who we are is the token's to say; after an expiry it must be who we were.
+        own_id = SpiffeId.parse_leaf(current.spiffe_id) if current is not None else None
+        return self._verified("join", reply, key, own_id, domain)
+
+    async def _token(self, current: Generation | None) -> Secret:
+        why = "the identity has expired and " if current is not None else ""
+        try:
+            async with asyncio.timeout(self._step_timeout_s):
+                return await self._read_token()
+        except TimeoutError as error:
+            raise SourceUnavailable("join: the join token can't be read in time") from error
+        except (IdentityError, OSError) as error:
+            if isinstance(error, IdentityError) and error.retryable:
+                raise SourceUnavailable(
+                    f"join: the join token can't be read now: {error}", hint=error.hint
+                ) from error
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise SourceDenied(
+                f"join: {why}there is no join token: {reason}",
+                hint="make one with 'devwiz-gw issuer token' and put it where the configuration "
+                "says",
+            ) from error
+
+    async def _pinned_authority(self) -> x509.Certificate:
+        offered = await self._client.bundle(tls_context.stranger_context())
+        try:
+            bundle = TrustBundle.from_pem(offered)
+        except InvalidCertificate as error:
+            raise ReplyRejected(f"trust: {error}", hint=error.hint) from error
+        for authority in bundle.authorities:
+            if _pin(authority) == self._ca_pin:
+                return _self_signed(authority)
+        raise SourceDenied(
+            f"trust: no authority of {self._client} has the key of ca_pin",
+            hint="the join token was not sent; check ca_pin against 'devwiz-gw issuer token', "
+            "or somebody stands in between",
+        )
+
+    def _verified(
+        self,
+        step: str,
+        reply: Reply,
+        key: PrivateKey,
+        own_id: SpiffeId | None,
+        domain: TrustDomain,
+    ) -> Identity:
+        try:
+            return verify_identity(
+                key=key,
+                chain_pem=reply.chain_pem,
+                bundle_pem=reply.bundle_pem,
+                spiffe_id=own_id,
+                trust_domain=domain,
+                now=self._clock.now(),
+                min_life=_MIN_LIFE,
+                max_life=_MAX_LIFE,
+            )
+        except ReplyRejected as error:
+            raise ReplyRejected(f"{step}: {error}", hint=error.hint) from error
+
+
+def _context(step: str, bundle_pem: bytes, domain: TrustDomain) -> ssl.SSLContext:
+    try:
+        return tls_context.client_context(
+            bundle_pem=bundle_pem, server_id=str(SpiffeId(domain, _ISSUER_PATH))
+        )
+    except (ssl.SSLError, UnicodeDecodeError) as error:
+        raise ReplyRejected(f"{step}: the trust bundle can't be used for TLS") from error
+
+
+def _pin(authority: x509.Certificate) -> str:
+    try:
+        key = authority.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return ""
+    return keys.spki_pin(key) if isinstance(key, keys.PublicKey) else ""
+
+
+def _self_signed(authority: x509.Certificate) -> x509.Certificate:
+    """The authority, whose own signature vouches for what it says beside its key."""
+    try:
+        authority.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise ReplyRejected("trust: the pinned authority is not signed by its own key") from error
+    return authority
+
+
+def _trust_domain(authority: x509.Certificate) -> TrustDomain:
+    try:
+        (uri,) = uri_names(extensions_of(authority))
+        return TrustDomain.parse(uri)
+    except (ValueError, InvalidCertificate, IdentityError) as error:
+        raise ReplyRejected("trust: the pinned authority doesn't name its trust domain") from error

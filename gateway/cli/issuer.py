@@ -1,0 +1,259 @@
+"""`devwiz-gw issuer`: the issuer that gives workloads their identities."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.cli import output
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.parsers import UsageError, add_commands
+
+if TYPE_CHECKING:
+    from certs.issuer.http import IssuerServer
+
+_DEFAULT_LISTEN: Final = "127.0.0.1:8440"
+_DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_TOKEN_MODE: Final = 0o600
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's commands."""
+    commands = add_commands(parser)
+    init = commands.add(
+        "init",
+        summary="make a new issuer: its authority and its state",
+        examples=("devwiz-gw issuer init --dir issuer --trust-domain acme.example",),
+        run=run_init,
+    )
+    _add_folder(init)
+    init.add_argument("--trust-domain", required=True, metavar="NAME", help="like acme.example")
+    init.add_argument(
+        "--dns-name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name of the issuer's own HTTPS certificate besides localhost (may be repeated)",
+    )
+    _add_json(init)
+
+    serve = commands.add(
+        "serve",
+        summary="run an issuer until it is told to stop",
+        examples=("devwiz-gw issuer serve --dir issuer --listen 127.0.0.1:8440 --ttl 1h",),
+        run=run_serve,
+    )
+    _add_folder(serve)
+    serve.add_argument(
+        "--listen",
+        default=_DEFAULT_LISTEN,
+        metavar="IP:PORT",
+        help="where to listen (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--ttl",
+        type=_duration,
+        default=timedelta(hours=1),
+        metavar="TIME",
+        help="life of the certificates: 5s to 24h (default: 1h)",
+    )
+    _add_token(
+        commands.add(
+            "token",
+            summary="make a join token, with which a workload gets its first identity",
+            examples=(
+                "devwiz-gw issuer token --dir issuer --name planner --out join-token",
+                "devwiz-gw issuer token --dir issuer --name ci --uses 20 --ttl 8h --json",
+            ),
+            run=run_token,
+        )
+    )
+
+
+def _add_token(token: argparse.ArgumentParser) -> None:
+    _add_folder(token)
+    token.add_argument("--name", required=True, metavar="WORKLOAD", help="who joins with it")
+    token.add_argument(
+        "--spiffe-path", metavar="PATH", help="path of the SPIFFE id (default: /agent/WORKLOAD)"
+    )
+    token.add_argument(
+        "--dns-name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="DNS name in the workload's certificates (may be repeated)",
+    )
+    token.add_argument(
+        "--ttl",
+        type=_duration,
+        default=timedelta(minutes=30),
+        metavar="TIME",
+        help="until when the token can be used (default: 30m)",
+    )
+    token.add_argument(
+        "--uses",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many joins it is good for (default: 1); each start of a gateway is a join",
+    )
+    token.add_argument(
+        "--max-cert-ttl",
+        type=_duration,
+        default=timedelta(hours=24),
+        metavar="TIME",
+        help="longest life of the workload's certificates (default: what the issuer gives)",
+    )
+    token.add_argument(
+        "--out", type=Path, metavar="FILE", help="write the token there (mode 0600), don't print it"
+    )
+    token.add_argument(
+        "--url",
+        default=f"https://{_DEFAULT_LISTEN}",
+        help="where workloads reach the issuer, for the configuration shown (default: %(default)s)",
+    )
+    _add_json(token)
+
+
+def run_init(args: argparse.Namespace) -> int:
+    """Make an issuer's folder; print its pin."""
+    from certs.clock import SystemClock
+    from certs.issuer.folder import init
+
+    authority = init(
+        args.dir, trust_domain=args.trust_domain, now=SystemClock().now(), dns_names=args.dns_name
+    )
+    if args.json:
+        output.document({"trust_domain": args.trust_domain, "ca_pin": authority.pin})
+    else:
+        output.line(f"made the issuer of {args.trust_domain} in {args.dir}")
+        output.line(f"ca_pin {authority.pin}")
+        output.note(f"next: devwiz-gw issuer serve --dir {args.dir}")
+    return ExitCode.OK
+
+
+def run_serve(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    import asyncio
+
+    from certs.issuer.http import IssuerServer
+
+    host, port = _address(args.listen)
+    server = IssuerServer(args.dir, host=host, port=port, leaf_life=args.ttl)
+    asyncio.run(_serve(server))
+    return ExitCode.OK
+
+
+def run_token(args: argparse.Namespace) -> int:
+    """Make a join token; print it, or write it to a file."""
+    from certs.clock import SystemClock
+    from certs.issuer.folder import open_issuer
+    from certs.issuer.service import Grant
+
+    grant = Grant(
+        workload=args.name,
+        path=args.spiffe_path,
+        dns_names=tuple(args.dns_name),
+        life=args.ttl,
+        uses=args.uses,
+        max_leaf_life=args.max_cert_ttl,
+    )
+    service = open_issuer(args.dir).service
+    try:
+        token = service.make_token(grant, SystemClock().now())
+        facts = {
+            "token_id": token.id,
+            "spiffe_id": token.spiffe_id,
+            "expires": token.not_after.isoformat(timespec="seconds"),
+            "uses": grant.uses,
+            "ca_pin": service.authority.pin,
+        }
+    finally:
+        service.close()
+    _hand_over(args, token.text.reveal(), facts)
+    return ExitCode.OK
+
+
+def _hand_over(args: argparse.Namespace, token: str, facts: dict[str, Any]) -> None:
+    if args.out is not None:
+        from certs.atomic_file import write_atomic
+
+        write_atomic(args.out, f"{token}\n".encode(), _TOKEN_MODE)
+    if args.json:
+        shown = {"token_file": str(args.out)} if args.out is not None else {"token": token}
+        output.document({**shown, **facts})
+        return
+    where = str(args.out) if args.out is not None else token
+    output.line(f"# token      {where}")
+    output.line(f"# for        {facts['spiffe_id']}")
+    output.line(f"# good       until {facts['expires']}, for {facts['uses']} join(s)")
+    output.line("[identity]")
+    output.line('source = "issuer"')
+    output.line("[identity.issuer]")
+    output.line(f'url = "{args.url}"')
+    output.line(f'ca_pin = "{facts["ca_pin"]}"')
+    output.line(f'token_file = "{args.out or "join-token"}"')
+    if args.out is None:
+        output.note(
+            "note: put the token into the file join-token, mode 0600, beside the configuration"
+        )
+
+
+async def _serve(server: IssuerServer) -> None:
+    import asyncio
+    import contextlib
+    import signal
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Where the loop takes no signal handlers, Ctrl-C still arrives as KeyboardInterrupt.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stopping.set)
+    await server.start()
+    try:
+        output.note(f"issuer listening on {server.url}, ca_pin {server.ca_pin}")
+        await stopping.wait()
+    finally:
+        await server.stop()
+    output.note("issuer stopped")
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dir", type=Path, required=True, metavar="FOLDER", help="the issuer's folder"
+    )
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def _duration(text: str) -> timedelta:
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: use 45s, 30m, 12h or 7d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _address(text: str) -> tuple[str, int]:
+    from ipaddress import ip_address
+
+    host, _, port = text.rpartition(":")
+    try:
+        number = int(port)
+        return str(ip_address(host.removeprefix("[").removesuffix("]"))), _port(number)
+    except ValueError as error:
+        raise UsageError(
+            f"--listen {text!r} is not an address", hint=f"use IP:PORT, like {_DEFAULT_LISTEN}"
+        ) from error
+
+
+def _port(number: int) -> int:
+    if not 0 <= number <= 65_535:
+        raise ValueError("no such port")
+    return number
