@@ -63,7 +63,7 @@ class NameTable(dict[bytes, int]):
         return code
 
 
-_LIST_ITEM: Final = re.compile(rb"[ \t]*(" + TOKEN + rb")?[ \t]*(?:,|$)")
+_LIST_ITEM: Final = re.compile(rb"[ \t]*+(" + TOKEN + rb"+)?+[ \t]*+(?:,|\Z)")
 
 
 def parse_token_list(value: bytes) -> list[bytes]:
