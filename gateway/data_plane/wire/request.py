@@ -31,11 +31,12 @@ class RequestField(IntEnum):
     MCP_NAME = 11
 
 
-# Visible ASCII but '#': the bytes are forwarded as they came, never decoded or normalised.
+# Visible ASCII but '#' and '\\', which many servers read as '/': the bytes are forwarded as they
+# came, never decoded or normalised.
 _REQUEST_LINE: Final = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}+) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n"
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}+) ([\x21\x22\x24-\x5b\x5d-\x7e]++) HTTP/1\.([01])\r\n"
 )
-_ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?#@\\]++)(/[^#]*+)?")
+_ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?#@]++)(/[^#]*+)?")
 _HOST: Final = re.compile(
     rb"(?:[A-Za-z0-9._~!$&'()*+,;=%\-]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{0,5})?"
 )
@@ -141,9 +142,14 @@ def _note(request: RequestHead, special: dict[int, bytes], code: int, field: Fie
     if code == RequestField.CONNECTION:
         before = special.get(code)
         special[code] = value if before is None else before + b"," + value
-    elif code == RequestField.ORIGIN:
+        return
+    if code == RequestField.ORIGIN:
         request.origin = value if request.origin is None else b""
-    elif code == RequestField.FETCH_SITE:
+        return
+    if code in special:
+        raise ProtocolViolation("repeated_field", f"{_NAMES[code]} is sent more than once")
+    special[code] = value
+    if code == RequestField.FETCH_SITE:
         request.fetch_site = value
     elif code == RequestField.MCP_METHOD:
         request.mcp_method = value
@@ -151,10 +157,6 @@ def _note(request: RequestHead, special: dict[int, bytes], code: int, field: Fie
     elif code == RequestField.MCP_NAME:
         request.mcp_name = value
         request.forwarded.append(field)
-    elif code in special:
-        raise ProtocolViolation("repeated_field", f"{_NAMES[code]} is sent more than once")
-    else:
-        special[code] = value
 
 
 _NAMES: Final[dict[int, str]] = {
@@ -162,6 +164,9 @@ _NAMES: Final[dict[int, str]] = {
     RequestField.LENGTH: "Content-Length",
     RequestField.ENCODING: "Transfer-Encoding",
     RequestField.UPGRADE: "Upgrade",
+    RequestField.FETCH_SITE: "Sec-Fetch-Site",
+    RequestField.MCP_METHOD: "Mcp-Method",
+    RequestField.MCP_NAME: "Mcp-Name",
 }
 
 
@@ -172,6 +177,8 @@ def _settle_host(request: RequestHead, special: dict[int, bytes]) -> None:
         raise ProtocolViolation("bad_host", "the Host header is missing, empty or malformed")
     request.host = host.lower()
     target = request.target
+    if b"%00" in target:
+        raise ProtocolViolation("bad_target", "the target holds an encoded NUL")
     if request.method.upper() in _REFUSED_METHODS:
         raise ProtocolViolation("refused_method", "CONNECT and TRACE are not forwarded", status=403)
     if target[0] == 0x2F or (target == b"*" and request.method == b"OPTIONS"):
@@ -181,7 +188,8 @@ def _settle_host(request: RequestHead, special: dict[int, bytes]) -> None:
         raise ProtocolViolation(
             "bad_target", "the target is not a path, or names another authority"
         )
-    request.target = absolute[2] or b"/"
+    # An empty path is "/", but "*" for OPTIONS (RFC 9112 section 3.2.4).
+    request.target = absolute[2] or (b"*" if request.method == b"OPTIONS" else b"/")
 
 
 def _settle_body(request: RequestHead, special: dict[int, bytes]) -> None:
