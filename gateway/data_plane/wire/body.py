@@ -41,14 +41,19 @@ class Body(Protocol):
 
 
 class NoBody:
-    """A message without a body: whatever follows belongs to the next message."""
+    """A message without a body: whatever follows belongs to the next message.
 
-    __slots__ = ()
+    `framing` may tell the length of the body that a GET would have been answered with.
+    """
+
+    __slots__ = ("framing",)
     done = True
     leftover = b""
-    framing = b""
 
-    def feed(self, data: bytes) -> bytes:
+    def __init__(self, framing: bytes = b"") -> None:
+        self.framing = framing
+
+    def feed(self, data: bytes) -> bytes:  # noqa: ARG002 - `Body` has it
         """Not called: the body is done from the start."""
         raise ProtocolViolation("unexpected_body", "bytes where no body may be")
 
@@ -123,6 +128,10 @@ _LINE: Final = re.compile(
 )
 # In a line without CRLF so far: an LF, or a CR that isn't its last byte.
 _BROKEN_LINE: Final = re.compile(rb"\n|\r(?!\Z)")
+# In a trailer section without its end so far: an LF without CR, or a CR without LF.
+_BROKEN_TRAILER: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
+# A recipient that merged these into the head would read another message (RFC 9110 section 6.5.1).
+_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"host", b"connection"))
 
 
 def drop_trailers(_fields: list[Field]) -> bytes:
@@ -168,9 +177,7 @@ class Chunked:
 
     def feed(self, data: bytes) -> bytes:
         """The part of the body that is whole and valid so far."""
-        if self._held:
-            data = self._held + data
-            self._held = b""
+        data, self._held = self._held + data, b""
         kept: list[bytes] = []
         mark = at = 0  # data[mark:at] is canonical and not yet kept
         size = len(data)
@@ -190,18 +197,17 @@ class Chunked:
             else:
                 if not self._decode:
                     kept.append(data[mark:at])
-                at, canonical = (
-                    self._trailer(data, at) if self._in_trailer else self._line(data, at)
-                )
+                at, canonical = self._line(data, at)
                 kept.append(canonical)
                 mark = at
                 if self.done:
                     self.leftover = data[at:]
                     break
+        if self._decode:
+            return b"".join(kept)
         if not kept:
-            return b"" if self._decode else data
-        if not self._decode:
-            kept.append(data[mark:at])
+            return data
+        kept.append(data[mark:at])
         return b"".join(kept)
 
     def end(self) -> bytes | None:
@@ -216,11 +222,14 @@ class Chunked:
         return at + len(got)
 
     def _line(self, data: bytes, at: int) -> tuple[int, bytes]:
-        """An unusual chunk line: where it ends and how this program writes it."""
+        """An unusual chunk line, or the end: where it ends and how this program writes it."""
+        if self._in_trailer:
+            return self._trailer(data, at)
         end = data.find(b"\r\n", at)
         if end < 0:
             self._held = data[at:]
-            if len(self._held) > MAX_CHUNK_LINE or _BROKEN_LINE.search(self._held):
+            # One more than the line may have: its CR can be here before its LF.
+            if len(self._held) > MAX_CHUNK_LINE + 1 or _BROKEN_LINE.search(self._held):
                 raise ProtocolViolation(
                     "bad_chunk", "a chunk line is too long or not ended by CRLF"
                 )
@@ -240,11 +249,16 @@ class Chunked:
             fields, end = b"", at + 2
         else:
             end = data.find(b"\r\n\r\n", at) + 4
+            if (end if end > 3 else len(data)) - at > MAX_TRAILER:
+                raise ProtocolViolation("bad_trailer", "the trailer section is too long")
             if end < 4:
-                if len(data) - at > MAX_TRAILER:
-                    raise ProtocolViolation("bad_trailer", "the trailer section is too long")
                 self._held = data[at:]
+                if _BROKEN_TRAILER.search(self._held):
+                    raise ProtocolViolation("bad_trailer", "a trailer line is not ended by CRLF")
                 return len(data), b""
-            fields = self._trailers(parse_fields(data[at : end - 2]))
+            parsed = parse_fields(data[at : end - 2])
+            if any(name.lower() in _FRAMING for name, _ in parsed):
+                raise ProtocolViolation("bad_trailer", "a trailer field frames or routes")
+            fields = self._trailers(parsed)
         self.done = True
         return end, b"" if self._decode else b"0\r\n%b\r\n" % fields

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from gateway.data_plane.wire.body import NO_BODY, Body, Chunked, FixedLength, UntilClose
+from gateway.data_plane.wire.body import NO_BODY, Body, Chunked, FixedLength, NoBody, UntilClose
 from gateway.data_plane.wire.fields import Field, NameTable, parse_fields, parse_token_list
 from gateway.data_plane.wire.violation import ProtocolViolation
 
@@ -182,12 +182,8 @@ def _apply_connection(
         response.forwarded = [item for _, item in kept]
 
 
-def _settle_body(
-    response: ResponseHead, special: dict[int, bytes], method: bytes, client: _Client
-) -> None:
-    """RFC 9112 section 6.3 for responses; a head that frames its body in two ways is refused."""
-    length = special.get(ResponseField.LENGTH)
-    encoding = special.get(ResponseField.ENCODING)
+def _check_framing(response: ResponseHead, length: bytes | None, encoding: bytes | None) -> None:
+    """A head that frames its body in two ways, or in one unknown, is refused."""
     if length is not None and not _LENGTH.fullmatch(length):
         raise ProtocolViolation("bad_length", "the response's Content-Length is not a number")
     if encoding is not None:
@@ -195,15 +191,25 @@ def _settle_body(
             raise ProtocolViolation("ambiguous_length", "the response is framed in two ways")
         if encoding.lower() != b"chunked":
             raise ProtocolViolation("bad_encoding", "Transfer-Encoding is not exactly 'chunked'")
+
+
+def _settle_body(
+    response: ResponseHead, special: dict[int, bytes], method: bytes, client: _Client
+) -> None:
+    """RFC 9112 section 6.3 for responses."""
+    length = special.get(ResponseField.LENGTH)
+    encoding = special.get(ResponseField.ENCODING)
+    _check_framing(response, length, encoding)
     status = response.status
+    announced = encoding is not None or (length is not None and int(length) > 0)
+    if status < 200 and announced:
+        raise ProtocolViolation("unexpected_body", "an interim response announces a body")
     if status < 200 or status == 204:
         response.body = NO_BODY
-        if encoding is not None or (length is not None and int(length)):
+        if announced:
             response.keep_alive = False  # a body that may not be there could follow
     elif method == b"HEAD" or status == 304:
-        response.body = NO_BODY
-        if length is not None:
-            response.forwarded.append((b"Content-Length", length))
+        response.body = NO_BODY if length is None else NoBody(_length_line(length))
     elif encoding is not None:
         response.body = Chunked(decode=client.minor == 0, trailers=client.trailers)
     elif length is not None:
@@ -213,19 +219,23 @@ def _settle_body(
         response.body = UntilClose(chunked=client.minor == 1)
 
 
-# Trailer fields that would frame, route or authenticate had they stood in the head
-# (RFC 9110 section 6.5.1) are dropped; the others may be passed on.
+def _length_line(length: bytes) -> bytes:
+    return b"Content-Length: %d\r\n" % int(length)
+
+
+# Trailer fields that would control, authenticate or say how to read the message had they stood in
+# the head (RFC 9110 section 6.5.1) are dropped, in whatever spelling; the others may be passed on.
 _NO_TRAILER: Final = frozenset(
-    (
-        b"host",
-        b"set-cookie",
-        b"content-encoding",
-        b"content-range",
-        b"cache-control",
-        b"www-authenticate",
-        b"authorization",
-    )
+    b"""
+    accept-ranges age authentication-info authorization cache-control clear-site-data
+    content-disposition content-encoding content-language content-location content-range
+    content-security-policy content-type cookie date expires host last-modified location
+    pragma proxy-authenticate proxy-authentication-info proxy-authorization refresh retry-after
+    set-cookie strict-transport-security upgrade vary warning www-authenticate
+    content-length transfer-encoding connection keep-alive proxy-connection te trailer alt-svc
+    """.split()
 )
+_NO_TRAILER_FAMILY: Final = (b"access-control-", b"cross-origin-", b"mcp-", b"sec-")
 
 
 def trailer_lines(fields: list[Field]) -> bytes:
@@ -234,6 +244,7 @@ def trailer_lines(fields: list[Field]) -> bytes:
         [
             b"%b: %b\r\n" % item
             for item in fields
-            if not _NAMES[item[0]] and item[0].lower() not in _NO_TRAILER
+            if not (folded := item[0].lower().replace(b"_", b"-")).startswith(_NO_TRAILER_FAMILY)
+            and folded not in _NO_TRAILER
         ]
     )
