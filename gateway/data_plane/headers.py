@@ -39,6 +39,10 @@ _DECIDING: Final[dict[str, RequestField]] = {
     "mcp-method": RequestField.MCP_METHOD,
     "mcp-name": RequestField.MCP_NAME,
 }
+# Some servers don't read a body with these methods and would take it for the next request: they
+# are told that none follows.
+_BODILESS: Final = frozenset((b"GET", b"HEAD"))
+_NO_CONTENT: Final = frozenset((b"", b"Content-Length: 0\r\n"))
 UPGRADES: Final = frozenset((b"websocket",))
 REDACTED: Final = b"[redacted]"
 
@@ -59,11 +63,11 @@ class HeaderRules:
         self.names = NameTable(self._classify)
         authority = spec.upstream.authority.encode("ascii")
         self._host = b"Host: %b\r\n" % authority
-        self._origin = re.compile(rb"https://" + re.escape(authority) + rb"(?=[/?#]|$)", re.I)
-        if ":" not in spec.upstream.authority.rpartition("]")[2]:
-            self._origin = re.compile(
-                rb"https://" + re.escape(authority) + rb"(?::443)?(?=[/?#]|$)", re.I
-            )
+        port = b"" if ":" in spec.upstream.authority.rpartition("]")[2] else rb"(?::443)?"
+        # Only at the start: behind that the origin is another site's parameter.
+        self._origin = re.compile(
+            rb"\Ahttps://" + re.escape(authority) + port + rb"(?=[/?#]|\Z)", re.I
+        )
         self._attached = b"".join(
             b"%b: %b\r\n" % (name.encode("ascii"), value.encode("latin-1"))
             for name, value in spec.headers
@@ -96,6 +100,8 @@ class HeaderRules:
         lines.append(request.body.framing)
         if request.upgrade in UPGRADES:
             lines.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % request.upgrade)
+        elif request.method in _BODILESS and request.body.framing not in _NO_CONTENT:
+            lines.append(b"Connection: close\r\n")
         lines.append(self._attached)
         lines.append(b"\r\n")
         return b"".join(lines)
@@ -109,25 +115,35 @@ class HeaderRules:
         for index in response.locations:
             name, value = response.forwarded[index]
             response.forwarded[index] = (name, self._origin.sub(b"http://" + local, value, count=1))
-        lines = [b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason)]
-        lines += [b"%b: %b\r\n" % field for field in response.forwarded]
-        lines.append(response.body.framing)
         if response.upgrade:
             connection = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.upgrade
-        lines.append(connection)
-        lines.append(b"\r\n")
-        return self._scrubbed(b"".join(lines))
+        reason = response.reason
+        fields = b"".join([b"%b: %b\r\n" % field for field in response.forwarded])
+        for secret in self._secrets:
+            if secret in fields or secret in reason:
+                reason = self._scrubbed(reason)
+                fields = b"".join(
+                    [b"%b: %b\r\n" % (name, self._scrubbed(v)) for name, v in response.forwarded]
+                )
+                break
+        return b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (
+            response.status,
+            reason,
+            fields,
+            response.body.framing,
+            connection,
+        )
 
     def trailers(self, fields: list[Field]) -> bytes:
         """The trailer lines for the client."""
-        return self._scrubbed(trailer_lines(fields))
+        return trailer_lines([(name, self._scrubbed(value)) for name, value in fields])
 
-    def _scrubbed(self, head: bytes) -> bytes:
-        """Replace our own secrets where an upstream echoes them."""
+    def _scrubbed(self, value: bytes) -> bytes:
+        """Replace our own secrets where an upstream echoes them in a value."""
         for secret in self._secrets:
-            if secret in head:
-                head = head.replace(secret, REDACTED)
-        return head
+            value = value.replace(secret, REDACTED)
+        # A secret can be a part of the mark, or stand anew where the mark meets its surroundings.
+        return b"" if any(secret in value for secret in self._secrets) else value
 
 
 def _folded(name: str) -> str:
