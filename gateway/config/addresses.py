@@ -123,7 +123,7 @@ def peer_name(text: str) -> PeerName:
     kind, _, value = text.partition(":")
     if kind == "spiffe":
         try:
-            return PeerName("spiffe", str(SpiffeId.parse(text)))
+            return PeerName("spiffe", str(SpiffeId.parse_leaf(text)))
         except InvalidSpiffeId as error:
             raise Rejected(str(error), error.hint) from None
     if kind == "dns":

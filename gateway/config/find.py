@@ -19,24 +19,28 @@ FILE_NAME: Final = "devwiz-gw.toml"
 _FOLDER: Final = "devwiz-gw"
 
 
-def find_config(explicit: Path | None, *, cwd: Path, env: Mapping[str, str]) -> Path:
+def find_config(
+    explicit: Path | None, *, cwd: Path, env: Mapping[str, str], uid: int | None = None
+) -> Path:
     """The absolute path of the configuration file to use.
 
     `explicit` wins; then `devwiz-gw.toml` in `cwd` or a folder above it; then the user's own.
+    `uid` is the user who asks, by default the process's.
 
     Raises:
-        ConfigInvalid: there is no such file.
+        ConfigInvalid: there is no such file, or one that nobody named is another user's.
     """
     if explicit is not None:
         path = normal_path(cwd / explicit)
         if path.is_file():
             return path
-        raise _missing(str(path), "no such file", "check the path given with --config")
+        raise _unusable(str(path), "no such file", "check the path given with --config")
     for path in (*_here_and_above(cwd), *user_files(env, platform=sys.platform)):
         if path.is_file():
+            _check_owner(path, uid)
             return path
     wanted = ", ".join(str(path) for path in user_files(env, platform=sys.platform))
-    raise _missing(
+    raise _unusable(
         FILE_NAME,
         f"not found in {cwd} or a folder above" + (f", nor at {wanted}" if wanted else ""),
         "write one as docs/configuration.md describes, or pass --config FILE",
@@ -78,5 +82,18 @@ def _here_and_above(cwd: Path) -> Iterator[Path]:
     return (folder / FILE_NAME for folder in (cwd, *cwd.parents))
 
 
-def _missing(path: str, message: str, hint: str) -> ConfigInvalid:
+def _check_owner(path: Path, uid: int | None) -> None:
+    """Refuse a file that somebody else laid in the way, in a shared folder such as /tmp: it would
+    say where this user's tokens are sent.
+    """
+    if not hasattr(os, "geteuid"):
+        return
+    owner = path.stat().st_uid
+    if owner not in {0, os.geteuid() if uid is None else uid}:
+        raise _unusable(
+            str(path), f"belongs to another user (uid {owner})", f"if it is meant: --config {path}"
+        )
+
+
+def _unusable(path: str, message: str, hint: str) -> ConfigInvalid:
     return ConfigInvalid(path, [ConfigProblem("", message, hint)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,19 @@ def test_none_at_all_says_where_it_looked(tmp_path: Path) -> None:
     message = caught.value.problems[0].message
     assert str(tmp_path) in message
     assert "/nowhere/devwiz-gw/devwiz-gw.toml" in message
+
+
+def test_a_file_that_another_user_laid_in_the_way(tmp_path: Path) -> None:
+    path = made(tmp_path / "devwiz-gw.toml")
+    asking = os.geteuid()
+    if asking == 0:
+        os.chown(path, 12345, -1)
+    else:
+        asking += 1
+    with pytest.raises(ConfigInvalid) as caught:
+        find_config(None, cwd=tmp_path, env={}, uid=asking)
+    assert "belongs to another user" in caught.value.problems[0].message
+    assert find_config(path, cwd=tmp_path, env={}, uid=asking) == path
 
 
 @pytest.mark.parametrize(

@@ -486,7 +486,17 @@ def test_peer(text: str, peer: PeerName) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["planner.example", "spiffe:x", "spiffe://", "dns:", "dns:*.example", "ip:x", "uri:x", ""],
+    [
+        "planner.example",
+        "spiffe:x",
+        "spiffe://",
+        "spiffe://a",
+        "dns:",
+        "dns:*.a",
+        "ip:x",
+        "x:y",
+        "",
+    ],
 )
 def test_peer_refused(text: str) -> None:
     assert only_problem("routes.r.peer[0]", peer=[text])

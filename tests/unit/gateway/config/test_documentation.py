@@ -1,0 +1,67 @@
+"""docs/configuration.md says what the parser does."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config.model import Limits
+from gateway.config.parse import parse
+from gateway.errors import ConfigInvalid
+
+PAGE = (Path(__file__).parents[4] / "docs" / "configuration.md").read_text()
+WHOLE_FILE = tomllib.loads(re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)[0])
+KNOWN = re.compile(r"known here: (.*)$")
+
+
+def read(raw: dict[str, Any]) -> None:
+    parse(raw, path=Path("/etc/devwiz-gw.toml"), max_socket_path=107)
+
+
+def test_the_whole_file_is_good() -> None:
+    read(WHOLE_FILE)
+
+
+@pytest.mark.parametrize("limit", fields(Limits), ids=lambda limit: limit.name)
+def test_each_limit_has_its_default(limit: Any) -> None:
+    row = re.search(
+        rf"^\| `{limit.name}` \|.*\| `([0-9.]+)` \| ([0-9.]+) \| ([0-9.]+) \|$", PAGE, re.M
+    )
+    assert row is not None
+    default, least, most = (float(text) for text in row.groups())
+    assert default == getattr(Limits(), limit.name)
+    for bound, step in ((least, -0.05), (most, 1)):
+        inside = int(bound) if limit.type == "int" else bound
+        read(WHOLE_FILE | {"limits": {limit.name: inside}})
+        outside = inside + (step if limit.type == "float" else round(step * 20))
+        with pytest.raises(ConfigInvalid):
+            read(WHOLE_FILE | {"limits": {limit.name: outside}})
+
+
+@pytest.mark.parametrize(
+    "table", ["identity", "identity.issuer", "identity.files", "routes", "admin", "secrets", "log"]
+)
+def test_each_known_key_is_described(table: str) -> None:
+    """An unknown key makes the parser list those that it knows."""
+    raw: dict[str, Any] = {}
+    inner = raw
+    for name in table.split("."):
+        inner[name] = {}
+        inner = inner[name]
+    inner["?"] = 1
+    if table == "routes":
+        raw["routes"] = [raw["routes"]]
+    with pytest.raises(ConfigInvalid) as caught:
+        read(raw)
+    (known,) = [
+        found[1]
+        for problem in caught.value.problems
+        if problem.key.endswith('"?"') and (found := KNOWN.search(problem.hint))
+    ]
+    for key in known.split(", "):
+        assert f"| `{key}` |" in PAGE or f"{table}.{key}]" in PAGE
