@@ -106,7 +106,8 @@ def document(state: GatewayState) -> dict[str, Any]:
 def readiness(state: GatewayState) -> dict[str, Any]:
     """The body of `GET /readyz`: ready when nothing that the gateway answers for is missing.
 
-    A reload that was refused does not count: the gateway works as before.
+    A reload that was refused does not count, nor a renewal that failed while the certificate is
+    good: the gateway works as before.
     """
     found = checks(state)
     return {
@@ -127,6 +128,8 @@ def overall(state: GatewayState) -> State:
 def reasons(state: GatewayState) -> list[str]:
     """Why the gateway is not all right, in words; empty when it is."""
     found = [check.reason for check in checks(state) if not check.ok]
+    if not identity_problem(state.identity, state.now) and state.identity.reason:
+        found.append(state.identity.reason)
     if state.config_error:
         found.append(f"the last reload was refused: {state.config_error}")
     return found
@@ -146,11 +149,9 @@ def checks(state: GatewayState) -> tuple[Check, ...]:
 def identity_problem(identity: IdentityView, now: datetime) -> str:
     """Why the identity is not usable at `now`, or ""."""
     if identity.generation is None:
-        why = identity.reason or identity.last_error
-        return "no certificate yet" + (f": {why}" if why else "")
+        return identity.reason or "no certificate yet"
     if now >= identity.generation.not_after:
-        why = identity.last_error or identity.reason
-        return "the certificate has expired" + (f": {why}" if why else "")
+        return identity.reason or "the certificate has expired"
     return ""
 
 

@@ -234,7 +234,7 @@ class Supervisor:
             view = self._identity_view()
             _LOG.warning(
                 "no certificate yet: requests get 503 until there is one: %s",
-                view.last_error or view.reason,
+                view.reason,
                 extra={"event": "start_degraded", "hint": view.last_error_hint},
             )
         if self._phase == "starting":
@@ -266,7 +266,7 @@ class Supervisor:
         return World(
             config=self._config,
             generation=self._generation,
-            identity_reason=view.last_error or view.reason or "the first one is being obtained",
+            identity_reason=view.reason or "the first one is being obtained",
             listeners={
                 name: tuple(BoundListener(id=item.id, bound=item.bound) for item in listeners)
                 for name, listeners in self._listeners.by_route.items()
@@ -282,16 +282,8 @@ class Supervisor:
         self._generation = dataclasses.replace(generation, number=number)
         self._first_identity.set()
         self._publish()
-        self._audit.put("identity.renewed", name=generation.spiffe_id or generation.serial)
-        _LOG.info(
-            "new certificate",
-            extra={
-                "event": "identity_renewed",
-                "generation": number,
-                "serial": generation.serial,
-                "not_after": generation.not_after.isoformat(),
-            },
-        )
+        name = generation.spiffe_id or generation.serial
+        self._audit.put("identity.renewed", name=name, reason=f"generation {number}")
 
     def _identity_view(self) -> IdentityView:
         return dataclasses.replace(self._identity.view(), generation=self._generation)

@@ -42,7 +42,13 @@ class FakeIdentityFeed:
         self._first = first
 
     def view(self) -> IdentityView:
-        return IdentityView(source="fake", state="valid", last_error=self.error, renewals={"ok": 1})
+        return IdentityView(
+            source="fake",
+            state="valid",
+            last_error=self.error,
+            reason=self.error,
+            renewals={"ok": 1},
+        )
 
     async def run(self) -> None:
         if self._first is not None:

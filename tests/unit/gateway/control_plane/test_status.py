@@ -70,9 +70,9 @@ def test_all_is_well() -> None:
     ("changes", "check", "reason"),
     [
         (
-            {"identity": without_identity(last_error="issuer is down")},
+            {"identity": without_identity(reason="none yet: issuer is down")},
             "identity",
-            "no certificate yet: issuer is down",
+            "none yet: issuer is down",
         ),
         (
             {"now": datetime.now(UTC) + timedelta(days=1)},
@@ -105,6 +105,14 @@ def test_what_is_missing_is_named(changes: dict[str, Any], check: str, reason: s
 def test_the_same_at_the_start_is_not_degraded_yet() -> None:
     assert overall(gateway_state(phase="starting", identity=without_identity())) == "starting"
     assert overall(gateway_state(phase="starting")) == "ready"
+
+
+def test_a_failed_renewal_is_a_reason_but_does_not_stop_readiness() -> None:
+    view = replace(gateway_state().identity, reason="renewing failed: issuer is down")
+    state = gateway_state(identity=view)
+    assert overall(state) == "degraded"
+    assert reasons(state) == ["renewing failed: issuer is down"]
+    assert readiness(state)["ready"] is True
 
 
 def test_draining_is_never_ready() -> None:
