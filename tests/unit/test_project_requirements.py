@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 RUNTIME = "requirements.txt"
 DEVELOPMENT = "requirements-dev.txt"
+PACKAGES = ("gateway", "identity", "certs")
 BOTH = pytest.mark.parametrize("file", [RUNTIME, DEVELOPMENT])
 #: Distributions that ship, or could ship, a top-level package with the name of one of ours.
 CLASHING = {"certs", "gateway", "identity"}
@@ -44,6 +49,16 @@ def declared() -> tuple[list[str], list[str]]:
         *demo,
         *(tool for group in groups for tool in group),
     ]
+
+
+def imported(package: str) -> Iterator[str]:
+    """The top-level names that a package of ours imports, anywhere in its code."""
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield node.module.split(".")[0]
 
 
 @BOTH
@@ -79,3 +94,15 @@ def test_lock_has_what_the_project_declares() -> None:
         for requirement in map(Requirement, wanted):
             (pin,) = locked[canonicalize_name(requirement.name)].specifier
             assert requirement.specifier.contains(pin.version), f"{file}: run `make lock`"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_library_imported_is_declared(package: str) -> None:
+    # A library that only comes along with another one may leave with it.
+    libraries = set(imported(package)) - sys.stdlib_module_names - set(PACKAGES)
+    owners = metadata.packages_distributions()
+    runtime, rest = declared()
+    names = {canonicalize_name(Requirement(text).name) for text in [*runtime, *rest]}
+    assert {
+        name for name in libraries if canonicalize_name(owners.get(name, [name])[0]) not in names
+    } == set()
