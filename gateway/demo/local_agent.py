@@ -1,0 +1,100 @@
+"""The local agent: the official MCP client pointed at a plaintext localhost port.
+
+`python -m gateway.demo.local_agent http://127.0.0.1:8701/mcp`. It knows nothing of certificates or
+tokens. It lists the tools, keeps calling one, and keeps a slow streaming one running beside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+_STREAM_STEPS = 12
+_STREAM_PAUSE_S = 0.4
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the agent did and saw; `failures` holds what went wrong, in words."""
+
+    tools: list[str] = field(default_factory=list)
+    calls: int = 0
+    streams: int = 0
+    events: int = 0
+    protocol: str = ""
+    failures: list[str] = field(default_factory=list)
+
+
+async def work(url: str, *, until: Callable[[], bool], tally: Tally) -> None:
+    """Call tools until `until()` says so; failures are counted, not raised."""
+    from mcp import Client
+
+    try:
+        async with Client(url) as client:
+            tally.protocol = client.protocol_version
+            listed = await client.list_tools()
+            tally.tools = [tool.name for tool in listed.tools]
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_keep_calling(client, until, tally))
+                group.create_task(_keep_streaming(client, until, tally))
+    except* Exception as errors:  # noqa: BLE001 - the tally is the report
+        tally.failures.extend(f"{type(error).__name__}: {error}" for error in errors.exceptions)
+
+
+async def _keep_calling(client: Client, until: Callable[[], bool], tally: Tally) -> None:
+    while not until():
+        result = await client.call_tool("add", {"a": tally.calls, "b": 1})
+        tally.calls += 1
+        if str(tally.calls) not in str(result.content):
+            tally.failures.append(f"add answered {result.content}")
+        await asyncio.sleep(0.05)
+
+
+async def _keep_streaming(client: Client, until: Callable[[], bool], tally: Tally) -> None:
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001 - the callback's signature
+        tally.events += 1
+
+    while not until():
+        before = tally.events
+        await client.call_tool(
+            "count",
+            {"steps": _STREAM_STEPS, "pause_s": _STREAM_PAUSE_S},
+            progress_callback=on_progress,
+        )
+        tally.streams += 1
+        if tally.events - before != _STREAM_STEPS:
+            tally.failures.append(f"{tally.events - before} of {_STREAM_STEPS} events arrived")
+
+
+async def _run(url: str, seconds: float) -> int:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    tally = Tally()
+    await work(url, until=lambda: loop.time() >= end, tally=tally)
+    print(  # noqa: T201 - a program
+        f"tools {', '.join(tally.tools)}; {tally.calls} calls, {tally.streams} streams with "
+        f"{tally.events} events, {len(tally.failures)} failures"
+    )
+    for failure in tally.failures:
+        print(f"  {failure}")  # noqa: T201 - a program
+    return 1 if tally.failures else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program."""
+    parser = argparse.ArgumentParser(prog="local_agent", description=__doc__)
+    parser.add_argument("url", help="the MCP endpoint, such as http://127.0.0.1:8701/mcp")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long to work")
+    arguments = parser.parse_args(argv)
+    return asyncio.run(_run(arguments.url, arguments.seconds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
