@@ -64,14 +64,23 @@ def has_colour(stream: TextIO) -> bool:
 
 def clear() -> None:
     """Empty the terminal for a redraw; on anything else a blank line sets the pictures apart."""
-    print("\x1b[H\x1b[2J" if sys.stdout.isatty() else "", end="" if sys.stdout.isatty() else "\n")
+    if sys.stdout.isatty():
+        print("\x1b[H\x1b[2J", end="")
+    else:
+        print()
+
+
+def flush() -> None:
+    """Hand on what was said so far, for a reader that follows."""
+    sys.stdout.flush()
 
 
 def terminal_width() -> int | None:
     """Columns of the terminal that the result goes to, or None when it goes elsewhere."""
     if not sys.stdout.isatty():
         return None
-    return os.get_terminal_size(sys.stdout.fileno()).columns
+    # A terminal that doesn't know its size says 0.
+    return os.get_terminal_size(sys.stdout.fileno()).columns or None
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -39,6 +39,7 @@ def _run(args: argparse.Namespace) -> int:
     try:
         while True:
             code = _show_again(client, as_json=args.json)
+            output.flush()
             time.sleep(args.watch)
     except KeyboardInterrupt:
         # This is how watching ends; the last picture decides the code.

@@ -44,6 +44,7 @@ class FakeAdminServer:
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Nothing on the tests' standard error."""
+                del format, args
 
             def address_string(self) -> str:
                 return "unix"

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
+import termios
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli.exit_codes import ExitCode
@@ -52,6 +58,26 @@ def test_watch_redraws_until_interrupted(
     assert slept == [7.0, 7.0]
     text = capsys.readouterr().out
     assert text.index("starting") < text.index("ready")
+
+
+def test_a_terminal_gets_colour_and_a_picture_that_fits(start_admin: StartAdmin) -> None:
+    route = {"name": "planner", "upstream": "https://" + "planner." * 20 + "example"}
+    start_admin({"GET /status": (200, {"state": "ready", "routes": [route]})})
+    controller, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    environment = {"PYTHONPATH": str(Path(__file__).parents[4]), "TERM": "xterm"}
+    subprocess.run(
+        [sys.executable, "-m", "gateway.cli.main", "status"],
+        stdout=terminal,
+        env=environment,
+        timeout=30,
+        check=True,
+    )
+    seen = os.read(controller, 65536).decode()
+    os.close(controller)
+    os.close(terminal)
+    assert "\x1b[32mready\x1b[0m" in seen
+    assert "\n  planner\r" in seen
 
 
 def test_watch_goes_on_while_nothing_runs(
