@@ -138,3 +138,35 @@ class SecretStore(Protocol):
     async def close(self) -> None:
         """Release what the store holds open. It may be used again, and opens again then."""
         ...
+
+
+class BlockingStore(Protocol):
+    """A store whose calls wait: what `threaded.ThreadedStore` makes a `SecretStore` of.
+
+    One caller at a time, in any thread; only `interrupt` may be called beside another call.
+    Each method promises and raises what its namesake in `SecretStore` does.
+    """
+
+    def get(self, ref: SecretRef) -> Secret:
+        """See `SecretStore.get`."""
+        ...
+
+    def set(self, ref: SecretRef, value: Secret) -> None:
+        """See `SecretStore.set`."""
+        ...
+
+    def delete(self, ref: SecretRef) -> None:
+        """See `SecretStore.delete`."""
+        ...
+
+    def names(self, project: str) -> list[str]:
+        """See `SecretStore.names`."""
+        ...
+
+    def close(self) -> None:
+        """See `SecretStore.close`."""
+        ...
+
+    def interrupt(self) -> None:
+        """Make a call in progress raise soon; nothing that it had finished is undone."""
+        ...

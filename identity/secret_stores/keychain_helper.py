@@ -1,4 +1,4 @@
-"""Starts, asks and kills the keychain's helper process. No asyncio: a command starts it early."""
+"""Starts, asks and kills the keychain's helper process."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ its input ends, even in the middle of a call. No value is in its arguments, envi
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
-import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -172,7 +172,7 @@ class Server:
         values = ShardedItems(
             KeyringItems(backend.keyring),
             limit=backend.limit,
-            new_generation=lambda: secrets.token_hex(8),
+            new_generation=lambda: os.urandom(8).hex(),
         )
         addresses = Addresses(fold_case=backend.fold_case)
         return backend, ItemStore(values, addresses, lock=lambda: _locked(self._lock_file))
@@ -180,6 +180,7 @@ class Server:
 
 def serve(make_backend: Callable[[], Backend], *, lock_file: Path) -> None:
     """Answer requests on standard input until it ends."""
+    gc.disable()  # short-lived: collecting would only delay its first answer
     _forbid_core_dumps()
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     replies = _private_stdout()

@@ -1,4 +1,4 @@
-"""From the name in the configuration to the store; nothing is imported but the store chosen."""
+"""From a store's name in the configuration to the store; only the one chosen is imported."""
 
 from __future__ import annotations
 
@@ -6,39 +6,46 @@ import os
 from collections.abc import Callable
 
 from identity.errors import StoreUnavailable
-from identity.secret_stores.base import SecretStore
+from identity.secret_stores.base import BlockingStore, SecretStore
 
 
-def open_store(
-    kind: str, *, warm_up: bool = False, on_prompt: Callable[[], None] = lambda: None
-) -> SecretStore:
+def open_store(kind: str) -> SecretStore:
     """The store called `kind`: "keychain" or "memory". There is no fall-back between them.
 
-    `warm_up` starts at once whatever the first call would have to wait for: for a command that is
-    about to make one. Otherwise nothing is started, or found missing, before the first call.
-    `on_prompt` is called, in some thread, when the store begins to wait for a person.
+    Nothing is started, or found missing, before the first call.
 
     Raises:
         StoreUnavailable: there is no such store.
     """
-    if kind == "keychain":
-        return _keychain(warm_up=warm_up, on_prompt=on_prompt)
     if kind == "memory":
         from identity.secret_stores.memory import MemoryStore
 
         return MemoryStore()
-    raise StoreUnavailable(
-        f"there is no secret store {kind!r}", hint='the configuration may say "keychain"'
-    )
+    store = open_blocking_store(kind)
+    from identity.secret_stores.threaded import ThreadedStore
+
+    return ThreadedStore(store)
 
 
-def _keychain(*, warm_up: bool, on_prompt: Callable[[], None]) -> SecretStore:
+def open_blocking_store(
+    kind: str, *, warm_up: bool = False, on_prompt: Callable[[], None] = lambda: None
+) -> BlockingStore:
+    """The store called `kind`, for a command that has no event loop: "keychain".
+
+    `warm_up` starts at once what the first call would have to wait for. `on_prompt` is called
+    when the store begins to wait for a person.
+
+    Raises:
+        StoreUnavailable: there is no such store, or it can't be started.
+    """
+    if kind != "keychain":
+        raise StoreUnavailable(
+            f"there is no secret store {kind!r} for this", hint='"keychain" keeps secrets'
+        )
+    from identity.secret_stores.keychain import Keychain
     from identity.secret_stores.keychain_helper import KeychainHelper
 
     helper = KeychainHelper(os.environ, on_prompt=on_prompt)
     if warm_up:
         helper.start()
-    # The helper starts up while this imports asyncio.
-    from identity.secret_stores.keychain import Keychain
-
     return Keychain(helper)

@@ -1,0 +1,172 @@
+"""`devwiz-gw secret`: set, show, list and remove the secrets that routes refer to.
+
+A value comes from a prompt, from standard input or from a file descriptor, and never from the
+command line, where every process of the machine could read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from typing import Final
+
+from gateway.cli import output
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.parsers import UsageError, add_commands
+from gateway.cli.secret_scope import opened
+from identity.errors import InvalidSecretValue
+from identity.secret_stores.base import MAX_VALUE_BYTES, Secret, SecretRef, check_value
+
+# Spellings that people try: they must not reach argparse's own error, which repeats the value.
+_VALUE_OPTIONS: Final = ("-v", "--value", "--secret", "--token", "--password")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the commands of `secret`."""
+    commands = add_commands(parser)
+    setting = commands.add(
+        "set",
+        summary="keep a value: asked for on a terminal, else read from standard input",
+        examples=(
+            "devwiz-gw secret set planner-token",
+            "pass show planner | devwiz-gw secret set planner-token",
+            "devwiz-gw secret set planner-token --from-fd 3 3< token.txt",
+        ),
+        run=_set,
+    )
+    _add_name(setting)
+    setting.add_argument(
+        "--from-fd", type=int, metavar="N", help="read the value from this file descriptor"
+    )
+    setting.add_argument("on_command_line", nargs="*", help=argparse.SUPPRESS)
+    setting.add_argument(*_VALUE_OPTIONS, dest="as_option", nargs="?", help=argparse.SUPPRESS)
+    getting = commands.add(
+        "get",
+        summary="print a value, and nothing else, to a pipe or file",
+        examples=(
+            "devwiz-gw secret get planner-token | xclip",
+            "devwiz-gw secret get planner-token --show",
+        ),
+        run=_get,
+    )
+    _add_name(getting)
+    getting.add_argument("--show", action="store_true", help="print it even to a terminal")
+    listing = commands.add(
+        "list",
+        summary="list names, never values: what is kept, and what routes wait for",
+        examples=("devwiz-gw secret list", "devwiz-gw secret list --json"),
+        run=_list,
+    )
+    _add_project(listing)
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    removing = commands.add(
+        "rm",
+        summary="remove a secret",
+        examples=("devwiz-gw secret rm planner-token",),
+        run=_remove,
+    )
+    _add_name(removing)
+
+
+def _add_name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the name that {secret:NAME} refers to")
+    _add_project(parser)
+
+
+def _add_project(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--project", help="whose secret (default: the configuration's project)")
+
+
+def _set(args: argparse.Namespace) -> int:
+    if args.on_command_line or args.as_option is not None:
+        raise UsageError(
+            "a value is not taken from the command line",
+            hint="other processes and the shell's history can read it there, so this value should "
+            "be replaced; give the new one at the prompt, on standard input or with --from-fd",
+        )
+    with opened(args) as scope:
+        ref = SecretRef(scope.project, args.name)
+        value = _read_value(ref, args.from_fd)
+        check_value(value)
+        scope.store.set(ref, value)
+    output.note(f"{ref} is set")
+    return ExitCode.OK
+
+
+def _get(args: argparse.Namespace) -> int:
+    if sys.stdout.isatty() and not args.show:
+        raise UsageError(
+            "the value is not shown on a terminal",
+            hint="pipe it to the program that needs it, or pass --show",
+        )
+    with opened(args) as scope:
+        ref = SecretRef(scope.project, args.name)
+        value = scope.store.get(ref)
+    ending = "\n" if sys.stdout.isatty() else ""
+    sys.stdout.buffer.write((value.reveal() + ending).encode())
+    sys.stdout.buffer.flush()
+    return ExitCode.OK
+
+
+def _list(args: argparse.Namespace) -> int:
+    with opened(args) as scope:
+        kept = scope.store.names(scope.project)
+    names = sorted({*kept, *scope.routes})
+    if args.json:
+        secrets = [
+            {"name": name, "kept": name in kept, "routes": scope.routes.get(name, [])}
+            for name in names
+        ]
+        output.document({"project": scope.project, "store": scope.kind, "secrets": secrets})
+        return ExitCode.OK
+    if not names:
+        output.note(f"project {scope.project} has no secrets")
+        return ExitCode.OK
+    rows = [
+        (name, "kept" if name in kept else "missing", ", ".join(scope.routes.get(name, [])))
+        for name in names
+    ]
+    for line in output.table(("NAME", "STATE", "ROUTES"), rows):
+        output.line(line)
+    return ExitCode.OK
+
+
+def _remove(args: argparse.Namespace) -> int:
+    with opened(args) as scope:
+        ref = SecretRef(scope.project, args.name)
+        scope.store.delete(ref)
+    output.note(f"{ref} is removed")
+    return ExitCode.OK
+
+
+def _read_value(ref: SecretRef, from_fd: int | None) -> Secret:
+    if from_fd is None and sys.stdin.isatty():
+        from getpass import getpass
+
+        return Secret(getpass(f"value of {ref}: "))
+    fd = sys.stdin.fileno() if from_fd is None else from_fd
+    try:
+        # One byte more than is kept, and a line ending, show that a value is too long.
+        with os.fdopen(os.dup(fd), "rb") as file:
+            data = file.read(MAX_VALUE_BYTES + 3)
+    except OSError as error:
+        raise UsageError(
+            f"file descriptor {fd} can't be read: {(error.strerror or str(error)).lower()}",
+            hint="open it in the shell, for instance with '3< FILE'",
+        ) from error
+    return Secret(_text(data))
+
+
+def _text(data: bytes) -> str:
+    """`data` without the one line ending that editors and `echo` add."""
+    for ending in (b"\r\n", b"\n"):
+        if data.endswith(ending):
+            data = data.removesuffix(ending)
+            break
+    with contextlib.suppress(UnicodeDecodeError):
+        return data.decode()
+    raise InvalidSecretValue(
+        "the value is not UTF-8 text", hint="binary values are kept encoded, say as base64"
+    )

@@ -1,0 +1,107 @@
+"""Which project of which store a `secret` command is about, and the store opened for it.
+
+The configuration is only looked at, not checked: a list must come at once, and a secret can be set
+while other parts of the file are still wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from gateway.cli import output
+from gateway.cli.parsers import UsageError
+from gateway.config.find import find_config
+from gateway.errors import ConfigInvalid
+from identity.secret_stores.base import BlockingStore, check_project
+from identity.secret_stores.open import open_blocking_store
+
+_REFERENCE: Final = re.compile(r"\{secret:([^{}]+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """An open store, and the project that is meant.
+
+    `routes` has the names of the secrets that the project's routes refer to, with those routes.
+    """
+
+    kind: str
+    project: str
+    store: BlockingStore
+    routes: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+@contextmanager
+def opened(args: argparse.Namespace) -> Iterator[Scope]:
+    """The scope that `--config` and `--project` mean; the store is closed at the end.
+
+    Raises:
+        Fault: no project is named, the file can't be read, or the store keeps nothing.
+    """
+    raw = _configuration(args)
+    # Also with --project: which store is used is the configuration's to say, not to be guessed.
+    kind = _text(raw, "secrets", "store") or "keychain"
+    if kind == "memory":
+        raise UsageError(
+            "the memory store ends with its process: there is nothing here to set or read",
+            hint='[secrets] store = "keychain" keeps secrets',
+        )
+    own = _text(raw, "project")
+    project = own if args.project is None else args.project
+    check_project(project)
+    store = open_blocking_store(kind, warm_up=True, on_prompt=_say_that_it_waits)
+    try:
+        routes = _references(raw) if project == own else {}
+        yield Scope(kind=kind, project=project, store=store, routes=routes)
+    finally:
+        store.close()
+
+
+def _configuration(args: argparse.Namespace) -> dict[str, object]:
+    try:
+        path = find_config(args.config, cwd=Path.cwd(), env=os.environ)
+    except ConfigInvalid:
+        if args.config is not None:
+            raise
+        if args.project is None:
+            raise UsageError(
+                "no configuration file says which project is meant",
+                hint="pass --project NAME, or run this where devwiz-gw.toml is",
+            ) from None
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        from gateway.config.load import load
+
+        load(path)  # says what is wrong, and where
+        raise
+
+
+def _text(raw: object, *keys: str) -> str:
+    for key in keys:
+        raw = raw.get(key) if isinstance(raw, dict) else None
+    return raw if isinstance(raw, str) else ""
+
+
+def _references(raw: Mapping[str, object]) -> dict[str, list[str]]:
+    routes = raw.get("routes")
+    found: dict[str, list[str]] = {}
+    for route in routes if isinstance(routes, list) else []:
+        headers = route.get("headers") if isinstance(route, dict) else None
+        values = headers.values() if isinstance(headers, dict) else ()
+        for name in dict.fromkeys(_REFERENCE.findall(" ".join(map(str, values)))):
+            found.setdefault(name, []).append(_text(route, "name"))
+    return found
+
+
+def _say_that_it_waits() -> None:
+    output.note("the keychain is locked: waiting for its question to be answered")
