@@ -46,10 +46,12 @@ def identity_lines(identity: Mapping[str, Any], *, now: datetime) -> list[str]:
         ("next renewal", _until(identity, "next_renewal", now)),
         ("last error", _error(identity, now)),
     ]
-    hint = _text(identity, "last_error_hint")
-    lines = pairs([*rows, *([("hint", hint)] if hint else [])])
-    reason = _text(identity, "reason")
-    return [*lines, *pairs([("reason", reason)])] if reason else lines
+    if hint := _text(identity, "last_error_hint"):
+        rows.append(("hint", hint))
+    reason, error = _text(identity, "reason"), _text(identity, "last_error")
+    if reason and not (error and error in reason):
+        rows.append(("reason", reason))
+    return pairs(rows)
 
 
 def _heading(document: Mapping[str, Any], now: datetime) -> list[str]:
@@ -166,7 +168,7 @@ def _troubles(route: Mapping[str, Any], now: datetime) -> list[str]:
 
 def _secrets(secrets: list[Mapping[str, Any]]) -> list[str]:
     """Only what is not well: a secret in order is no news."""
-    wanting = [item for item in secrets if _text(item, "state") not in {"", "ok", "present"}]
+    wanting = [item for item in secrets if _text(item, "state") not in {"", "ready"}]
     rows = [[_text(item, "name"), _text(item, "route"), _text(item, "state")] for item in wanting]
     return ["", *table(("SECRET", "ROUTE", "STATE"), rows)] if rows else []
 

@@ -58,7 +58,7 @@ DOCUMENT: dict[str, Any] = {
             "last_error_at": None,
         }
     ],
-    "secrets": [{"name": "planner-token", "route": "planner", "state": "present"}],
+    "secrets": [{"name": "planner-token", "route": "planner", "state": "ready"}],
 }
 
 
@@ -121,7 +121,15 @@ def test_tells_of_trouble_with_its_age() -> None:
     assert "  next renewal  now" in lines
     assert "  last error    the issuer refused the connection (45s ago)" in lines
     assert "  hint          is 'devwiz-gw issuer serve' running?" in lines
+    assert "  reason        no certificate yet" in lines
     assert lines[-2:] == ["  unavailable: no certificate yet", "  last error: refused"]
+
+
+def test_a_reason_that_only_repeats_the_error_is_left_out() -> None:
+    identity = {**DOCUMENT["identity"], "last_error": "refused", "reason": "no identity: refused"}
+    lines = status_lines(changed(identity=identity), now=NOW, columns=None)
+    assert "  last error    refused" in lines
+    assert not any("reason" in line for line in lines)
 
 
 def test_an_expired_certificate_says_since_when() -> None:
