@@ -1,0 +1,56 @@
+"""Server-sent events arrive one by one, each before the next is sent."""
+
+from __future__ import annotations
+
+import queue
+
+import pytest
+
+from tests.e2e.data_plane.conftest import StartLab
+from tests.fakes.scripted_upstream import Conversation
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_each_event_arrives_before_the_next_is_sent(lab: StartLab, chunked: bool) -> None:
+    seen: queue.Queue[None] = queue.Queue()
+
+    def script(conversation: Conversation) -> None:
+        conversation.read_request()
+        conversation.send(HEAD + (b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n"))
+        for number in range(10):
+            seen.get(timeout=5)
+            event = b"data: %d\n\n" % number
+            conversation.send(b"%x\r\n%b\r\n" % (len(event), event) if chunked else event)
+        seen.get(timeout=5)
+        conversation.send(b"0\r\n\r\n" if chunked else b"")
+        conversation.close()
+
+    client = lab(script).connect()
+    client.send(client.head("/events"))
+    head = client.read_head()  # before the first event
+    assert b"text/event-stream" in head
+    assert b"Transfer-Encoding: chunked" in head
+    for number in range(10):
+        seen.put(None)
+        assert client.read_chunk() == b"data: %d\n\n" % number
+    seen.put(None)
+    assert client.read_chunk() == b""
+
+
+def test_an_open_stream_is_counted(lab: StartLab) -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.read_request()
+        conversation.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        conversation.wait_gone()
+
+    here = lab(script)
+    client = here.connect()
+    client.send(client.head("/events"))
+    client.read_head()
+    stats = here.worker.stats()
+    assert (stats.active, stats.streams, stats.connections) == (1, 1, {"1": 1})
+    client.close()
+    here.worker.wait_for(lambda _: here.worker.stats().active == 0)
+    assert here.worker.stats().streams == 0
