@@ -1,0 +1,54 @@
+"""Reads a byte stream as requests the way a client connection does, without sockets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.data_plane.headers import HeaderRules
+from gateway.data_plane.wire.request import RequestHead, parse_request_head
+from gateway.data_plane.wire.violation import ProtocolViolation
+from tests.fakes.routes import header_rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a stream was read as.
+
+    Attributes:
+        requests: the complete requests before the stream's end or the refusal.
+        sent: what each of them becomes for the upstream: head and body.
+        verdict: "accept", "wait" when the last one isn't complete, or the reason of the refusal.
+    """
+
+    requests: tuple[RequestHead, ...]
+    sent: tuple[bytes, ...]
+    verdict: str
+
+
+def read_requests(data: bytes, rules: HeaderRules | None = None) -> Reading:
+    """Read all of `data`."""
+    rules = rules or header_rules()
+    requests: list[RequestHead] = []
+    sent: list[bytes] = []
+    verdict = "accept"
+    try:
+        while data and verdict == "accept":
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4:
+                verdict = "wait"
+                break
+            request = parse_request_head(data[:end], rules.names)
+            head = rules.request_head(request)
+            data = data[end:]
+            body = b""
+            if not request.body.done:
+                body = request.body.feed(data)
+                data = request.body.leftover
+            if request.body.done:
+                requests.append(request)
+                sent.append(head + body)
+            else:
+                verdict = "wait"
+    except ProtocolViolation as violation:
+        verdict = violation.reason
+    return Reading(requests=tuple(requests), sent=tuple(sent), verdict=verdict)
