@@ -82,6 +82,9 @@ def _decode(path: Path, text: str) -> dict[str, object]:
         raise ConfigInvalid(str(path), [problem]) from None
     except RecursionError:
         raise _unusable(path, "is nested too deeply", "") from None
+    except ValueError:
+        # Python refuses to read numbers of thousands of digits, in its own words.
+        raise _unusable(path, "holds a number that is too long", "") from None
 
 
 def _unusable(path: Path, message: str, hint: str) -> ConfigInvalid:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime
 import string
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.headers import header_template
+from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.config.parse import parse
 from gateway.config.table import Rejected
@@ -220,6 +223,33 @@ def test_templates_keep_text_and_secrets_apart(pieces: list[tuple[str, str]]) ->
     header = header_template("X", text, project="acme")
     assert header.secret_names == tuple(name for _, name in pieces)
     assert "".join(header.parts[::2]) == "".join(literal for literal, _ in pieces)
+
+
+LINES = st.sampled_from(
+    [
+        'project = "acme"',
+        "[identity]",
+        "[[routes]]",
+        'listen = "x"',
+        "a = 1979-13-01",
+        "a.b = [",
+        "}",
+    ]
+)
+
+
+@given(
+    st.binary(max_size=60)
+    | st.text(max_size=60).map(str.encode)
+    | st.lists(LINES, max_size=6).map(lambda lines: "\n".join(lines).encode())
+)
+def test_any_file_loads_or_says_what_is_wrong(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "devwiz-gw.toml")
+        path.write_bytes(data)
+        path.chmod(0o600)
+        with pytest.raises(ConfigInvalid):
+            load(path)
 
 
 @given(st.text(max_size=30))

@@ -114,6 +114,11 @@ def test_nested_without_end(tmp_path: Path) -> None:
     assert problem.message == "is nested too deeply"
 
 
+def test_a_number_of_thousands_of_digits(tmp_path: Path) -> None:
+    (problem,) = problems_of(written(tmp_path, "a = " + "1" * 5000))
+    assert problem.message == "holds a number that is too long"
+
+
 def test_too_large(tmp_path: Path) -> None:
     (problem,) = problems_of(written(tmp_path, b"#" * (1024 * 1024 + 1)))
     assert problem.message == "is larger than 1 MiB"
