@@ -1,0 +1,191 @@
+"""The composition root: the only place that picks concrete classes and puts them together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from certs.clock import SystemClock
+from certs.generation import Generation
+from certs.sources.base import IdentitySource
+from gateway.audit.journal import Journal, journal_path
+from gateway.config.load import load
+from gateway.config.model import Config, JoinTokenRef
+from gateway.control_plane.feeds import Feeds, HeaderFeed, IdentityFeed
+from gateway.control_plane.hardening import raise_descriptor_limit
+from gateway.control_plane.header_feed import StoreHeaderFeed
+from gateway.control_plane.identity_feed import RotationFeed
+from gateway.control_plane.supervisor import Parts, Supervisor
+from gateway.errors import StartFailed
+from gateway.telemetry.logs import LogSink, Redactor, install
+from identity.errors import SecretNotFound
+from identity.fault import Fault
+from identity.secret_stores.base import Secret, SecretRef, SecretStore
+from identity.secret_stores.open import open_store
+
+_LOG: Final = logging.getLogger(__name__)
+_MAX_TOKEN_BYTES: Final = 64 * 1024
+
+
+async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping[str, str]) -> int:
+    """Run the gateway until it is told to stop.
+
+    SIGTERM and SIGINT drain, a second one cuts; SIGHUP reloads the file and opens the log again.
+
+    Args:
+        config: the checked configuration; its file is read again at each reload.
+        announce: shows a line to the person who started the gateway.
+        env: the environment of the process.
+
+    Returns:
+        0 when everything was drained, 1 when connections had to be cut.
+
+    Raises:
+        Fault: the start failed; nothing is left behind.
+    """
+    raise_descriptor_limit(2 * config.limits.max_connections + 256)
+    redactor = Redactor()
+    sink = _open_log(config.log.file)
+    install(sink, redactor, config.log.level)
+    try:
+        supervisor = Supervisor(config, _parts(config, sink, redactor, announce, env))
+        with _signals(supervisor, sink):
+            return await supervisor.run()
+    except BaseExceptionGroup as defects:
+        _LOG.critical("stopped by a defect", exc_info=defects.exceptions[0])
+        raise
+    finally:
+        await asyncio.to_thread(sink.close)
+
+
+def _parts(
+    config: Config,
+    sink: LogSink,
+    redactor: Redactor,
+    announce: Callable[[str], None],
+    env: Mapping[str, str],
+) -> Parts:
+    journal = Journal(journal_path(config.project, env), project=config.project)
+    store = open_store(config.secret_store)
+
+    def identity(now: Config, publish: Callable[[Generation], None]) -> IdentityFeed:
+        source = _source(now, store, env)
+        return RotationFeed(source, publish, clock=SystemClock(), rng=random.SystemRandom())
+
+    def headers(now: Config, changed: Callable[[], None]) -> HeaderFeed:
+        return StoreHeaderFeed(now, changed, store=store, journal=journal)
+
+    return Parts(
+        version=metadata.version("devwiz-gw"),
+        feeds=Feeds(identity=identity, headers=headers),
+        load=lambda: load(config.path),
+        journal=journal,
+        sink=sink,
+        redactor=redactor,
+        announce=announce,
+    )
+
+
+def _source(config: Config, store: SecretStore, env: Mapping[str, str]) -> IdentitySource:
+    """The identity source that the configuration names; only its module is imported."""
+    wanted = config.identity
+    if wanted.issuer is not None:
+        from certs.sources.issuer import IssuerSource
+
+        token = wanted.issuer.token
+
+        async def read_token() -> Secret:
+            return await _join_token(token, config.project, store, env)
+
+        return IssuerSource(
+            url=wanted.issuer.url, ca_pin=wanted.issuer.ca_pin, read_token=read_token
+        )
+    if wanted.files is not None:
+        from certs.sources.files import FilesSource
+
+        return FilesSource(
+            wanted.files.certificate, wanted.files.private_key, wanted.files.trust_bundle
+        )
+    raise StartFailed(f"identity.source {wanted.source!r} has no table")
+
+
+async def _join_token(
+    token: JoinTokenRef | None, project: str, store: SecretStore, env: Mapping[str, str]
+) -> Secret:
+    """Read the join token from where the configuration says, at the moment when it is needed."""
+    if token is None:
+        raise SecretNotFound(
+            "the configuration names no join token",
+            hint="set token_file, token_env or token_secret under [identity.issuer]",
+        )
+    if token.kind == "secret":
+        return await store.get(SecretRef(project, token.value))
+    if token.kind == "env":
+        text = env.get(token.value, "")
+        where = f"the environment variable {token.value}"
+    else:
+        text = await asyncio.to_thread(_read_text, Path(token.value))
+        where = token.value
+    if not text.strip():
+        raise SecretNotFound(f"{where} is empty")
+    return Secret(text.strip())
+
+
+def _read_text(path: Path) -> str:
+    with path.open(encoding="ascii", errors="replace") as file:
+        return file.read(_MAX_TOKEN_BYTES)
+
+
+def _open_log(path: Path | None) -> LogSink:
+    try:
+        return LogSink(path)
+    except OSError as error:
+        raise StartFailed(
+            f"can't open the log {path}: {(error.strerror or str(error)).lower()}",
+            hint="change log.file, or make its folder",
+        ) from error
+
+
+@contextlib.contextmanager
+def _signals(supervisor: Supervisor, sink: LogSink) -> Iterator[None]:
+    """Let signals steer the supervisor while it runs."""
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        try:
+            await asyncio.to_thread(sink.reopen)
+        except OSError as error:
+            _LOG.error("the log can't be opened again: %s", error.strerror)
+        # Why a reload was refused is logged where it is decided.
+        with contextlib.suppress(Fault):
+            await supervisor.reload()
+
+    def on_hangup() -> None:
+        task = loop.create_task(reload())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    handlers = {"SIGTERM": supervisor.drain, "SIGINT": supervisor.drain, "SIGHUP": on_hangup}
+    present = [
+        (getattr(signal, name), call) for name, call in handlers.items() if hasattr(signal, name)
+    ]
+    for number, call in present:
+        # Windows has no such handlers; there Ctrl-C ends the loop as an exception.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, call)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for number, _ in present:
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)

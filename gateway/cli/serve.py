@@ -1,0 +1,45 @@
+"""`devwiz-gw serve`: run the gateway until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from gateway.cli import output
+from gateway.cli.exit_codes import ExitCode
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No options of its own: everything is in the configuration file."""
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve; 0 when everything was drained, 1 when connections had to be cut.
+
+    Raises:
+        Fault: the configuration is broken or the start failed.
+    """
+    # Before anything is opened or read.
+    from gateway.control_plane.hardening import harden_process
+
+    harden_process()
+
+    import asyncio
+
+    from gateway import app
+    from gateway.config.load import find_config, load
+
+    config = load(find_config(args.config, cwd=Path.cwd(), env=os.environ))
+    forced = asyncio.run(app.serve(config, announce=_announce, env=os.environ))
+    return ExitCode.FAILED if forced else ExitCode.OK
+
+
+def _announce(text: str) -> None:
+    # Whoever started us may have stopped reading; that is no reason not to serve.
+    with contextlib.suppress(OSError):
+        output.line(text)
+        sys.stdout.flush()

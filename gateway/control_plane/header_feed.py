@@ -1,0 +1,139 @@
+"""The routes' header values, read from the secret store and kept fresh."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gateway.audit.journal import AuditFailed, Journal
+from gateway.config.model import Config, Route
+from gateway.control_plane.snapshots import Attached
+from gateway.control_plane.status import SecretView
+from identity.errors import IdentityError, SecretNotFound
+from identity.secret_stores.base import Secret, SecretRef, SecretStore
+
+_LOG: Final = logging.getLogger(__name__)
+
+#: How often values are read again, and how soon after one could not be read.
+INTERVAL_S: Final = 30.0
+RETRY_S: Final = 5.0
+
+
+class StoreHeaderFeed:
+    """A `HeaderFeed` over one secret store.
+
+    A value that was read once stays in use while the store can't be asked; a secret that is gone
+    from the store is gone from the route. Each first use of a value by a route is on paper, in
+    the audit journal, before a worker gets it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        changed: Callable[[], None],
+        *,
+        store: SecretStore,
+        journal: Journal,
+    ) -> None:
+        self._config = config
+        self._changed = changed
+        self._store = store
+        self._journal = journal
+        self._values: dict[str, Secret] = {}
+        self._problems: dict[str, str] = {}
+        self._on_paper: dict[tuple[str, str], str] = {}
+        self._attached: dict[str, Attached] = {}
+
+    @property
+    def attached(self) -> Mapping[str, Attached]:
+        """See `HeaderFeed.attached`."""
+        return self._attached
+
+    @property
+    def secrets(self) -> tuple[SecretView, ...]:
+        """See `HeaderFeed.secrets`."""
+        return tuple(
+            SecretView(name=name, route=route.name, state=self._state(name))
+            for route in self._config.routes
+            for name in _names(route)
+        )
+
+    async def prepare(self, config: Config) -> None:
+        """See `HeaderFeed.prepare`."""
+        wanted = sorted({name for route in config.routes for name in _names(route)})
+        for name in wanted:
+            await self._read(SecretRef(config.project, name))
+        self._config = config
+        self._attached = {route.name: await self._attach(route) for route in config.routes}
+
+    async def run(self) -> None:
+        """See `HeaderFeed.run`."""
+        while True:
+            await asyncio.sleep(RETRY_S if self._problems else INTERVAL_S)
+            before = self._attached
+            await self.prepare(self._config)
+            if self._attached != before:
+                self._changed()
+
+    async def _read(self, ref: SecretRef) -> None:
+        try:
+            self._values[ref.name] = await self._store.get(ref)
+        except SecretNotFound:
+            self._values.pop(ref.name, None)
+            self._blame(ref.name, f"the secret {ref.name} is not set")
+        except IdentityError as error:
+            self._blame(ref.name, f"the secret {ref.name} can't be read: {error}")
+        else:
+            self._problems.pop(ref.name, None)
+
+    def _blame(self, name: str, problem: str) -> None:
+        if self._problems.get(name) != problem:
+            _LOG.warning("%s", problem, extra={"event": "secret_problem"})
+        self._problems[name] = problem
+
+    def _state(self, name: str) -> str:
+        if name in self._problems:
+            return self._problems[name]
+        return "ready" if name in self._values else "not read yet"
+
+    async def _attach(self, route: Route) -> Attached:
+        for name in _names(route):
+            if name not in self._values:
+                return Attached(unavailable=self._problems[name])
+        values = {name: self._values[name].reveal() for name in _names(route)}
+        for name, value in values.items():
+            if not value.isascii() or not value.isprintable():
+                why = f"the secret {name} holds characters that can't be in a header"
+                self._blame(name, why)
+                return Attached(unavailable=why)
+        try:
+            await self._put_on_paper(route.name, values)
+        except AuditFailed as failed:
+            _LOG.error("%s", failed, extra={"event": "audit_failed", "hint": failed.hint})
+            return Attached(unavailable=str(failed))
+        headers = tuple(
+            (
+                template.name,
+                "".join(
+                    values[part] if index % 2 else part for index, part in enumerate(template.parts)
+                ),
+            )
+            for template in route.headers
+        )
+        return Attached(headers=headers, redact=tuple(values.values()))
+
+    async def _put_on_paper(self, route: str, values: Mapping[str, str]) -> None:
+        for name, value in values.items():
+            if self._on_paper.get((route, name)) != value:
+                await asyncio.to_thread(
+                    self._journal.record, "secret.use", outcome="ok", name=name, reason=route
+                )
+                self._on_paper[route, name] = value
+
+
+def _names(route: Route) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys(name for template in route.headers for name in template.secret_names)
+    )
