@@ -112,7 +112,7 @@ def _require_id(leaf_der: bytes | None, expected: str) -> None:
 def _memory_file(data: bytes) -> Iterator[str]:
     fd = os.memfd_create("tls", os.MFD_CLOEXEC)
     try:
-        os.write(fd, data)
+        os.pwrite(fd, data, 0)
         yield f"/proc/self/fd/{fd}"
     finally:
         os.close(fd)

@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -27,11 +28,11 @@ MAX_BODY_BYTES: Final = 16_384
 
 _BODY_DEADLINE_S: Final = 5.0
 
-# Strangers are limited by address, known instances by themselves.
+# Strangers are limited by address, known workloads by name.
 _STRANGER_RATE_PER_S: Final = 20.0
 _STRANGER_BURST: Final = 200
-_INSTANCE_RATE_PER_S: Final = 1.0
-_INSTANCE_BURST: Final = 20
+_WORKLOAD_RATE_PER_S: Final = 10.0
+_WORKLOAD_BURST: Final = 100
 
 _STATUS: Final = {
     Code.MALFORMED_REQUEST: 400,
@@ -70,7 +71,7 @@ class IssuerApi:
         self._worker = worker
         self._clock = clock
         self._strangers = RateLimit(rate_per_s=_STRANGER_RATE_PER_S, burst=_STRANGER_BURST)
-        self._instances = RateLimit(rate_per_s=_INSTANCE_RATE_PER_S, burst=_INSTANCE_BURST)
+        self._workloads = RateLimit(rate_per_s=_WORKLOAD_RATE_PER_S, burst=_WORKLOAD_BURST)
 
     def application(self) -> web.Application:
         """What an HTTP server serves."""
@@ -109,18 +110,18 @@ class IssuerApi:
         return _reply(issued)
 
     async def _renew(self, request: web.Request) -> web.StreamResponse:
-        leaf_der = _client_certificate(request)
-        if leaf_der is None:
+        client = _client(request)
+        if client is None:
             raise Refused(
                 Code.CERTIFICATE_REQUIRED,
                 "renewal needs the current certificate in the TLS handshake",
                 hint="without a valid one, join with a token",
             )
-        _limit(self._instances, leaf_der.hex())
+        _limit(self._workloads, client.name)
         body = await _members(request, "csr_pem")
         csr_pem, peer = body["csr_pem"].encode(), _peer(request)
         issued = await self._worker.run(
-            lambda: self._service.renew(leaf_der, csr_pem, peer=peer, now=self._clock.now())
+            lambda: self._service.renew(client.leaf_der, csr_pem, peer=peer, now=self._clock.now())
         )
         return _reply(issued)
 
@@ -244,8 +245,20 @@ def _peer(request: web.Request) -> str:
     return request.remote or ""
 
 
-def _client_certificate(request: web.Request) -> bytes | None:
-    """The leaf that the client proved in the handshake, which has checked its chain and dates."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Client:
+    """Who proved a certificate in the handshake, which has checked its chain and dates."""
+
+    leaf_der: bytes
+    name: str
+
+
+def _client(request: web.Request) -> _Client | None:
     transport = request.transport
     tls = transport.get_extra_info("ssl_object") if transport is not None else None
-    return tls.getpeercert(binary_form=True) if tls is not None else None
+    if tls is None or (leaf_der := tls.getpeercert(binary_form=True)) is None:
+        return None
+    names = tls.getpeercert().get("subjectAltName", ())
+    return _Client(
+        leaf_der=leaf_der, name=next((value for kind, value in names if kind == "URI"), "")
+    )

@@ -79,6 +79,8 @@ def init(
             store.set_setting("trust_domain", domain)
             store.set_setting("dns_names", json.dumps(names))
             store.set_setting("bundle_sequence", "1")
+    except OSError as error:
+        raise StateUnusable(f"{folder} can't be written: {error.strerror}") from error
     finally:
         store.close()
     return new.authority

@@ -182,7 +182,13 @@ def _hand_over(args: argparse.Namespace, token: str, facts: dict[str, Any]) -> N
     if args.out is not None:
         from certs.atomic_file import write_atomic
 
-        write_atomic(args.out, f"{token}\n".encode(), _TOKEN_MODE)
+        try:
+            write_atomic(args.out, f"{token}\n".encode(), _TOKEN_MODE)
+        except OSError as error:
+            raise UsageError(
+                f"the token can't be written to {args.out}: {error.strerror}",
+                hint="the token that was made is lost and does no harm; choose another --out",
+            ) from error
     if args.json:
         shown = {"token_file": str(args.out)} if args.out is not None else {"token": token}
         output.document({**shown, **facts})

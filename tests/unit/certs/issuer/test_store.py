@@ -1,0 +1,81 @@
+"""The state file: transactions, two processes, what survives."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from certs.issuer.generation import Lineage, Link
+from certs.issuer.policy import Binding
+from certs.issuer.store import Instance, Store, Token
+from certs.profiles import LeafNames
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, 123_000, tzinfo=UTC)
+BINDING = Binding(
+    workload="planner",
+    names=LeafNames(spiffe_id="spiffe://acme.example/agent/planner", dns_names=("a.example",)),
+    max_life=timedelta(minutes=90),
+)
+TOKEN = Token(id="t1", digest=b"\x01" * 32, binding=BINDING, uses_left=2, not_after=NOW)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+def test_what_is_committed_reads_back_as_it_was(path: Path) -> None:
+    lineage = Lineage(confirmed=Link(3, "key3"), pending=Link(4, "key4"))
+    instance = Instance(id="i1", token_id="t1", binding=BINDING, lineage=lineage)
+    store = Store.create(path)
+    with store.transaction():
+        store.add_token(TOKEN)
+        store.save_instance(instance, NOW)
+    store.close()
+    again = Store(path)
+    assert again.token("t1") == TOKEN
+    assert again.instance("i1", NOW) == instance
+    assert again.token("t2") is None
+    again.close()
+
+
+def test_a_transaction_that_fails_leaves_nothing(path: Path) -> None:
+    store = Store.create(path)
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        store.add_token(TOKEN)
+        raise ZeroDivisionError
+    assert store.token("t1") is None
+    store.close()
+
+
+def test_a_token_is_never_spent_below_nothing(path: Path) -> None:
+    store = Store.create(path)
+    with store.transaction():
+        store.add_token(TOKEN)
+        for number in range(2):
+            store.spend(TOKEN, key=f"key{number}", instance_id="i1", now=NOW)
+    with pytest.raises(sqlite3.IntegrityError), store.transaction():
+        store.spend(TOKEN, key="key3", instance_id="i1", now=NOW)
+    spent = store.token("t1")
+    assert spent is not None
+    assert spent.uses_left == 0
+    store.close()
+
+
+def test_two_processes_see_each_others_commits(path: Path) -> None:
+    serving, command = Store.create(path), Store(path)
+    with command.transaction():
+        command.add_token(TOKEN)
+    assert serving.token("t1") == TOKEN
+    serving.close()
+    command.close()
+
+
+def test_commits_are_durable(path: Path) -> None:
+    store = Store.create(path)
+    assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    store.close()
