@@ -1,7 +1,12 @@
-"""When to renew, and what state an identity is in: functions of a clock and of randomness."""
+"""When to renew, and what state an identity is in: functions of a clock and of randomness. Pure.
+
+A life is counted from the moment when the identity was obtained, because issuers back-date leaves
+for peers whose clocks are slow: a leaf of 20 s, back-dated by 60, would be due before it arrives.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -10,8 +15,14 @@ from typing import Final
 #: counted in running time ends late, and the wall clock tells.
 TICK: Final = timedelta(seconds=15)
 
+# Issuers in use back-date by 10 s (SPIRE) to 2 min (Istio). What is older was not made for us now.
+_MOST_BACKDATE: Final = timedelta(minutes=2)
 _EARLIEST: Final = 0.5
 _SPREAD: Final = 0.1
+_EARLIEST_SUGGESTED: Final = 0.1
+_MUST_HAVE_LEFT: Final = 0.1
+_MUST_HAVE_LEFT_SHORT: Final = 0.25
+_MUST_HAVE_LEAST: Final = timedelta(minutes=2)
 _BACKOFF_FIRST_S: Final = 1.0
 _BACKOFF_MOST_S: Final = 60.0
 _DENIED_WAIT_S: Final = 60.0
@@ -23,41 +34,98 @@ class IdentityState(Enum):
 
     WAITING = "waiting"  # none was ever obtained
     VALID = "valid"
-    DEGRADED = "degraded"  # still valid, but the last renewal failed
+    RENEWING = "renewing"  # due or asked for, and the source has not given a new one yet
+    DEGRADED = "degraded"  # valid, but refused by the source, or past the point of must-have
     EXPIRED = "expired"
 
 
-def identity_state(
-    not_after: datetime | None, now: datetime, *, last_attempt_failed: bool
-) -> IdentityState:
-    """The state that follows from the leaf's end and the outcome of the last attempt."""
-    if not_after is None:
-        return IdentityState.WAITING
-    if now >= not_after:
-        return IdentityState.EXPIRED
-    return IdentityState.DEGRADED if last_attempt_failed else IdentityState.VALID
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """The times of one identity.
+
+    Attributes:
+        begin: where its life is counted from.
+        renew_at: when to ask for its successor.
+        must_have: when the successor ought to be there; people should know if it isn't.
+        not_after: its end.
+    """
+
+    begin: datetime
+    renew_at: datetime
+    must_have: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """When the source is asked next. Each event gives the next plan.
+
+    Attributes:
+        schedule: of the identity in use; None before the first.
+        due: the time at which the source is asked by itself.
+        earliest: the time before which it is not asked, whoever wishes it.
+        backoff_s: the last wait drawn; 0 when the last reply was good.
+        failures: attempts that failed since the last good reply.
+        is_denied: the last of them was refused by the source.
+    """
+
+    due: datetime
+    earliest: datetime
+    schedule: Schedule | None = None
+    backoff_s: float = 0.0
+    failures: int = 0
+    is_denied: bool = False
+
+
+def life_begin(not_before: datetime, obtained: datetime) -> datetime:
+    """Where a leaf's life is counted from: from `obtained`, as far as its start may have been
+    back-dated; a leaf that was old when it came stays old.
+    """
+    return max(not_before, min(obtained, not_before + _MOST_BACKDATE))
 
 
 def renew_at(
+    begin: datetime, not_after: datetime, draw: float, *, suggested: datetime | None = None
+) -> datetime:
+    """A point between 50 and 60 % of life, or the issuer's wish, kept between 10 % of life and the
+    point of must-have.
+
+    `draw` is a random number of 0–1, drawn once for each identity, so that many gateways that
+    started together drift apart.
+    """
+    life = not_after - begin
+    if suggested is not None:
+        return min(
+            max(suggested, begin + life * _EARLIEST_SUGGESTED), must_have_at(begin, not_after)
+        )
+    return begin + life * (_EARLIEST + _SPREAD * draw)
+
+
+def must_have_at(begin: datetime, not_after: datetime) -> datetime:
+    """When a successor ought to be there: 2 minutes or 10 % of life before the end, whichever is
+    earlier; for short lives, 25 % before it.
+    """
+    life = not_after - begin
+    left = max(life * _MUST_HAVE_LEFT, _MUST_HAVE_LEAST)
+    return not_after - min(left, life * _MUST_HAVE_LEFT_SHORT)
+
+
+def schedule(
     not_before: datetime,
     not_after: datetime,
-    spread: float,
     *,
     obtained: datetime,
+    draw: float,
     suggested: datetime | None = None,
-) -> datetime:
-    """The time of the next renewal: a point between 50 and 60 % of the time that was left when the
-    identity was obtained, or the issuer's own wish where it lies within the life.
-
-    `spread` is a random number of 0–1, drawn once for each identity, so that many gateways that
-    started together drift apart. The life is counted from `obtained` when the leaf is back-dated
-    or the clocks differ: a leaf is never due at the moment when it arrives.
-    """
-    begin = max(not_before, obtained)
-    left = not_after - begin
-    if suggested is not None and begin + left * 0.1 <= suggested <= not_after - left * 0.1:
-        return suggested
-    return begin + left * (_EARLIEST + _SPREAD * spread)
+) -> Schedule:
+    """All times of an identity that was obtained at `obtained`."""
+    begin = life_begin(not_before, obtained)
+    return Schedule(
+        begin=begin,
+        renew_at=renew_at(begin, not_after, draw, suggested=suggested),
+        must_have=must_have_at(begin, not_after),
+        not_after=not_after,
+    )
 
 
 def floor_between(life: timedelta) -> timedelta:
@@ -77,24 +145,96 @@ def backoff(previous_s: float, draw: float) -> float:
 
 
 def retry_wait(
-    backoff_s: float,
-    *,
-    retry_after_s: float | None,
-    denied: bool,
-    left_s: float | None,
+    backoff_s: float, *, retry_after_s: float | None, is_denied: bool, left_s: float | None
 ) -> float:
     """Seconds to the next attempt after a failed one.
 
     The source's Retry-After is honoured within an hour. A denial is asked about again slowly: a
-    person may have changed something. While the identity still lives, a wait never reaches past
-    its last tenth, so that somebody who comes back in time finds us asking.
+    person may have changed something. Otherwise a wait takes at most a tenth of what is left of
+    the identity's life (`left_s`), so attempts come faster as the end nears.
     """
-    wait = max(backoff_s, _DENIED_WAIT_S) if denied else backoff_s
+    if is_denied:
+        wait = _DENIED_WAIT_S
+    elif left_s is not None and left_s > 0:
+        wait = min(backoff_s, max(_BACKOFF_FIRST_S, left_s / 10))
+    else:
+        wait = backoff_s
     if retry_after_s is not None:
         wait = max(wait, min(retry_after_s, _LONGEST_RETRY_AFTER_S))
-    elif left_s is not None and left_s > 0:
-        wait = min(wait, max(_BACKOFF_FIRST_S, left_s / 10))
     return wait
+
+
+def start(now: datetime) -> Plan:
+    """The plan before the first attempt: ask at once."""
+    return Plan(due=now, earliest=now)
+
+
+def renewed(plan: Plan, got: Schedule, now: datetime, draw: float) -> Plan:
+    """The plan after a good reply. One that was due for renewal when it came is asked about again
+    at the pace of failures.
+    """
+    earliest = now + floor_between(got.not_after - got.begin)
+    wait_s = backoff(plan.backoff_s, draw) if got.renew_at <= now else 0.0
+    due = max(got.renew_at, earliest, now + timedelta(seconds=wait_s))
+    return Plan(schedule=got, due=due, earliest=earliest, backoff_s=wait_s)
+
+
+def failed(
+    plan: Plan,
+    now: datetime,
+    draw: float,
+    *,
+    retry_after_s: float | None = None,
+    is_denied: bool = False,
+) -> Plan:
+    """The plan after an attempt that gave nothing; the identity in use stays."""
+    backoff_s = backoff(plan.backoff_s, draw)
+    left_s = (plan.schedule.not_after - now).total_seconds() if plan.schedule else None
+    wait_s = retry_wait(backoff_s, retry_after_s=retry_after_s, is_denied=is_denied, left_s=left_s)
+    due = now + timedelta(seconds=wait_s)
+    # A wish shortens our own waits, never the one that the source asked for.
+    earliest = due if retry_after_s is not None else now + timedelta(seconds=_BACKOFF_FIRST_S)
+    return replace(
+        plan,
+        due=due,
+        earliest=min(earliest, due),
+        backoff_s=backoff_s,
+        failures=plan.failures + 1,
+        is_denied=is_denied,
+    )
+
+
+def clock_moved(plan: Plan, now: datetime, by: timedelta) -> Plan:
+    """The plan after the wall clock jumped by `by` and shows `now`: forward when a machine slept,
+    either way when somebody set it. What was waited for in running time keeps its length when the
+    clock goes back; after a sleep a failing source gets a fresh start, the network is another.
+    """
+    if by > timedelta(0):
+        if not plan.failures:
+            return plan
+        return replace(plan, due=max(now, plan.earliest), backoff_s=0.0)
+    earliest, due = plan.earliest + by, plan.due + by
+    if plan.schedule is not None and not plan.failures:
+        due = max(due, plan.schedule.renew_at)
+    return replace(plan, due=due, earliest=earliest)
+
+
+def next_attempt(plan: Plan, *, is_wanted: bool) -> datetime:
+    """When the source is asked next; sooner than planned if somebody wants it."""
+    return min(plan.due, plan.earliest) if is_wanted else plan.due
+
+
+def state_at(plan: Plan, now: datetime) -> IdentityState:
+    """The identity's state."""
+    if plan.schedule is None:
+        return IdentityState.WAITING
+    if now >= plan.schedule.not_after:
+        return IdentityState.EXPIRED
+    if plan.is_denied or now >= plan.schedule.must_have:
+        return IdentityState.DEGRADED
+    if plan.failures or now >= plan.schedule.renew_at:
+        return IdentityState.RENEWING
+    return IdentityState.VALID
 
 
 def next_wait(now: datetime, due: datetime) -> float:

@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
+from certs import renewal
 from certs.clock import Clock
 from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
 from certs.generation import Generation
-from certs.renewal import (
-    IdentityState,
-    backoff,
-    floor_between,
-    identity_state,
-    next_wait,
-    renew_at,
-    retry_wait,
-)
+from certs.renewal import IdentityState
 from certs.sources.base import Identity, IdentitySource
 
 _LOG: Final = logging.getLogger(__name__)
+
+# A source has deadlines of its own; this one is for a source that lost count.
+_OBTAIN_TIMEOUT_S: Final = 60.0
+_JUMP: Final = timedelta(seconds=5)
+_SET_BACK: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,8 @@ class RotationState:
     Attributes:
         generation: the last good one, expired or not; None before the first.
         next_attempt: when the source is asked again.
+        attempts: how many failed since the last good reply.
+        last_error: why the last of them failed; "" after a good reply.
         reason: why there is no usable identity, or why there may soon be none; "" when all is well.
         renewals: attempts so far by outcome: "ok", "unavailable", "denied", "rejected".
     """
@@ -41,6 +43,7 @@ class RotationState:
     state: IdentityState
     generation: Generation | None = None
     next_attempt: datetime | None = None
+    attempts: int = 0
     last_error: str = ""
     last_error_hint: str = ""
     last_error_at: datetime | None = None
@@ -51,8 +54,8 @@ class RotationState:
 class Rotation:
     """Keeps one identity fresh.
 
-    A failed renewal never replaces a good identity; each failure is logged once and kept in
-    `state`. `publish` is called with every new generation, on the loop, and must not block.
+    A failed renewal never replaces a good identity; it is logged, and kept in `state`. `publish` is
+    called with every new generation, on the loop, and must not block.
     """
 
     def __init__(
@@ -67,31 +70,28 @@ class Rotation:
         self._clock = clock
         self._rng = rng
         self._publish = publish
+        self._plan = renewal.start(clock.now())
         self._generation: Generation | None = None
-        self._published_at: datetime | None = None
-        self._due: datetime | None = None
-        self._backoff_s = 0.0
         self._failure: CertsError | None = None
         self._failed_at: datetime | None = None
         self._renewals: dict[str, int] = {}
-        self._wake = asyncio.Event()
         self._wanted = ""
+        self._wake = asyncio.Event()
         self._first = asyncio.Event()
+        self._watcher: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"Rotation({self._source.name}, {self.state.state.value}, {self._generation})"
 
     @property
     def state(self) -> RotationState:
         """The present state, judged by the clock of now."""
-        now = self._clock.now()
-        generation = self._generation
-        state = identity_state(
-            generation.not_after if generation else None,
-            now,
-            last_attempt_failed=self._failure is not None,
-        )
+        state = renewal.state_at(self._plan, self._clock.now())
         return RotationState(
             state=state,
-            generation=generation,
-            next_attempt=self._due,
+            generation=self._generation,
+            next_attempt=self._plan.due,
+            attempts=self._plan.failures,
             last_error=str(self._failure) if self._failure else "",
             last_error_hint=self._failure.hint if self._failure else "",
             last_error_at=self._failed_at if self._failure else None,
@@ -99,17 +99,9 @@ class Rotation:
             renewals=dict(self._renewals),
         )
 
-    def _reason(self, state: IdentityState) -> str:
-        why = f": {self._failure}" if self._failure else ""
-        if state is IdentityState.WAITING:
-            return f"no identity has been obtained yet{why}"
-        if state is IdentityState.EXPIRED:
-            return f"the identity has expired and could not be renewed{why}"
-        return f"renewing the identity failed{why}" if self._failure else ""
-
     def refresh(self, reason: str) -> None:
-        """Ask for a renewal now. Returns at once; several calls make one renewal, and none comes
-        sooner after the last success than the floor allows.
+        """Ask for a renewal now. Returns at once; several calls make one renewal. It comes no
+        sooner after a success than the floor allows, nor before the source's Retry-After is over.
         """
         if not self._wanted:
             _LOG.info("renewal asked for: %s", reason)
@@ -118,141 +110,242 @@ class Rotation:
 
     async def wait_first(self, deadline_s: float) -> bool:
         """Whether a first identity was published within the deadline."""
+        first = asyncio.create_task(self._first.wait())
+        timer = asyncio.create_task(self._clock.sleep(deadline_s))
         try:
-            async with asyncio.timeout(deadline_s):
-                await self._first.wait()
-        except TimeoutError:
-            return False
-        return True
+            await asyncio.wait((first, timer), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            first.cancel()
+            timer.cancel()
+        return self._first.is_set()
 
     async def run(self) -> None:
         """Renew for ever. Faults of the source end up in `state`; cancel to stop."""
-        watcher = asyncio.create_task(self._watch_source())
+        self._plan = renewal.start(self._clock.now())
         try:
             while True:
-                await self._attempt()
                 await self._until_due()
+                await self._stop_watching()
+                await self._attempt()
         finally:
-            watcher.cancel()
+            await self._stop_watching()
 
-    async def _watch_source(self) -> None:
-        while True:
-            await self._source.changed()
-            self.refresh("the source has something new")
-            # Time for the attempt to take the news in, so that one change wakes us once.
-            await self._clock.sleep(1.0)
-
-    # -- one attempt -----------------------------------------------------------------------------
+    # One attempt
 
     async def _attempt(self) -> None:
+        try:
+            self._accept(await self._obtain())
+        except SourceDenied as error:
+            self._fail(error, "denied")
+        except SourceUnavailable as error:
+            self._fail(error, "unavailable")
+        except CertsError as error:
+            self._fail(error, "rejected")
+        # Wishes that came meanwhile are answered by this attempt, too.
         self._wanted = ""
         self._wake.clear()
+
+    async def _obtain(self) -> Identity:
+        asking = asyncio.create_task(self._source.obtain(self._generation))
+        timer = asyncio.create_task(self._clock.sleep(_OBTAIN_TIMEOUT_S))
         try:
-            identity = await self._source.obtain(self._generation)
-            self._accept(identity)
-        except SourceDenied as error:
-            self._failed(error, "denied", denied=True)
-        except SourceUnavailable as error:
-            self._failed(error, "unavailable", retry_after_s=error.retry_after_s)
-        except CertsError as error:
-            self._failed(error, "rejected")
+            await asyncio.wait((asking, timer), return_when=asyncio.FIRST_COMPLETED)
+            is_late = not asking.done()
+        finally:
+            asking.cancel()
+            timer.cancel()
+            await asyncio.gather(asking, timer, return_exceptions=True)
+        if is_late:
+            raise SourceUnavailable(
+                f"the source {self._source.name!r} didn't answer within {_OBTAIN_TIMEOUT_S:.0f} s"
+            )
+        return _outcome(asking)
 
     def _accept(self, identity: Identity) -> None:
-        now = self._clock.now()
-        before = self._generation
+        now, current = self._clock.now(), self._generation
         if identity.not_after <= now:
-            raise ReplyRejected("the source's certificate has already expired")
-        due = renew_at(
-            identity.not_before,
-            identity.not_after,
-            self._rng.random(),
-            obtained=now,
-            suggested=identity.renew_after,
-        )
-        self._failure = None
-        self._backoff_s = 0.0
-        self._count("ok")
-        floor = floor_between(identity.not_after - now)
-        self._due = max(due, now + floor)
-        if before is not None and (before.chain_pem, before.bundle_pem) == (
-            identity.chain_pem,
-            identity.bundle_pem,
-        ):
-            _LOG.debug("the source still has the same certificate")
-            return
-        self._generation = _generation(identity, before, self._source.name)
-        self._published_at = now
+            raise ReplyRejected(
+                f"the source's certificate expired at {identity.not_after.isoformat()}"
+            )
+        kept = self._plan.schedule
+        if current is not None and kept is not None and _leaf_of(current) == _leaf_of(identity):
+            # Its bundle or chain may be new, but it doesn't live longer for that.
+            if _material(current) == _material(identity):
+                self._same_again(kept, now)
+                return
+            got = kept
+        else:
+            got = self._scheduled(identity, now)
+            _check_better(current, identity, got, now)
+        self._settle(got, now)
+        self._generation = _generation(identity, current, self._source.name)
         self._first.set()
-        _LOG.info(
-            "identity generation %d: %s, serial %s, until %s",
-            self._generation.number,
-            self._generation.spiffe_id or "no SPIFFE id",
-            self._generation.serial,
-            self._generation.not_after.isoformat(),
-        )
+        self._tell(self._generation)
         self._publish(self._generation)
 
-    def _failed(
-        self,
-        error: CertsError,
-        outcome: str,
-        *,
-        retry_after_s: float | None = None,
-        denied: bool = False,
-    ) -> None:
-        now = self._clock.now()
-        self._failure, self._failed_at = error, now
-        self._count(outcome)
-        self._backoff_s = backoff(self._backoff_s, self._rng.random())
-        generation = self._generation
-        left_s = (generation.not_after - now).total_seconds() if generation else None
-        wait_s = retry_wait(
-            self._backoff_s, retry_after_s=retry_after_s, denied=denied, left_s=left_s
+    def _same_again(self, kept: renewal.Schedule, now: datetime) -> None:
+        if kept.renew_at <= now:
+            raise ReplyRejected(
+                "the source still gives the same certificate",
+                hint="whoever makes it has not renewed it yet",
+            )
+        _LOG.info("the source has no newer certificate")
+        self._settle(kept, now)
+
+    def _scheduled(self, identity: Identity, now: datetime) -> renewal.Schedule:
+        return renewal.schedule(
+            identity.not_before,
+            identity.not_after,
+            obtained=now,
+            draw=self._rng.random(),
+            suggested=identity.renew_after,
         )
-        self._due = now + timedelta(seconds=wait_s)
-        _LOG.warning("obtaining an identity failed, next try in %.0f s: %s", wait_s, error)
 
-    def _count(self, outcome: str) -> None:
+    def _settle(self, got: renewal.Schedule, now: datetime) -> None:
+        self._plan = renewal.renewed(self._plan, got, now, self._rng.random())
+        self._failure = None
+        self._renewals["ok"] = self._renewals.get("ok", 0) + 1
+
+    def _tell(self, generation: Generation) -> None:
+        _LOG.info(
+            "identity generation %d: %s, serial %s, until %s, renewal at %s",
+            generation.number,
+            generation.spiffe_id or "no SPIFFE id",
+            generation.serial,
+            generation.not_after.isoformat(),
+            self._plan.due.isoformat(timespec="seconds"),
+        )
+        if self._plan.backoff_s:
+            _LOG.warning("the source's certificate was due for renewal when it came")
+
+    def _fail(self, error: CertsError, outcome: str) -> None:
+        now = self._clock.now()
+        is_news = self._failure is None or str(self._failure) != str(error)
+        self._failure, self._failed_at = error, now
         self._renewals[outcome] = self._renewals.get(outcome, 0) + 1
+        self._plan = renewal.failed(
+            self._plan,
+            now,
+            self._rng.random(),
+            retry_after_s=error.retry_after_s if isinstance(error, SourceUnavailable) else None,
+            is_denied=isinstance(error, SourceDenied),
+        )
+        _LOG.log(
+            logging.WARNING if is_news else logging.DEBUG,
+            "no new identity (attempt %d), next try in %.0f s: %s",
+            self._plan.failures,
+            (self._plan.due - now).total_seconds(),
+            error,
+        )
 
-    # -- waiting ---------------------------------------------------------------------------------
+    def _reason(self, state: IdentityState) -> str:
+        why = f": {self._failure}" if self._failure else ""
+        match state:
+            case IdentityState.WAITING:
+                return f"no identity has been obtained yet{why}"
+            case IdentityState.EXPIRED:
+                return f"the identity has expired and could not be renewed{why}"
+            case IdentityState.DEGRADED:
+                return f"the identity can't be renewed and is about to expire{why}"
+            case IdentityState.RENEWING | IdentityState.VALID:
+                return f"the renewal failed and is tried again{why}" if self._failure else ""
+
+    # Waiting
 
     async def _until_due(self) -> None:
         """Sleep in ticks until the wall clock says that it is time, or somebody asks."""
         while True:
             now = self._clock.now()
-            due = self._due or now
-            if self._wanted:
-                due = min(due, self._earliest(now))
-            if now >= due or self._turned_back(now):
+            due = renewal.next_attempt(self._plan, is_wanted=bool(self._wanted))
+            if now >= due:
                 return
-            await self._wait(next_wait(now, due))
-
-    def _earliest(self, now: datetime) -> datetime:
-        """When a wish may be granted: at once, but for the floor after a success and the back-off
-        after a failure.
-        """
-        if self._failure is not None:
-            return min(self._due or now, (self._failed_at or now) + timedelta(seconds=1))
-        if self._generation is None or self._published_at is None:
-            return now
-        life = self._generation.not_after - self._generation.not_before
-        return self._published_at + floor_between(life)
-
-    def _turned_back(self, now: datetime) -> bool:
-        """Whether the clock was set back to before the last success: its times mean nothing now."""
-        return self._published_at is not None and now < self._published_at - timedelta(minutes=5)
+            wait_s = renewal.next_wait(now, due)
+            await self._wait(wait_s)
+            self._look_for_jump(now, timedelta(seconds=wait_s))
 
     async def _wait(self, seconds: float) -> None:
-        """Sleep, unless a wish comes."""
+        """Sleep, unless a wish comes or the source has something new."""
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._source.changed())
         sleeping = asyncio.create_task(self._clock.sleep(seconds))
         waking = asyncio.create_task(self._wake.wait())
+        # A watcher that has ended has nothing more to say until the next attempt.
+        watchers = () if self._watcher.done() else (self._watcher,)
         try:
-            await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((sleeping, waking, *watchers), return_when=asyncio.FIRST_COMPLETED)
         finally:
             sleeping.cancel()
             waking.cancel()
         self._wake.clear()
+        if watchers and self._watcher.done():
+            self._hear(self._watcher)
+
+    def _hear(self, watcher: asyncio.Task[None]) -> None:
+        error = asyncio.CancelledError() if watcher.cancelled() else watcher.exception()
+        if error is None:
+            self.refresh("the source has something new")
+        else:
+            fault = error if isinstance(error, CertsError) else _defect(error)
+            _LOG.warning("the source can't be watched until the next attempt: %s", fault)
+
+    async def _stop_watching(self) -> None:
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+
+    def _look_for_jump(self, before: datetime, waited: timedelta) -> None:
+        now = self._clock.now()
+        passed = now - before
+        if passed > waited + _JUMP:
+            by = passed - waited
+        elif passed < -_SET_BACK:
+            by = passed
+        else:
+            return
+        _LOG.info("the wall clock jumped by %.0f s: a sleep, or it was set", by.total_seconds())
+        self._plan = renewal.clock_moved(self._plan, now, by)
+
+
+def _check_better(
+    current: Generation | None, identity: Identity, got: renewal.Schedule, now: datetime
+) -> None:
+    """A reply that is due already is better than none, and than one that ends sooner."""
+    if current is None or got.renew_at > now or identity.not_after > current.not_after:
+        return
+    raise ReplyRejected(
+        "the source's certificate is due for renewal already and ends no later than ours",
+        hint="does the issuer hand out old certificates, or is a clock wrong?",
+    )
+
+
+def _outcome(asking: asyncio.Task[Identity]) -> Identity:
+    """What an attempt came to; a defect in a source must not end the renewals."""
+    error = asyncio.CancelledError() if asking.cancelled() else asking.exception()
+    if error is None:
+        return asking.result()
+    if isinstance(error, CertsError):
+        raise error
+    raise _defect(error) from None
+
+
+def _defect(error: BaseException) -> SourceUnavailable:
+    # Neither its text nor its values: nobody knows what a foreign exception quotes.
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        place = f" at {Path(frame.f_code.co_filename).name}:{line}"
+    return SourceUnavailable(
+        f"the source failed unexpectedly: {type(error).__name__}{place}",
+        hint="this is a defect: please report it",
+    )
+
+
+def _leaf_of(holder: Generation | Identity) -> tuple[str, str, datetime]:
+    return (holder.serial, holder.issuer, holder.not_after)
+
+
+def _material(holder: Generation | Identity) -> tuple[bytes, bytes, bytes]:
+    return (holder.key_pem, holder.chain_pem, holder.bundle_pem)
 
 
 def _generation(identity: Identity, before: Generation | None, source: str) -> Generation:
