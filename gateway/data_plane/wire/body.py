@@ -128,8 +128,6 @@ _LINE: Final = re.compile(
 )
 # In a line without CRLF so far: an LF, or a CR that isn't its last byte.
 _BROKEN_LINE: Final = re.compile(rb"\n|\r(?!\Z)")
-# In a trailer section without its end so far: an LF without CR, or a CR without LF.
-_BROKEN_TRAILER: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 # A recipient that merged these into the head would read another message (RFC 9110 section 6.5.1).
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"host", b"connection"))
 
@@ -253,7 +251,7 @@ class Chunked:
                 raise ProtocolViolation("bad_trailer", "the trailer section is too long")
             if end < 4:
                 self._held = data[at:]
-                if _BROKEN_TRAILER.search(self._held):
+                if _has_bare_line_end(self._held):
                     raise ProtocolViolation("bad_trailer", "a trailer line is not ended by CRLF")
                 return len(data), b""
             parsed = parse_fields(data[at : end - 2])
@@ -262,3 +260,9 @@ class Chunked:
             fields = self._trailers(parsed)
         self.done = True
         return end, b"" if self._decode else b"0\r\n%b\r\n" % fields
+
+
+def _has_bare_line_end(section: bytes) -> bool:
+    """Whether a section that still grows has an LF without CR, or a CR without LF."""
+    lines = section.count(b"\r\n")
+    return section.count(b"\n") != lines or section.count(b"\r") != lines + section.endswith(b"\r")
