@@ -12,7 +12,7 @@ JOBS ?= auto
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(LOCK_OPTIONS)
 
-.PHONY: help setup demo test lint unit coverage format bench lock clean system-packages
+.PHONY: help setup demo test lint unit coverage format docs bench lock clean system-packages
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -49,6 +49,9 @@ coverage: setup ## all tests, and which lines and branches they leave out
 format: setup ## format the code and mend what the linter can mend
 	$(BIN)/ruff check --quiet --fix --exit-zero
 	$(BIN)/ruff format
+
+docs: setup ## write the generated reference again: docs/cli.md
+	$(BIN)/python -m tests.cli_reference
 
 bench: setup ## measure the data plane
 	@$(BIN)/python -m tests.bench
