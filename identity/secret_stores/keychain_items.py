@@ -137,6 +137,8 @@ class ShardedItems:
         if self._limit is not None:
             pending = item_codec.decode_journal(self._items.read(_journal(address)))
             self._remove_shards(address, (shards for shards in pending if shards not in used))
+            if pending:
+                self._items.remove(_journal(address))
         return used
 
     def _remove_shards(self, address: str, generations: Iterable[Shards]) -> None:

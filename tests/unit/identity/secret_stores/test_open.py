@@ -1,0 +1,38 @@
+"""`identity.secret_stores.open`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from identity.errors import StoreUnavailable
+from identity.secret_stores.memory import MemoryStore
+from identity.secret_stores.open import open_blocking_store, open_store
+from identity.secret_stores.threaded import ThreadedStore
+
+
+def test_stores_are_chosen_by_name() -> None:
+    assert isinstance(open_store("memory"), MemoryStore)
+    assert isinstance(open_store("keychain"), ThreadedStore)
+
+
+@pytest.mark.parametrize("kind", ["", "Keychain", "file", "null"])
+def test_an_unknown_store_is_refused(kind: str) -> None:
+    with pytest.raises(StoreUnavailable, match="no secret store"):
+        open_store(kind)
+
+
+def test_a_command_is_not_offered_a_store_that_ends_with_it() -> None:
+    with pytest.raises(StoreUnavailable):
+        open_blocking_store("memory")
+
+
+def test_asking_imports_neither_keyring_nor_an_event_loop() -> None:
+    code = (
+        "import sys; from identity.secret_stores.open import open_blocking_store;"
+        "open_blocking_store('keychain');"
+        "sys.exit(bool({'keyring', 'asyncio', 'cryptography'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
