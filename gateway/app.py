@@ -54,43 +54,38 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
     redactor = Redactor()
     sink = _open_log(config.log.file)
     install(sink, redactor, config.log.level)
-    try:
-        supervisor = Supervisor(config, _parts(config, sink, redactor, announce, env))
-        with _signals(supervisor, sink):
-            return await supervisor.run()
-    except BaseExceptionGroup as defects:
-        _LOG.critical("stopped by a defect", exc_info=defects.exceptions[0])
-        raise
-    finally:
-        await asyncio.to_thread(sink.close)
-
-
-def _parts(
-    config: Config,
-    sink: LogSink,
-    redactor: Redactor,
-    announce: Callable[[str], None],
-    env: Mapping[str, str],
-) -> Parts:
+    store = open_store(config.secrets.store, folder=config.secrets.folder)
     journal = Journal(journal_path(config.project, env), project=config.project)
-    store = open_store(config.secret_store)
-
-    def identity(now: Config, publish: Callable[[Generation], None]) -> IdentityFeed:
-        source = _source(now, store, env)
-        return RotationFeed(source, publish, clock=SystemClock(), rng=random.SystemRandom())
-
-    def headers(now: Config, changed: Callable[[], None]) -> HeaderFeed:
-        return StoreHeaderFeed(now, changed, store=store, journal=journal)
-
-    return Parts(
+    parts = Parts(
         version=metadata.version("devwiz-gw"),
-        feeds=Feeds(identity=identity, headers=headers),
+        feeds=_feeds(store, journal, env),
         load=lambda: load(config.path),
         journal=journal,
         sink=sink,
         redactor=redactor,
         announce=announce,
     )
+    try:
+        supervisor = Supervisor(config, parts)
+        with _signals(supervisor, sink):
+            return await supervisor.run()
+    except BaseExceptionGroup as defects:
+        _LOG.critical("stopped by a defect", exc_info=defects.exceptions[0])
+        raise
+    finally:
+        await store.close()
+        await asyncio.to_thread(sink.close)
+
+
+def _feeds(store: SecretStore, journal: Journal, env: Mapping[str, str]) -> Feeds:
+    def identity(config: Config, publish: Callable[[Generation], None]) -> IdentityFeed:
+        source = _source(config, store, env)
+        return RotationFeed(source, publish, clock=SystemClock(), rng=random.SystemRandom())
+
+    def headers(config: Config, changed: Callable[[], None]) -> HeaderFeed:
+        return StoreHeaderFeed(config, changed, store=store, journal=journal)
+
+    return Feeds(identity=identity, headers=headers)
 
 
 def _source(config: Config, store: SecretStore, env: Mapping[str, str]) -> IdentitySource:

@@ -46,7 +46,7 @@ def opened(args: argparse.Namespace) -> Iterator[Scope]:
     Raises:
         Fault: no project is named, the file can't be read, or the store keeps nothing.
     """
-    raw = _configuration(args)
+    raw, base = _configuration(args)
     # Also with --project: which store is used is the configuration's to say, not to be guessed.
     kind = _text(raw, "secrets", "store") or "keychain"
     if kind == "memory":
@@ -57,7 +57,13 @@ def opened(args: argparse.Namespace) -> Iterator[Scope]:
     own = _text(raw, "project")
     project = own if args.project is None else args.project
     check_project(project)
-    store = open_blocking_store(kind, warm_up=True, on_prompt=_say_that_it_waits)
+    folder = _text(raw, "secrets", "folder")
+    store = open_blocking_store(
+        kind,
+        folder=base / folder if folder else None,
+        warm_up=True,
+        on_prompt=_say_that_it_waits,
+    )
     try:
         routes = _references(raw) if project == own else {}
         yield Scope(kind=kind, project=project, store=store, routes=routes)
@@ -65,7 +71,8 @@ def opened(args: argparse.Namespace) -> Iterator[Scope]:
         store.close()
 
 
-def _configuration(args: argparse.Namespace) -> dict[str, object]:
+def _configuration(args: argparse.Namespace) -> tuple[dict[str, object], Path]:
+    """The configuration's tables, as far as they can be read, and the folder of the file."""
     try:
         path = find_config(args.config, cwd=Path.cwd(), env=os.environ)
     except ConfigInvalid:
@@ -76,9 +83,9 @@ def _configuration(args: argparse.Namespace) -> dict[str, object]:
                 "no configuration file says which project is meant",
                 hint="pass --project NAME, or run this where devwiz-gw.toml is",
             ) from None
-        return {}
+        return {}, Path.cwd()
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8")), path.parent
     except (OSError, ValueError, RecursionError):
         from gateway.config.load import load
 

@@ -139,6 +139,14 @@ class LogConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecretsConfig:
+    """`[secrets]`: the store that secrets are read from; `folder` is set for store "folder"."""
+
+    store: Literal["keychain", "folder", "memory"] = "keychain"
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdminConfig:
     """`[admin]`: where the running gateway is asked and told things."""
 
@@ -156,4 +164,4 @@ class Config:
     admin: AdminConfig
     limits: Limits = field(default_factory=Limits)
     log: LogConfig = field(default_factory=LogConfig)
-    secret_store: Literal["keychain", "memory"] = "keychain"  # noqa: S105 - a kind of store
+    secrets: SecretsConfig = field(default_factory=SecretsConfig)

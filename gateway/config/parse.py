@@ -13,7 +13,15 @@ from typing import Final, Literal, cast
 from gateway.config.addresses import check_socket_path, local_path, unix_path
 from gateway.config.admin_socket import admin_socket
 from gateway.config.identity_source import read_identity
-from gateway.config.model import AdminConfig, Config, Limits, LogConfig, Route, UnixAddress
+from gateway.config.model import (
+    AdminConfig,
+    Config,
+    Limits,
+    LogConfig,
+    Route,
+    SecretsConfig,
+    UnixAddress,
+)
 from gateway.config.routes import RouteReader
 from gateway.config.table import Rejected, Table
 from gateway.errors import ConfigInvalid, ConfigProblem
@@ -44,7 +52,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         admin=_admin(top.table("admin"), reader, path=path, max_socket_path=max_socket_path),
         limits=_limits(top.table("limits")),
         log=_log(top.table("log"), base=path.parent),
-        secret_store=_secret_store(top.table("secrets")),
+        secrets=_secrets(top.table("secrets"), base=path.parent),
     )
     top.finish()
     if problems:
@@ -123,7 +131,14 @@ def _log(table: Table, *, base: Path) -> LogConfig:
     return config
 
 
-def _secret_store(table: Table) -> Literal["keychain", "memory"]:
-    store = table.choice("store", ("keychain", "memory"), "keychain")
+def _secrets(table: Table, *, base: Path) -> SecretsConfig:
+    store = table.choice("store", ("keychain", "folder", "memory"), "keychain")
+    folder = table.converted("folder", partial(local_path, base=base))
+    if store == "folder" and folder is None:
+        table.problem("folder", 'store = "folder" needs it', 'such as folder = "/run/secrets"')
+    elif store != "folder" and folder is not None:
+        table.problem("folder", f'store = "{store}" has no folder', 'use store = "folder"')
     table.finish()
-    return cast("Literal['keychain', 'memory']", store)
+    return SecretsConfig(
+        store=cast("Literal['keychain', 'folder', 'memory']", store), folder=folder
+    )

@@ -10,7 +10,7 @@ from gateway.errors import ConfigInvalid, ConfigProblem
 
 _FIXED: Final[dict[str, Callable[[Config], object]]] = {
     "project": lambda config: config.project,
-    "secret_store": lambda config: config.secret_store,
+    "secrets": lambda config: config.secrets,
     "admin.socket": lambda config: config.admin.socket,
     "limits.workers": lambda config: config.limits.workers,
     "log.file": lambda config: config.log.file,

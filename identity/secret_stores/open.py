@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from identity.errors import StoreUnavailable
 from identity.secret_stores.base import BlockingStore, SecretStore
 
 
-def open_store(kind: str) -> SecretStore:
-    """The store called `kind`: "keychain" or "memory". There is no fall-back between them.
+def open_store(kind: str, *, folder: Path | None = None) -> SecretStore:
+    """The store called `kind`: "keychain", "folder" or "memory". None falls back to another.
 
-    Nothing is started, or found missing, before the first call.
+    `folder` is where the store "folder" finds its files. Nothing is started, or found missing, before the first call.
 
     Raises:
         StoreUnavailable: there is no such store.
@@ -21,16 +22,20 @@ def open_store(kind: str) -> SecretStore:
         from identity.secret_stores.memory import MemoryStore
 
         return MemoryStore()
-    store = open_blocking_store(kind)
+    store = open_blocking_store(kind, folder=folder)
     from identity.secret_stores.threaded import ThreadedStore
 
     return ThreadedStore(store)
 
 
 def open_blocking_store(
-    kind: str, *, warm_up: bool = False, on_prompt: Callable[[], None] = lambda: None
+    kind: str,
+    *,
+    folder: Path | None = None,
+    warm_up: bool = False,
+    on_prompt: Callable[[], None] = lambda: None,
 ) -> BlockingStore:
-    """The store called `kind`, for a command that has no event loop: "keychain".
+    """The store called `kind`, for a command that has no event loop: "keychain" or "folder".
 
     `warm_up` starts at once what the first call would have to wait for. `on_prompt` is called
     when the store begins to wait for a person.
@@ -38,6 +43,10 @@ def open_blocking_store(
     Raises:
         StoreUnavailable: there is no such store, or it can't be started.
     """
+    if kind == "folder" and folder is not None:
+        from identity.secret_stores.folder import SecretFolder
+
+        return SecretFolder(folder)
     if kind != "keychain":
         raise StoreUnavailable(
             f"there is no secret store {kind!r} for this", hint='"keychain" keeps secrets'

@@ -17,6 +17,7 @@ from gateway.config.model import (
     LogConfig,
     PeerName,
     Route,
+    SecretsConfig,
     TcpAddress,
     UnixAddress,
 )
@@ -110,7 +111,7 @@ def test_the_documented_example() -> None:
     assert config.admin.socket == Path("/etc/acme/devwiz-gw.sock")
     assert config.limits == Limits()
     assert config.log == LogConfig()
-    assert config.secret_store == "keychain"
+    assert config.secrets == SecretsConfig()
 
 
 def test_everything_that_may_be_left_out() -> None:
@@ -136,7 +137,7 @@ def test_all_settings() -> None:
         workers=2, head_timeout_s=5.0, idle_timeout_s=0.5, drain_timeout_s=0.0
     )
     assert config.log == LogConfig(level="debug", access=False, file=Path("/etc/acme/gw.log"))
-    assert config.secret_store == "memory"
+    assert config.secrets == SecretsConfig(store="memory")
 
 
 def test_an_empty_file_lacks_everything_at_once() -> None:
@@ -609,3 +610,11 @@ def test_allowed_hosts_refused(text: str) -> None:
 )
 def test_allowed_origins_refused(text: str) -> None:
     assert only_problem("routes.r.allowed_origins[0]", allowed_origins=[text])
+
+
+def test_the_folder_store_needs_a_folder_and_only_it() -> None:
+    secrets = {"store": "folder", "folder": "mounted"}
+    expected = SecretsConfig(store="folder", folder=Path("/etc/acme/mounted"))
+    assert read(file() | {"secrets": secrets}).secrets == expected
+    assert list(problems(file() | {"secrets": {"store": "folder"}})) == ["secrets.folder"]
+    assert list(problems(file() | {"secrets": {"folder": "mounted"}})) == ["secrets.folder"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.model import AdminConfig, Limits, LogConfig
+from gateway.config.model import AdminConfig, Limits, LogConfig, SecretsConfig
 from gateway.control_plane.reload import refuse_unchangeable
 from gateway.errors import ConfigInvalid
 from tests.fakes import configs
@@ -18,7 +18,7 @@ OLD = configs.config(Path("/x"))
     ("key", "change"),
     [
         ("project", {"project": "other"}),
-        ("secret_store", {"secret_store": "memory"}),
+        ("secrets", {"secrets": SecretsConfig(store="memory")}),
         ("admin.socket", {"admin": AdminConfig(socket=Path("/y/z.sock"))}),
         ("limits.workers", {"limits": Limits(workers=3)}),
         ("log.file", {"log": LogConfig(file=Path("/y/log"))}),
