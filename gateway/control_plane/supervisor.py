@@ -25,6 +25,7 @@ from gateway.control_plane.snapshots import BoundListener, World, build
 from gateway.control_plane.status import GatewayState, IdentityView, Phase
 from gateway.control_plane.worker_pool import WorkerPool
 from gateway.control_plane.worker_process import COMMAND
+from gateway.errors import StartFailed
 from gateway.ipc import events
 from gateway.ipc.snapshot import Snapshot
 from gateway.telemetry.logs import LogSink, Redactor, fields
@@ -144,6 +145,8 @@ class Supervisor:
             Fault: why it was refused.
         """
         async with self._reloading:
+            if self._phase == "draining":
+                raise StartFailed("the gateway is stopping", hint="start it again instead")
             try:
                 await self._reload()
             except Fault as fault:
@@ -322,19 +325,19 @@ class Supervisor:
         bundles = await asyncio.to_thread(read_bundles, config)
         change = await asyncio.to_thread(self._listeners.prepare, config.routes)
         try:
+            identity = self._new_identity(config)
             await self._look_ahead(config)
         except BaseException:
             await asyncio.to_thread(change.undo)
             raise
-        identity_changed = config.identity != self._config.identity
         self._config, self._bundles = config, bundles
         self._resolver.watch(_targets(config))
         self._listeners.commit(change)
         self._publish()
         await asyncio.to_thread(change.finish)
         logging.getLogger().setLevel(config.log.level.upper())
-        if identity_changed:
-            await self._swap_identity()
+        if identity is not None:
+            await self._swap_identity(identity)
         if self._snapshot is not None:
             await self._pool.wait_applied(self._snapshot.number, RELOAD_TIMEOUT_S)
 
@@ -348,18 +351,20 @@ class Supervisor:
             _LOG.warning("the reload goes on without the addresses of some upstreams")
         await self._headers.prepare(config)
 
-    async def _swap_identity(self) -> None:
+    def _new_identity(self, config: Config) -> IdentityFeed | None:
+        if config.identity == self._config.identity:
+            return None
+        return self._parts.feeds.identity(config, self._on_generation)
+
+    async def _swap_identity(self, fresh: IdentityFeed) -> None:
         """Start the newly configured source; the present certificate serves until it delivers."""
         if self._tasks is None or self._identity_task is None:
             return
         self._identity_task.cancel()
         await asyncio.wait([self._identity_task], timeout=RELOAD_TIMEOUT_S)
-        old, self._identity = self._identity, self._make_identity()
+        old, self._identity = self._identity, fresh
+        self._identity_task = self._tasks.create_task(fresh.run())
         await old.close()
-        self._identity_task = self._tasks.create_task(self._identity.run())
-
-    def _make_identity(self) -> IdentityFeed:
-        return self._parts.feeds.identity(self._config, self._on_generation)
 
 
 def _targets(config: Config) -> list[tuple[str, int]]:

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.audit.journal import Journal
+from gateway.config.model import HeaderTemplate
+from gateway.control_plane import header_feed
+from gateway.control_plane.header_feed import StoreHeaderFeed
+from gateway.control_plane.snapshots import Attached
+from identity.errors import StoreUnavailable
+from identity.secret_stores.base import Secret, SecretRef
+from identity.secret_stores.memory import MemoryStore
+from tests.fakes import configs
+
+REF = SecretRef("acme", "planner-token")
+ROUTE = configs.route(headers=(HeaderTemplate("Authorization", ("Bearer ", "planner-token", "")),))
+
+
+class LockedStore(MemoryStore):
+    async def get(self, ref: SecretRef) -> Secret:
+        raise StoreUnavailable("the keychain is locked")
+
+
+class Bench:
+    def __init__(self, folder: Path, store: MemoryStore, *, journal: Path | None = None) -> None:
+        self.path = journal or folder / "audit.jsonl"
+        self.config = configs.config(folder, ROUTE, configs.route("plain"))
+        self.changes = 0
+        self.feed = StoreHeaderFeed(
+            self.config, self._changed, store=store, journal=Journal(self.path, project="acme")
+        )
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    async def prepare(self) -> Attached:
+        await self.feed.prepare(self.config)
+        return self.feed.attached["planner"]
+
+    def uses(self) -> list[tuple[str, str]]:
+        lines = [json.loads(line) for line in self.path.read_text().splitlines()]
+        return [(line["name"], line["reason"]) for line in lines]
+
+
+async def store_with(value: str) -> MemoryStore:
+    store = MemoryStore()
+    await store.set(REF, Secret(value))
+    return store
+
+
+async def test_a_template_becomes_a_header_and_its_use_is_on_paper_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, await store_with("hunter2"))
+    attached = await bench.prepare()
+    assert attached.headers == (("Authorization", "Bearer hunter2"),)
+    assert attached.redact == ("hunter2",)
+    assert bench.feed.attached["plain"] == Attached()
+    await bench.prepare()
+    assert bench.uses() == [("planner-token", "planner")]
+    assert "hunter2" not in bench.path.read_text()
+    assert [view.state for view in bench.feed.secrets] == ["ready"]
+
+
+async def test_a_missing_secret_names_the_reference(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, MemoryStore())
+    assert (await bench.prepare()).unavailable == "the secret planner-token is not set"
+    assert bench.feed.secrets[0].state == "the secret planner-token is not set"
+
+
+async def test_a_store_that_can_not_be_asked_leaves_the_last_value(tmp_path: Path) -> None:
+    store = await store_with("hunter2")
+    bench = Bench(tmp_path, store)
+    before = await bench.prepare()
+    store.get = LockedStore().get  # type: ignore[method-assign]
+    assert await bench.prepare() == before
+    assert "locked" in bench.feed.secrets[0].state
+    cold = Bench(tmp_path, LockedStore())
+    assert "the keychain is locked" in (await cold.prepare()).unavailable
+
+
+async def test_a_secret_that_was_removed_is_gone_from_the_route(tmp_path: Path) -> None:
+    store = await store_with("hunter2")
+    bench = Bench(tmp_path, store)
+    await bench.prepare()
+    await store.delete(REF)
+    assert (await bench.prepare()).unavailable
+
+
+async def test_a_value_that_would_break_the_head_is_refused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, await store_with("a\r\nX-Evil: 1"))
+    attached = await bench.prepare()
+    assert "characters that can't be in a header" in attached.unavailable
+    assert attached.headers == ()
+
+
+async def test_without_a_journal_no_value_is_released(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    bench = Bench(tmp_path, await store_with("hunter2"), journal=tmp_path / "file" / "a.jsonl")
+    attached = await bench.prepare()
+    assert "audit journal" in attached.unavailable
+    assert attached.headers == ()
+
+
+async def test_a_changed_value_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(header_feed, "INTERVAL_S", 0.01)
+    store = await store_with("hunter2")
+    bench = Bench(tmp_path, store)
+    await bench.prepare()
+    task = asyncio.create_task(bench.feed.run())
+    await store.set(REF, Secret("hunter3"))
+    async with asyncio.timeout(5):
+        while not bench.changes:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    assert bench.feed.attached["planner"].redact == ("hunter3",)
+    assert len(bench.uses()) == 2
