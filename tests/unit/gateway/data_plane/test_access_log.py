@@ -1,0 +1,118 @@
+"""Access-log lines are whole JSON whatever the client sent, and hold no query and no secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gateway.data_plane.access_log import AccessLog
+from gateway.data_plane.client import ClientConnection
+from gateway.data_plane.wire.request import UNREADABLE, RequestHead, parse_request_head
+from tests.fakes.routes import header_rules
+
+
+def finished(request: RequestHead, **changes: Any) -> ClientConnection:
+    """What a log line is made of: a client connection at the end of an exchange."""
+    values: dict[str, Any] = {
+        "request": request,
+        "request_id": "7f-1",
+        "listener": SimpleNamespace(route=SimpleNamespace(name="planner")),
+        "status": 200,
+        "reason": "",
+        "bytes_up": 3,
+        "bytes_down": 1_000_000_000_000,
+        "first_byte_at": 10.25,
+        "started": 10.0,
+        "generation": 4,
+        "reused": True,
+    }
+    return cast("ClientConnection", SimpleNamespace(**values | changes))
+
+
+def request_of(line: bytes, *fields: bytes) -> RequestHead:
+    head = b"\r\n".join((line, b"Host: 127.0.0.1:8701", *fields, b"", b""))
+    return parse_request_head(head, header_rules().names)
+
+
+def line_of(request: RequestHead, **changes: Any) -> dict[str, Any]:
+    log = AccessLog()
+    log.add(finished(request, **changes), 12.5)
+    (line,) = log.lines
+    assert line.count(b"\n") == 1
+    assert line.endswith(b"}\n")
+    return cast("dict[str, Any]", json.loads(line))
+
+
+def test_a_line_tells_who_where_and_what_came_of_it() -> None:
+    line = line_of(
+        request_of(b"POST /mcp?token=x HTTP/1.1", b"Mcp-Method: tools/call", b"Mcp-Name: sum")
+    )
+    stamp = line.pop("ts")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", stamp)
+    assert line == {
+        "event": "request",
+        "id": "7f-1",
+        "route": "planner",
+        "method": "POST",
+        "path": "/mcp",
+        "status": 200,
+        "reason": "",
+        "mcp_method": "tools/call",
+        "mcp_name": "sum",
+        "bytes_up": 3,
+        "bytes_down": 1_000_000_000_000,
+        "first_byte_ms": 250.0,
+        "total_ms": 2500.0,
+        "generation": 4,
+        "reused": True,
+    }
+
+
+def test_a_request_that_was_never_answered_has_no_first_byte() -> None:
+    line = line_of(UNREADABLE, first_byte_at=0.0, status=0, reason="client_closed", reused=False)
+    assert (line["first_byte_ms"], line["status"], line["reused"]) == (0.0, 0, False)
+    assert (line["method"], line["path"], line["reason"]) == ("-", "-", "client_closed")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [b"/a?secret", b"/a?", b"/a?b?c", b"http://127.0.0.1:8701/a?secret", b"/a?%22,%22b%22:1"],
+)
+def test_no_query_is_logged(target: bytes) -> None:
+    assert line_of(request_of(b"GET %b HTTP/1.1" % target))["path"] == "/a"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (b'a"b', 'a"b'),
+        (b'","status":999,"x":"', '","status":999,"x":"'),
+        (b"a\\", "a\\"),
+        (b'\\"', '\\"'),
+        (b"a\tb", "a\tb"),
+        (b"caf\xc3\xa9", "caf\u00c3\u00a9"),
+        (b"\x80\xff", "\u0080\u00ff"),
+        (b"%s %d %b {0}", "%s %d %b {0}"),
+        (b"</script>", "</script>"),
+    ],
+)
+def test_a_value_cannot_break_out_of_its_place(value: bytes, shown: str) -> None:
+    line = line_of(request_of(b"GET / HTTP/1.1", b"Mcp-Name: " + value, b"Mcp-Method: " + value))
+    assert (line["mcp_name"], line["mcp_method"], line["status"]) == (shown, shown, 200)
+
+
+def test_a_path_and_a_method_of_marks_are_shown_as_sent() -> None:
+    line = line_of(request_of(b'!#$%&\'*+-.^_`|~ /"a"<b>{c}|d HTTP/1.1'))
+    assert line["method"] == "!#$%&'*+-.^_`|~"
+    assert line["path"] == '/"a"<b>{c}|d'
+
+
+def test_lines_gather_until_they_are_taken() -> None:
+    log = AccessLog()
+    for status in (200, 201):
+        log.add(finished(UNREADABLE, status=status), 12.5)
+    assert [json.loads(line)["status"] for line in log.lines] == [200, 201]

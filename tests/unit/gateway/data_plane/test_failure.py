@@ -1,0 +1,109 @@
+"""Each failure becomes one whole, parseable answer."""
+
+from __future__ import annotations
+
+import json
+
+import h11
+import pytest
+
+from gateway.data_plane.failure import Failure, is_server_fault, problem_response, status_of
+
+STATUSES = {
+    "bad_request": 400,
+    "refused_method": 403,
+    "foreign_origin": 403,
+    "unknown_host": 421,
+    "overloaded": 503,
+    "draining": 503,
+    "no_identity": 503,
+    "identity_expired": 503,
+    "route_unavailable": 503,
+    "unresolved": 502,
+    "unreachable": 502,
+    "tls_failed": 502,
+    "peer_rejected": 502,
+    "certificate_refused": 502,
+    "upstream_closed": 502,
+    "bad_response": 502,
+    "connect_timeout": 504,
+    "tls_timeout": 504,
+    "response_timeout": 504,
+}
+
+
+def read(answer: bytes, *, method: str = "GET") -> tuple[h11.Response, bytes, bytes]:
+    """The response, its body and what follows, as a client reads them."""
+    client = h11.Connection(h11.CLIENT)
+    client.send(h11.Request(method=method, target="/", headers=[("Host", "h")]))
+    client.send(h11.EndOfMessage())
+    client.receive_data(answer)
+    response = client.next_event()
+    assert isinstance(response, h11.Response)
+    body = b""
+    while isinstance(event := client.next_event(), h11.Data):
+        body += bytes(event.data)
+    assert isinstance(event, h11.EndOfMessage)
+    return response, body, client.trailing_data[0]
+
+
+@pytest.mark.parametrize("reason", STATUSES)
+def test_the_answer_says_what_failed_and_what_to_do(reason: str) -> None:
+    failure = Failure(reason, 'a "detail" — with marks\r\nSet-Cookie: x')
+    answer = problem_response(
+        failure, request_id="r-1", route="planner", with_body=True, connection=b""
+    )
+    response, body, rest = read(answer)
+    assert (response.status_code, rest) == (STATUSES[reason], b"")
+    assert response.reason
+    fields = dict(response.headers)
+    assert fields[b"content-type"] == b"application/problem+json"
+    assert fields[b"cache-control"] == b"no-store"
+    assert fields[b"x-request-id"] == b"r-1"
+    assert b"set-cookie" not in fields
+    problem = json.loads(body)
+    assert problem["type"] == f"urn:devwiz-gw:problem:{reason}"
+    assert (problem["status"], problem["detail"]) == (response.status_code, failure.detail)
+    assert (problem["route"], problem["request_id"]) == ("planner", "r-1")
+    assert all(problem[key] for key in ("title", "stage", "remedy"))
+
+
+def test_the_answer_to_head_has_the_length_and_no_body() -> None:
+    answer = problem_response(
+        Failure("unreachable", "x"),
+        request_id="r",
+        route="p",
+        with_body=False,
+        connection=b"Connection: close\r\n",
+    )
+    assert answer.endswith(b"\r\n\r\n")
+    response, body, _ = read(answer, method="HEAD")
+    fields = dict(response.headers)
+    assert int(fields[b"content-length"]) > 0
+    assert fields[b"connection"] == b"close"
+    assert body == b""
+
+
+def test_a_wait_is_told_when_there_is_one() -> None:
+    def retry_after(failure: Failure) -> bytes | None:
+        answer = problem_response(
+            failure, request_id="r", route="p", with_body=True, connection=b""
+        )
+        return dict(read(answer)[0].headers).get(b"retry-after")
+
+    assert retry_after(Failure("overloaded", "x", 7)) == b"7"
+    assert retry_after(Failure("overloaded", "x")) is None
+
+
+def test_a_failure_may_carry_its_own_status() -> None:
+    assert status_of(Failure("bad_request", "x")) == 400
+    assert status_of(Failure("bad_request", "x", status=429)) == 429
+
+
+@pytest.mark.parametrize(("reason", "status"), STATUSES.items())
+def test_a_fault_is_ours_from_500_on(reason: str, status: int) -> None:
+    assert is_server_fault(reason) is (status >= 500)
+
+
+def test_a_reason_without_an_answer_is_no_fault() -> None:
+    assert not is_server_fault("client_closed")
