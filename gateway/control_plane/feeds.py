@@ -9,7 +9,7 @@ from typing import Protocol
 from certs.generation import Generation
 from gateway.config.model import Config
 from gateway.control_plane.snapshots import Attached
-from gateway.control_plane.status import IdentityView, SecretView
+from gateway.control_plane.views import IdentityView, SecretView
 
 
 class IdentityFeed(Protocol):

@@ -10,7 +10,7 @@ from typing import Final
 from gateway.audit.journal import AuditFailed, Journal
 from gateway.config.model import Config, Route
 from gateway.control_plane.snapshots import Attached
-from gateway.control_plane.status import SecretView
+from gateway.control_plane.views import SecretView
 from identity.errors import IdentityError, SecretNotFound
 from identity.secret_stores.base import Secret, SecretRef, SecretStore
 

@@ -9,7 +9,7 @@ from certs.clock import Clock
 from certs.generation import Generation
 from certs.rotation import Rotation
 from certs.sources.base import IdentitySource
-from gateway.control_plane.status import IdentityView
+from gateway.control_plane.views import IdentityView
 
 
 class RotationFeed:

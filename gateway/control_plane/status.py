@@ -7,38 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from certs.generation import Generation
 from gateway.config.model import Config, Route
-from gateway.control_plane.worker_pool import WorkerView
+from gateway.control_plane.views import IdentityView, SecretView, WorkerView
 from gateway.ipc.snapshot import RouteSpec, Snapshot
 from gateway.ipc.stats import RouteStats
 
 Phase = Literal["starting", "running", "draining"]
 State = Literal["starting", "ready", "degraded", "draining"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityView:
-    """What is known of the identity; `reason` says why it is not usable or about to be not."""
-
-    source: str
-    state: str
-    generation: Generation | None = None
-    next_renewal: datetime | None = None
-    last_error: str = ""
-    last_error_hint: str = ""
-    last_error_at: datetime | None = None
-    reason: str = ""
-    renewals: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretView:
-    """One secret that a route refers to, by name; never its value."""
-
-    name: str
-    route: str
-    state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,8 @@ from gateway.control_plane.listeners import ListenerSet
 from gateway.control_plane.reload import refuse_unchangeable
 from gateway.control_plane.resolver import Lookup, Resolver, look_up
 from gateway.control_plane.snapshots import BoundListener, World, build
-from gateway.control_plane.status import GatewayState, IdentityView, Phase
+from gateway.control_plane.status import GatewayState, Phase
+from gateway.control_plane.views import IdentityView
 from gateway.control_plane.worker_pool import WorkerPool
 from gateway.control_plane.worker_process import COMMAND
 from gateway.errors import StartFailed

@@ -8,18 +8,17 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from gateway.control_plane.listeners import OpenListener
 from gateway.control_plane.totals import Totals
+from gateway.control_plane.views import WorkerState, WorkerView
 from gateway.control_plane.worker_process import COMMAND, WorkerProcess
 from gateway.ipc.frames import FrameError, Kind
 from gateway.ipc.snapshot import Snapshot
 from gateway.ipc.stats import RouteStats, WorkerStats
 
 _LOG: Final = logging.getLogger(__name__)
-
-WorkerState = Literal["starting", "ready", "restarting", "crash-loop", "draining", "stopped"]
 
 #: A worker that has not said READY by then is replaced.
 READY_TIMEOUT_S: Final = 15.0
@@ -41,16 +40,6 @@ def restart_delay_s(failures: int) -> float:
     if failures <= 1:
         return 0.0
     return min(10.0, 0.25 * 2.0 ** min(failures - 2, 10))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerView:
-    """What is shown of one worker; `pid` is 0 while there is no process."""
-
-    pid: int
-    state: WorkerState
-    restarts: int
-    snapshot: int
 
 
 @dataclass(slots=True)

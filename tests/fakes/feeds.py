@@ -10,7 +10,7 @@ from certs.generation import Generation
 from gateway.config.model import Config
 from gateway.control_plane.feeds import Feeds
 from gateway.control_plane.snapshots import Attached
-from gateway.control_plane.status import IdentityView, SecretView
+from gateway.control_plane.views import IdentityView, SecretView
 
 
 def generation(number: int = 1, *, lifetime_s: float = 3600) -> Generation:

@@ -10,14 +10,13 @@ import pytest
 from gateway.control_plane.snapshots import Addresses, World, build
 from gateway.control_plane.status import (
     GatewayState,
-    IdentityView,
     document,
     overall,
     readiness,
     reasons,
     rfc3339,
 )
-from gateway.control_plane.worker_pool import WorkerView
+from gateway.control_plane.views import IdentityView, WorkerView
 from gateway.ipc.stats import RouteStats
 from tests.fakes import configs
 from tests.fakes.feeds import generation

@@ -1,0 +1,46 @@
+"""What is shown of the gateway's parts, as plain values. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from certs.generation import Generation
+
+WorkerState = Literal["starting", "ready", "restarting", "crash-loop", "draining", "stopped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityView:
+    """What is known of the identity; `reason` says why it is not usable or about to be not."""
+
+    source: str
+    state: str
+    generation: Generation | None = None
+    next_renewal: datetime | None = None
+    last_error: str = ""
+    last_error_hint: str = ""
+    last_error_at: datetime | None = None
+    reason: str = ""
+    renewals: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretView:
+    """One secret that a route refers to, by name; never its value."""
+
+    name: str
+    route: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerView:
+    """What is shown of one worker; `pid` is 0 while there is no process."""
+
+    pid: int
+    state: WorkerState
+    restarts: int
+    snapshot: int
