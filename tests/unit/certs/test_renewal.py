@@ -1,0 +1,105 @@
+"""The renewal rules, by example; tests/property has them for any input."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from certs import renewal
+from certs.renewal import IdentityState, Plan
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def after(**span: float) -> datetime:
+    return START + timedelta(**span)
+
+
+def plan_of_an_hour() -> Plan:
+    got = renewal.schedule(START, after(hours=1), obtained=START, draw=0.0)
+    return renewal.renewed(renewal.start(START), got, START, 0.0)
+
+
+@pytest.mark.parametrize(("draw", "minutes"), [(0.0, 30), (0.5, 33), (1.0, 36)])
+def test_renewal_is_between_50_and_60_percent(draw: float, minutes: float) -> None:
+    assert renewal.renew_at(START, after(hours=1), draw) == after(minutes=minutes)
+
+
+@pytest.mark.parametrize(
+    ("wish", "kept"),
+    [
+        (after(minutes=20), after(minutes=20)),
+        (after(hours=-5), after(minutes=6)),
+        (after(hours=5), after(minutes=54)),
+    ],
+)
+def test_issuers_wish_is_kept_within_the_life(wish: datetime, kept: datetime) -> None:
+    assert renewal.renew_at(START, after(hours=1), 0.0, suggested=wish) == kept
+
+
+@pytest.mark.parametrize(
+    ("life_s", "left_s"), [(36_000, 3600), (3600, 360), (600, 120), (480, 120), (20, 5)]
+)
+def test_must_have(life_s: float, left_s: float) -> None:
+    assert renewal.must_have_at(START, after(seconds=life_s)) == after(seconds=life_s - left_s)
+
+
+@pytest.mark.parametrize(
+    ("obtained_s", "begin_s"), [(-30, 0), (0, 0), (60, 60), (120, 120), (1000, 120)]
+)
+def test_back_dating_is_no_age_and_real_age_is(obtained_s: float, begin_s: float) -> None:
+    assert renewal.life_begin(START, after(seconds=obtained_s)) == after(seconds=begin_s)
+
+
+@pytest.mark.parametrize(("life_s", "floor_s"), [(20, 5), (500, 5), (3600, 36), (86_400, 864)])
+def test_floor(life_s: float, floor_s: float) -> None:
+    assert renewal.floor_between(timedelta(seconds=life_s)) == timedelta(seconds=floor_s)
+
+
+def test_wish_of_somebody_waits_for_the_floor() -> None:
+    plan = plan_of_an_hour()
+    assert renewal.next_attempt(plan, is_wanted=False) == after(minutes=30)
+    assert renewal.next_attempt(plan, is_wanted=True) == after(seconds=36)
+
+
+def test_failure_keeps_the_schedule() -> None:
+    plan = renewal.failed(plan_of_an_hour(), after(minutes=30), 1.0)
+    assert plan.schedule == plan_of_an_hour().schedule
+    assert plan.due == after(minutes=30, seconds=3)
+    assert renewal.next_attempt(plan, is_wanted=True) == after(minutes=30, seconds=1)
+
+
+def test_retry_after_of_days_is_cut_to_an_hour() -> None:
+    plan = renewal.failed(renewal.start(START), START, 0.0, retry_after_s=1e9)
+    assert plan.due == plan.earliest == after(hours=1)
+
+
+def test_states_by_the_clock() -> None:
+    plan = plan_of_an_hour()
+    states = [renewal.state_at(plan, after(minutes=minute)) for minute in (0, 29, 30, 53, 54, 60)]
+    assert states == [
+        IdentityState.VALID,
+        IdentityState.VALID,
+        IdentityState.RENEWING,
+        IdentityState.RENEWING,
+        IdentityState.DEGRADED,
+        IdentityState.EXPIRED,
+    ]
+
+
+def test_good_reply_ends_a_denial() -> None:
+    plan = renewal.failed(plan_of_an_hour(), after(minutes=1), 0.0, is_denied=True)
+    assert renewal.state_at(plan, after(minutes=2)) is IdentityState.DEGRADED
+    got = renewal.schedule(after(minutes=2), after(hours=2), obtained=after(minutes=2), draw=0.0)
+    plan = renewal.renewed(plan, got, after(minutes=2), 0.0)
+    assert renewal.state_at(plan, after(minutes=2)) is IdentityState.VALID
+
+
+def test_waking_up_gives_a_failing_source_a_fresh_start() -> None:
+    plan = renewal.failed(renewal.start(START), START, 1.0)
+    plan = renewal.failed(plan, after(seconds=3), 1.0)
+    woken = renewal.clock_moved(plan, after(seconds=10), timedelta(seconds=6))
+    assert woken.due == after(seconds=10)
+    assert woken.backoff_s == 0.0
+    assert woken.failures == 2
