@@ -176,17 +176,22 @@ async def refused_without_certificate(port: int) -> str:
     """How the remote agent answers a caller that speaks TLS 1.3 and shows no certificate; "" if it
     answers at all.
     """
+    return await asyncio.to_thread(_call_without_certificate, port)
+
+
+def _call_without_certificate(port: int) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-        writer.write(b"GET /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        # In TLS 1.3 the verdict on a client's certificate comes with the first read.
-        answer = await asyncio.wait_for(reader.read(100), 5.0)
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=5.0) as plain,
+            context.wrap_socket(plain) as tls,
+        ):
+            tls.sendall(b"GET /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            # In TLS 1.3 the verdict on a client's certificate comes with the first read.
+            return "" if tls.recv(100) else "the connection is closed"
     except ssl.SSLError as error:
-        return error.reason or str(error)
+        return (error.reason or str(error)).replace("_", " ").lower()
     except OSError as error:
         return error.strerror or type(error).__name__
-    writer.close()
-    return "" if answer else "connection closed"
