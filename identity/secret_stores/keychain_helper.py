@@ -76,8 +76,9 @@ class KeychainHelper:
         return None if self._running is None else self._running.process.pid
 
     def start(self) -> None:
-        """Start the process unless it runs. Raises `HelperEnded` when it can't be started."""
-        self._ready()
+        """Start the process unless it runs. That it can't be started shows at the first call."""
+        with contextlib.suppress(HelperEnded):
+            self._ready()
 
     def call(self, request: dict[str, Any]) -> dict[str, Any]:
         """The answer to one request.

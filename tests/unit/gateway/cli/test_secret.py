@@ -1,0 +1,120 @@
+"""`gateway.cli.secret`, as far as it needs no keychain."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def _no_keychain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+
+
+def run(*arguments: str) -> int:
+    return main(["secret", *arguments])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("canary",), ("--value", "canary"), ("--value=canary",), ("-v", "canary"), ("a", "canary")],
+)
+def test_a_value_on_the_command_line_is_refused_and_not_repeated(
+    arguments: tuple[str, ...], workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("set", "token", *arguments) == 2
+    said = capsys.readouterr()
+    assert "a value is not taken from the command line" in said.err
+    assert "canary" not in said.err + said.out
+
+
+def read_end(data: bytes) -> int:
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    return reading
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "the value is empty"),
+        (b"\n", "the value is empty"),
+        (b"\xff", "the value is not UTF-8 text"),
+        (b"a\0b", "the value holds a NUL"),
+    ],
+)
+def test_a_value_that_can_not_be_kept_is_refused(
+    data: bytes, message: str, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fd = read_end(data)
+    try:
+        assert run("set", "token", "--from-fd", str(fd)) == 1
+    finally:
+        os.close(fd)
+    assert message in capsys.readouterr().err
+
+
+def test_a_value_that_is_too_long_is_refused(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workdir / "value").write_bytes(b"v" * 70_000)
+    with (workdir / "value").open("rb") as file:
+        assert run("set", "token", "--from-fd", str(file.fileno())) == 1
+    assert "65536 are kept at most" in capsys.readouterr().err
+
+
+def test_a_closed_descriptor_is_named(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("set", "token", "--from-fd", "987") == 2
+    assert "file descriptor 987 can't be read" in capsys.readouterr().err
+
+
+def test_without_a_configuration_the_project_must_be_named(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workdir / "devwiz-gw.toml").unlink()
+    assert run("list") == 2
+    said = capsys.readouterr().err
+    assert "no configuration file says which project is meant" in said
+    assert "--project" in said
+
+
+def test_a_named_configuration_must_be_there(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("list", "--config", "nowhere.toml", "--project", "acme") == 1
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_a_configuration_that_is_not_toml_is_told(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workdir / "devwiz-gw.toml").write_text("project = acme\n")
+    assert run("list") == 1
+    assert "not TOML" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("store", ["memory", "no-such-store"])
+def test_a_store_that_keeps_nothing_here_is_refused(
+    store: str, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workdir / "devwiz-gw.toml").write_text(f'project = "acme"\n[secrets]\nstore = "{store}"\n')
+    assert run("list") != 0
+    assert "store" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("project", ["../other", "ACME", ""])
+def test_a_project_that_reaches_elsewhere_is_refused(
+    project: str, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("list", "--project", project) == 1
+    assert "is not usable" in capsys.readouterr().err
+
+
+def test_without_a_keychain_that_is_said(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list") == 1
+    assert "there is no keychain in this session" in capsys.readouterr().err
