@@ -198,7 +198,7 @@ def _context(step: str, bundle_pem: bytes, domain: TrustDomain) -> ssl.SSLContex
         return tls_context.client_context(
             bundle_pem=bundle_pem, server_id=str(SpiffeId(domain, _ISSUER_PATH))
         )
-    except (ssl.SSLError, UnicodeDecodeError) as error:
+    except (ssl.SSLError, ValueError) as error:
         raise ReplyRejected(f"{step}: the trust bundle can't be used for TLS") from error
 
 

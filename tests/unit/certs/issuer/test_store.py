@@ -44,9 +44,14 @@ def test_what_is_committed_reads_back_as_it_was(path: Path) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing(path: Path) -> None:
     store = Store.create(path)
-    with pytest.raises(ZeroDivisionError), store.transaction():
-        store.add_token(TOKEN)
-        raise ZeroDivisionError
+
+    def fail_half_way() -> None:
+        with store.transaction():
+            store.add_token(TOKEN)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
     assert store.token("t1") is None
     store.close()
 

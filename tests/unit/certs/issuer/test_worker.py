@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
 
@@ -15,9 +16,11 @@ from certs.issuer.worker import Worker
 async def test_calls_run_in_one_thread_in_turn() -> None:
     worker = Worker()
     seen: list[tuple[int, int]] = []
-    await asyncio.gather(
-        *(worker.run(lambda n=n: seen.append((n, threading.get_ident()))) for n in range(20))
-    )
+
+    def note(number: int) -> None:
+        seen.append((number, threading.get_ident()))
+
+    await asyncio.gather(*(worker.run(partial(note, number)) for number in range(20)))
     assert [number for number, _ in seen] == list(range(20))
     assert len({thread for _, thread in seen} - {threading.get_ident()}) == 1
     worker.close()
@@ -46,6 +49,7 @@ async def test_a_turn_that_doesnt_come_in_time_is_given_up(monkeypatch: pytest.M
     monkeypatch.setattr(module, "_DEADLINE_S", 0.02)
     worker, gate = Worker(), threading.Event()
     blocked = asyncio.create_task(worker.run(gate.wait))
+    await asyncio.sleep(0)
     ran: list[str] = []
     with pytest.raises(Refused):
         await worker.run(lambda: ran.append("late"))

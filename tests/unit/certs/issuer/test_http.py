@@ -1,0 +1,277 @@
+"""The issuer's HTTPS interface, spoken to by a plain HTTP client over real TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from certs import csr, keys, tls_context
+from certs.bundle import TrustBundle
+from certs.issuer import api as api_module
+from certs.issuer import http as http_module
+from certs.issuer.folder import init
+from certs.issuer.http import IssuerNotStarted, IssuerServer
+from certs.issuer.policy import InvalidPolicy
+from certs.issuer.server_identity import issuer_id
+from certs.issuer.service import Grant
+from tests.fakes.issuer import PLANNER, TRUST_DOMAIN, ManualClock, audit_lines
+
+
+@pytest.fixture
+async def server(folder: Path, clock: ManualClock) -> AsyncIterator[IssuerServer]:
+    await asyncio.to_thread(init, folder, trust_domain=TRUST_DOMAIN, now=clock.now())
+    server = IssuerServer(folder, clock=clock)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+class Client:
+    """Talks to one issuer as anybody's HTTP client would."""
+
+    def __init__(self, server: IssuerServer) -> None:
+        self._server = server
+        self.key = keys.generate()
+        self.reply: dict[str, Any] = {}
+
+    async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any, Any]:
+        """Status, headers, and the body: parsed JSON, or text."""
+        context = tls_context.stranger_context()
+        if self.reply and options.pop("show_certificate", True):
+            tls_context.load_key_pair(
+                context,
+                key_pem=keys.to_pem(self.key),
+                chain_pem=self.reply["chain_pem"].encode(),
+            )
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
+            session.request(method, self._server.url + path, **options) as response,
+        ):
+            text = await response.text()
+            parsed = json.loads(text) if "json" in response.content_type else text
+            return response.status, response.headers, parsed
+
+    async def join(self) -> None:
+        token = (await self._server.make_token(Grant(workload="planner"))).text.reveal()
+        body = {"token": token, "csr_pem": csr.build(self.key).decode()}
+        status, _, self.reply = await self.call("POST", "/v1/join", json=body)
+        assert status == 200
+
+    async def renew(self, **options: Any) -> tuple[int, Any, Any]:
+        self.next_key = keys.generate()
+        body = {"csr_pem": csr.build(self.next_key).decode()}
+        return await self.call("POST", "/v1/renew", json=body, **options)
+
+
+async def test_join_and_renew_answer_with_chain_and_bundle(server: IssuerServer) -> None:
+    client = Client(server)
+    await client.join()
+    assert (client.reply["generation"], client.reply["spiffe_id"]) == (1, PLANNER)
+    status, headers, reply = await client.renew()
+    assert (status, reply["generation"], reply["instance"]) == (200, 2, client.reply["instance"])
+    assert headers["Cache-Control"] == "no-store"
+    assert "Date" in headers
+    assert reply["bundle_sequence"] == 1
+    (root,) = TrustBundle.from_pem(reply["bundle_pem"].encode()).authorities
+    assert keys.spki_pin(root) == server.ca_pin
+
+
+async def test_renewal_without_a_certificate_is_refused(server: IssuerServer, folder: Path) -> None:
+    client = Client(server)
+    status, headers, problem = await client.renew()
+    assert status == 401
+    assert headers["Content-Type"] == "application/problem+json"
+    assert problem["code"] == "client_certificate_required"
+    assert problem["status"] == 401
+    assert problem["hint"]
+
+
+async def test_an_expired_certificate_is_refused_in_the_handshake(
+    server: IssuerServer, folder: Path, clock: ManualClock
+) -> None:
+    await server.stop()
+    short = IssuerServer(folder, clock=clock, leaf_life=timedelta(seconds=5))
+    clock.pass_by(timedelta(seconds=-20))
+    await short.start()
+    client = Client(short)
+    await client.join()
+    with pytest.raises((aiohttp.ClientError, OSError)):
+        await client.renew()
+    await short.stop()
+    assert [line["action"] for line in audit_lines(folder)] == ["token", "join"]
+
+
+async def test_a_copied_certificate_is_found_out(server: IssuerServer) -> None:
+    client = Client(server)
+    await client.join()
+    first_key, first_reply = client.key, client.reply
+    for _ in range(2):
+        _, _, reply = await client.renew()
+        client.key, client.reply = client.next_key, reply
+    client.key, client.reply = first_key, first_reply
+    status, _, problem = await client.renew()
+    assert (status, problem["code"]) == (403, "generation_mismatch")
+    status, _, problem = await client.renew()
+    assert (status, problem["code"]) == (403, "instance_locked")
+
+
+async def test_the_bundle_is_versioned(server: IssuerServer) -> None:
+    client = Client(server)
+    status, headers, document = await client.call("GET", "/v1/bundle")
+    assert (status, headers["ETag"], headers["Content-Type"]) == (200, '"1"', "application/json")
+    assert document["spiffe_sequence"] == 1
+    status, headers, text = await client.call(
+        "GET", "/v1/bundle", headers={"If-None-Match": '"0", "1"'}
+    )
+    assert (status, text, headers["ETag"]) == (304, "", '"1"')
+    status, headers, text = await client.call("GET", "/v1/bundle.pem")
+    assert headers["Content-Type"] == "application/pem-certificate-chain"
+    assert text.startswith("-----BEGIN CERTIFICATE-----")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"\xff",
+        b'{"token": "t"}',
+        b'{"token": 1, "csr_pem": "x"}',
+        b'{"token": "", "csr_pem": "x"}',
+        b'{"token": "a", "token": "b", "csr_pem": "x"}',
+        b"[" * 16_000,
+    ],
+    ids=["empty", "array", "torn", "bytes", "missing", "number", "blank", "twice", "deep"],
+)
+async def test_a_malformed_body_is_told(server: IssuerServer, body: bytes) -> None:
+    status, _, problem = await Client(server).call("POST", "/v1/join", data=body)
+    assert (status, problem["code"]) == (400, "malformed_request")
+
+
+async def test_an_oversized_body_is_refused(server: IssuerServer) -> None:
+    status, _, problem = await Client(server).call("POST", "/v1/join", data=b"x" * 20_000)
+    assert (status, problem["code"]) == (413, "body_too_large")
+
+
+async def test_other_paths_and_methods_are_told_as_problems(server: IssuerServer) -> None:
+    status, _, problem = await Client(server).call("GET", "/elsewhere")
+    assert (status, problem["code"]) == (404, "not_found")
+    status, headers, problem = await Client(server).call("GET", "/v1/join")
+    assert (status, problem["code"]) == (405, "method_not_allowed")
+    assert headers["Server"] == "devwiz-gw-issuer"
+
+
+async def test_strangers_are_held_to_a_rate(server: IssuerServer) -> None:
+    context = tls_context.stranger_context()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
+        for _ in range(400):
+            async with session.post(f"{server.url}/v1/join", data=b"") as response:
+                if response.status == 429:
+                    problem = await response.json(content_type="application/problem+json")
+                    assert problem["code"] == "rate_limited"
+                    assert int(response.headers["Retry-After"]) >= 1
+                    return
+    pytest.fail("400 requests at once were all answered")
+
+
+async def test_tls_1_2_is_refused(server: IssuerServer) -> None:
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname = False
+    old.verify_mode = ssl.CERT_NONE
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
+        await asyncio.open_connection("127.0.0.1", server.port, ssl=old)
+
+
+async def test_a_body_that_never_ends_is_given_up(
+    server: IssuerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_module, "_BODY_DEADLINE_S", 0.05)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", server.port, ssl=tls_context.stranger_context()
+    )
+    writer.write(b"POST /v1/join HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert b" 400 " in head
+    writer.close()
+    await _closed(writer)
+
+
+async def test_a_silent_connection_is_closed(
+    folder: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_module, "_MAX_CONNECTION_LIFE_S", 0.05)
+    await asyncio.to_thread(init, folder, trust_domain=TRUST_DOMAIN, now=clock.now())
+    server = IssuerServer(folder, clock=clock)
+    await server.start()
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", server.port, ssl=tls_context.stranger_context()
+    )
+    writer.write(b"POST /v1/join HT")
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+    await _closed(writer)
+    await server.stop()
+
+
+async def test_connections_are_bounded(
+    server: IssuerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_module, "_MAX_CONNECTIONS", 0)
+    with pytest.raises((aiohttp.ClientError, OSError)):
+        await Client(server).call("GET", "/v1/bundle")
+
+
+async def test_a_taken_port_is_told_and_nothing_is_left_open(
+    server: IssuerServer, folder: Path, clock: ManualClock
+) -> None:
+    second = IssuerServer(folder, port=server.port, clock=clock)
+    with pytest.raises(IssuerNotStarted, match="can't listen"):
+        await second.start()
+    assert (await Client(server).call("GET", "/v1/bundle"))[0] == 200
+
+
+async def test_a_life_out_of_range_is_refused_at_start(server: IssuerServer, folder: Path) -> None:
+    with pytest.raises(InvalidPolicy):
+        await IssuerServer(folder, leaf_life=timedelta(seconds=1)).start()
+
+
+async def test_the_client_can_check_the_server_by_name(server: IssuerServer, folder: Path) -> None:
+    root = await asyncio.to_thread((folder / "authorities/1/root.crt").read_bytes)
+    context = tls_context.client_context(bundle_pem=root, server_id=issuer_id(TRUST_DOMAIN))
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
+    writer.close()
+    await _closed(writer)
+    by_host = ssl.create_default_context(cadata=root.decode())
+    for name in ("localhost", "127.0.0.1"):
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", server.port, ssl=by_host, server_hostname=name
+        )
+        writer.close()
+        await _closed(writer)
+
+
+async def test_a_plain_http_request_gets_no_answer(server: IssuerServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)) as plain:
+        plain.setblocking(False)
+        await asyncio.get_running_loop().sock_sendall(plain, b"GET / HTTP/1.1\r\n\r\n")
+        answer = await asyncio.get_running_loop().sock_recv(plain, 4096)
+    assert b"HTTP" not in answer
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    import contextlib
+
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
