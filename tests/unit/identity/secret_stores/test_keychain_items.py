@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 
 import pytest
@@ -160,10 +160,8 @@ def test_a_read_does_not_fail_for_an_index_that_can_not_be_written() -> None:
     store_over(items).set(TOKEN, SHORT)
     del items.items["devwiz-gw/acme"]
 
-    @contextmanager
-    def refused() -> Iterator[None]:
+    def refused() -> AbstractContextManager[None]:
         raise OSError("read-only")
-        yield
 
     values = ShardedItems(items, limit=None, new_generation=lambda: "ab")
     store = ItemStore(values, Addresses(fold_case=False), lock=refused)
