@@ -39,13 +39,8 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
 
     SIGTERM and SIGINT drain, a second one cuts; SIGHUP reloads the file and opens the log again.
 
-    Args:
-        config: the checked configuration; its file is read again at each reload.
-        announce: shows a line to the person who started the gateway.
-        env: the environment of the process.
-
-    Returns:
-        0 when everything was drained, 1 when connections had to be cut.
+    `announce` shows a line to the person who started the gateway. The result is 0 when everything
+    was drained, 1 when connections had to be cut.
 
     Raises:
         Fault: the start failed; nothing is left behind.

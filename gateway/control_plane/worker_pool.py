@@ -208,7 +208,8 @@ class WorkerPool:
         slot.process, slot.heard_at, slot.drained = process, self._clock(), None
         try:
             await self._converse(slot, process)
-        except (FrameError, TimeoutError, ValueError, KeyError) as error:
+        except (FrameError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            # Whatever a worker says, it costs that worker and never the supervisor.
             _LOG.error("worker %d: %s", process.pid, str(error) or "not ready in time")
             process.kill()
         finally:

@@ -94,6 +94,16 @@ async def test_a_worker_that_never_says_ready_ends_with_the_pool() -> None:
         os.kill(pid, 0)
 
 
+async def test_a_worker_that_talks_nonsense_is_replaced_and_nothing_else_happens() -> None:
+    async with pool("babbling") as made:
+        made.publish(SNAPSHOT, [])
+        assert await made.wait_applied(1, 10)
+        before = made.views[0].pid
+        await made.refresh_stats()
+        await until(lambda: made.views[0].state == "ready" and made.views[0].pid != before)
+        assert made.views[0].restarts == 1
+
+
 async def test_a_worker_inherits_no_variable_that_could_be_a_token(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
