@@ -1,7 +1,8 @@
 """A worker that speaks the frames and answers every connection with its own pid.
 
 Run as `python worker.py [MODE] FD`. Modes: "mute" never says READY, "crash" exits at once, "deaf"
-takes no notice of DRAIN, "babbling" answers STATS with nonsense, "chatty" sends one of each event and an access line after a snapshot.
+takes no notice of DRAIN, "babbling" answers STATS with nonsense, "chatty" sends one of each event
+and an access line after a snapshot.
 """
 
 from __future__ import annotations
