@@ -1,0 +1,129 @@
+"""Which name of a peer counts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certs import keys
+from certs.errors import PeerRejected
+from certs.peer import peer_matches
+from tests.fakes.certificates import AGENT, Leaf, dns, ip, root, uri
+
+ROOT = root()
+KEY = keys.generate()
+
+
+def peer(*names: x509.GeneralName, like: Leaf | None = None) -> x509.Certificate:
+    return ROOT.leaf(KEY, like or Leaf(names=names or None))
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ((uri(AGENT),), AGENT),
+        ((uri(AGENT), dns("a.example"), ip("::1")), AGENT),
+        ((dns("a.example"),), "dns:a.example"),
+        ((uri(AGENT), dns("a.example")), "dns:a.example"),
+        ((dns("A.Example"),), "dns:a.example"),
+        ((dns("*.example.com"),), "dns:a.example.com"),
+        ((ip("127.0.0.1"),), "ip:127.0.0.1"),
+        ((ip("2001:db8::1"),), "ip:2001:0db8::0001"),
+    ],
+)
+def test_matches(names: tuple[x509.GeneralName, ...], expected: str) -> None:
+    assert peer_matches(peer(*names), [expected]) == expected
+
+
+def test_first_of_several_is_named() -> None:
+    certificate = peer(uri(AGENT), dns("a.example"))
+    assert peer_matches(certificate, ["dns:b.example", "dns:a.example", AGENT]) == "dns:a.example"
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ((), AGENT),
+        ((uri(AGENT + "2"),), AGENT),
+        ((uri(AGENT),), AGENT + "2"),
+        ((uri(AGENT.replace("acme", "Acme")),), AGENT),
+        ((uri(AGENT), uri("spiffe://acme.example/other")), AGENT),
+        ((uri(AGENT), uri(AGENT)), AGENT),
+        ((dns(AGENT),), AGENT),
+        ((uri("dns:a.example"),), "dns:a.example"),
+        ((dns("a.example.evil.com"),), "dns:a.example"),
+        ((dns("evil.a.example"),), "dns:a.example"),
+        ((dns("*.example.com"),), "dns:a.b.example.com"),
+        ((dns("*.example.com"),), "dns:example.com"),
+        ((dns("*.com"), dns("*")), "dns:a.example"),
+        ((dns("127.0.0.1"),), "ip:127.0.0.1"),
+        ((ip("127.0.0.1"),), "dns:127.0.0.1"),
+        ((ip("127.0.0.2"),), "ip:127.0.0.1"),
+        ((dns("a.example"),), "ip:a.example"),
+        ((dns("a.example"),), "a.example"),
+        ((dns("a.example"),), "dns:"),
+        ((dns("a.example"),), "ip:"),
+        ((dns("a.example"),), "https://a.example"),
+        ((dns("a.example"),), ""),
+    ],
+)
+def test_refuses(names: tuple[x509.GeneralName, ...], expected: str) -> None:
+    with pytest.raises(PeerRejected):
+        peer_matches(peer(*names), [expected])
+
+
+def test_common_name_never_counts() -> None:
+    with pytest.raises(PeerRejected):
+        peer_matches(peer(), ["dns:leaf"])  # the subject is CN=leaf
+
+
+@pytest.mark.parametrize(
+    "like", [Leaf(is_ca=True), Leaf(usages=("digital_signature", "key_cert_sign"))]
+)
+def test_signer_with_the_right_id_is_not_the_peer(like: Leaf) -> None:
+    with pytest.raises(PeerRejected, match="a CA certificate"):
+        peer_matches(peer(like=like), [AGENT])
+
+
+def test_nothing_expected_matches_nothing() -> None:
+    with pytest.raises(PeerRejected, match="expected nothing"):
+        peer_matches(peer(uri(AGENT)), [])
+
+
+def test_message_names_both_sides() -> None:
+    certificate = peer(uri(AGENT), dns("a.example"), ip("127.0.0.1"))
+    with pytest.raises(PeerRejected) as caught:
+        peer_matches(certificate, ["spiffe://acme.example/x", "dns:b.example"])
+    assert str(caught.value) == (
+        f"the server's certificate is for {AGENT}, dns:a.example, ip:127.0.0.1, "
+        "expected spiffe://acme.example/x, dns:b.example"
+    )
+    assert caught.value.hint
+
+
+def test_message_escapes_and_cuts_a_strangers_names() -> None:
+    names = [uri("x:\x1b[2J"), *(dns(f"{n}.example") for n in range(100)), uri("x" * 5000)]
+    with pytest.raises(PeerRejected) as caught:
+        peer_matches(peer(*names), [AGENT])
+    assert r"\x1b[2J" in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 2000
+
+
+def test_unreadable_extensions_are_refused() -> None:
+    certificate = peer(uri("spiffe://acme.example/zzz"))
+    der = certificate.public_bytes(Encoding.DER).replace(b"spiffe://acme.example/zzz", b"\xff" * 25)
+    with pytest.raises(PeerRejected, match="not readable"):
+        peer_matches(x509.load_der_x509_certificate(der), [AGENT])
+
+
+def test_spiffe_peers_cost_no_name_library() -> None:
+    code = (
+        "import sys; from certs.peer import peer_matches; "
+        "assert not {'service_identity', 'OpenSSL', 'asyncio', 'aiohttp'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
