@@ -115,7 +115,7 @@ class HeaderRules:
         for index in response.locations:
             name, value = response.forwarded[index]
             response.forwarded[index] = (name, self._origin.sub(b"http://" + local, value, count=1))
-        if response.upgrade:
+        if response.upgrade in UPGRADES:
             connection = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.upgrade
         reason = response.reason
         fields = b"".join([b"%b: %b\r\n" % field for field in response.forwarded])
