@@ -1,0 +1,188 @@
+"""What may never happen, whatever the bytes: each target accepts them, or raises the documented
+error, and what it accepts has one reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.data_plane.wire.body import Body, Chunked, FixedLength
+from gateway.data_plane.wire.fields import MAX_FIELDS, parse_fields
+from gateway.data_plane.wire.request import parse_request_head
+from gateway.data_plane.wire.response import ResponseHead, parse_response_head
+from gateway.data_plane.wire.violation import ProtocolViolation
+from gateway.ipc.frames import FrameDecoder, FrameError, Kind, encode
+from tests.data.vectors import EVERY_VECTOR
+from tests.fakes.routes import header_rules
+
+_RULES = header_rules()
+_SECRET = b"s3cr3t-value"
+_DONE, _MORE, _REFUSED = "done", "more", "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A function that fails on bytes which show a bug, and bytes to begin with."""
+
+    check: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+
+
+def _first_head(data: bytes) -> bytes | None:
+    end = data.find(b"\r\n\r\n") + 4
+    return data[:end] if end > 3 else None
+
+
+def _check_lines(head: bytes) -> None:
+    """A head that we wrote is lines, each ended by CRLF, and one empty line at its end."""
+    lines = head.count(b"\r\n")
+    assert head.count(b"\r") == head.count(b"\n") == lines
+    assert head.endswith(b"\r\n\r\n")
+    assert head.count(b"\r\n\r\n") == 1
+    assert b"\x00" not in head
+
+
+def check_request_head(data: bytes) -> None:
+    """An accepted head is written as one that is read alike, with our credential and no other."""
+    head = _first_head(data)
+    if head is None:
+        return
+    try:
+        request = parse_request_head(head, _RULES.names)
+    except ProtocolViolation:
+        return
+    sent = _RULES.request_head(request)
+    _check_lines(sent)
+    if len(request.forwarded) > MAX_FIELDS - 5:
+        return  # with our own there can be too many to read it again
+    again = parse_request_head(sent, _RULES.names)
+    assert (again.method, again.target, again.minor) == (request.method, request.target, 1)
+    assert again.host == b"agent.example"
+    assert (type(again.body), again.body.framing) == (type(request.body), request.body.framing)
+    assert again.forwarded == request.forwarded
+    fields = parse_fields(sent[sent.index(b"\r\n") + 2 : -2])
+    folded = [name.lower().replace(b"_", b"-") for name, _ in fields]
+    assert [
+        field for field, name in zip(fields, folded, strict=True) if name == b"authorization"
+    ] == [(b"Authorization", b"Bearer " + _SECRET)]
+    assert folded.count(b"host") == 1
+    assert folded.count(b"content-length") + folded.count(b"transfer-encoding") <= 1
+
+
+def check_response_head(data: bytes) -> None:
+    """An accepted head is written as one that is read alike and does not show the credential.
+
+    The first byte chooses the request's method and version.
+    """
+    method = b"HEAD" if data[:1] < b"\x40" else b"GET"
+    client_minor = 0 if data[:1] > b"\xc0" else 1
+    head = _first_head(data[1:])
+    if head is None:
+        return
+
+    def parse(head: bytes) -> ResponseHead:
+        return parse_response_head(
+            head, method=method, client_minor=client_minor, trailers=_RULES.trailers
+        )
+
+    try:
+        response = parse(head)
+    except ProtocolViolation:
+        return
+    assert 100 <= response.status <= 599
+    sent = _RULES.response_head(response, local=b"127.0.0.1:1", connection=b"")
+    _check_lines(sent)
+    assert _SECRET not in b"\r\n".join(line.partition(b":")[2] for line in sent.split(b"\r\n")[1:])
+    again = parse(sent)
+    assert (again.status, again.minor) == (response.status, 1)
+    assert again.body.done == response.body.done
+    if isinstance(response.body, FixedLength):
+        assert again.body.framing == response.body.framing
+
+
+def _read(body: Body, pieces: list[bytes]) -> tuple[bytes, str, bytes]:
+    """What came out, how it ended, and what stands behind it."""
+    out = b""
+    for index, piece in enumerate(pieces):
+        try:
+            out += body.feed(piece)
+        except ProtocolViolation:
+            return out, _REFUSED, b""
+        if body.done:
+            return out, _DONE, body.leftover + b"".join(pieces[index + 1 :])
+    return out, _MORE, b""
+
+
+def check_chunked(data: bytes) -> None:
+    """One reading, in one piece or byte by byte; what is relayed reads as the same payload.
+
+    The first byte says how the rest is cut.
+    """
+    step = data[0] % 32 + 1 if data else 1
+    data = data[1:]
+    pieces = [data[at : at + step] for at in range(0, len(data), step)]
+    for decode in (False, True):
+        whole, how, rest = _read(Chunked(decode=decode, trailers=_RULES.trailers), [data])
+        cut = _read(Chunked(decode=decode, trailers=_RULES.trailers), pieces)
+        if how == _REFUSED:
+            assert cut[1] == _REFUSED
+        else:
+            assert cut == (whole, how, rest)
+    relayed, how, _ = _read(Chunked(trailers=_RULES.trailers), [data])
+    payload, _, _ = _read(Chunked(decode=True), [data])
+    if how == _DONE:
+        assert _read(Chunked(decode=True), [relayed]) == (payload, _DONE, b"")
+        assert _read(Chunked(trailers=_RULES.trailers), [relayed]) == (relayed, _DONE, b"")
+
+
+def check_frames(data: bytes) -> None:
+    """Frames, or the documented error; what was taken is what would be written.
+
+    The first byte says how the rest is cut.
+    """
+    step = data[0] % 32 + 1 if data else 1
+    data = data[1:]
+    decoder = FrameDecoder()
+    frames: list[tuple[Kind, bytes]] = []
+    try:
+        for at in range(0, len(data), step):
+            frames += decoder.feed(data[at : at + step])
+    except FrameError:
+        pass  # what came before it still counts
+    assert data.startswith(b"".join(encode(kind, payload) for kind, payload in frames))
+
+
+_RESPONSES = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Echo: s3cr3t-value\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n",
+    b"HTTP/1.0 304 Not Modified\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n",
+    b"HTTP/1.1 302\r\nLocation: https://agent.example/?a=s3cr3t-value\r\n\r\n",
+    b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+)
+_CHUNKS = (
+    b"5\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+    b'0005;a="b;c";d\r\nhello\r\n0\r\nX-Sum: s3cr3t-value\r\nHost: x\r\n\r\n',
+    b"1\r\n\r\r\n2\r\n\r\n\r\n000\r\nA: 1\r\nB: 2\r\n\r\n",
+)
+_FRAMES = encode(Kind.STATS) + encode(Kind.EVENT, b'{"event":"x"}') + encode(Kind.DRAIN, b"{}")
+
+TARGETS = {
+    "request": Target(
+        check=check_request_head,
+        seeds=(
+            *(vector.data for vector in EVERY_VECTOR),
+            b"GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        ),
+    ),
+    "response": Target(
+        check=check_response_head,
+        seeds=tuple(first + head for head in _RESPONSES for first in (b"\x00", b"\x80", b"\xff")),
+    ),
+    "chunked": Target(
+        check=check_chunked,
+        seeds=tuple(first + body for body in _CHUNKS for first in (b"\x00", b"\x06")),
+    ),
+    "frames": Target(check=check_frames, seeds=(b"\x00" + _FRAMES, b"\x1f" + _FRAMES)),
+}
