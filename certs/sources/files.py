@@ -35,6 +35,9 @@ T = TypeVar("T")
 _MAX_FILE_BYTES: Final = 1024 * 1024
 _READ_TIMEOUT_S: Final = 10.0
 _TRIES: Final = 5
+# A file's times are some milliseconds coarse, so a second write within one of them doesn't show.
+# Therefore content is compared at the first look after a read, and at the one an interval later.
+_LOOKS_TO_READ: Final = 2
 _PRIVATE_KEY: Final = re.compile(
     rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL
 )
@@ -82,6 +85,7 @@ class FilesSource:
         # What the last `obtain` met; no digest when it came to nothing.
         self._seen_state: object = None
         self._seen_digest: bytes | None = None
+        self._looks_to_read = 0
 
     def __repr__(self) -> str:
         return f"FilesSource({self._certificate})"
@@ -93,6 +97,7 @@ class FilesSource:
         texts = await self._in_thread(self._read)
         identity = self._identity(texts)
         self._seen_digest = texts.digest
+        self._looks_to_read = _LOOKS_TO_READ
         return identity
 
     async def changed(self) -> None:
@@ -108,11 +113,12 @@ class FilesSource:
     async def _has_changed(self) -> bool:
         try:
             state = await self._in_thread(self._state)
-            if state == self._seen_state:
-                return False
             # After a failure anything new is worth a try: a mode that was mended, say.
             if self._seen_digest is None:
-                return True
+                return state != self._seen_state
+            if state == self._seen_state and not self._looks_to_read:
+                return False
+            self._looks_to_read = max(0, self._looks_to_read - 1)
             texts = await self._in_thread(self._read)
         except (SourceUnavailable, SourceDenied) as fault:
             _LOG.debug("the identity's files moved and are not usable yet: %s", fault)
