@@ -17,6 +17,7 @@ from certs.issuer.service import Grant, Issued, IssuerService
 from certs.sources.base import Identity
 from identity.secret_stores.base import Secret
 
+PROJECT = Path(__file__).parents[2]
 TRUST_DOMAIN = "acme.example"
 PLANNER = f"spiffe://{TRUST_DOMAIN}/agent/planner"
 
