@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.data_plane.connection import Connection
 from gateway.data_plane.failure import Failure, problem_response, status_of
 from gateway.data_plane.headers import UPGRADES
-from gateway.data_plane.reactor import PEER_CLOSED, READ
+from gateway.data_plane.reactor import ERROR, HANGUP, PEER_CLOSED, READ
 from gateway.data_plane.stream import ConnectionLost, PlainStream
 from gateway.data_plane.wire.request import UNREADABLE, RequestHead, parse_request_head
 from gateway.data_plane.wire.violation import ProtocolViolation
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _CLOSE: Final = b"Connection: close\r\n"
 _KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"
 _LINGER_S: Final = 2.0
-_LINGER_BYTES: Final = 1 << 20
+_LONG_BODY: Final = 32_768
 
 
 class ClientState(IntEnum):
@@ -46,7 +46,6 @@ class ClientConnection(Connection):
 
     __slots__ = (
         "_buffer",
-        "_lingered",
         "_parsing",
         "bytes_down",
         "bytes_up",
@@ -83,7 +82,6 @@ class ClientConnection(Connection):
         self.dialling: UpstreamConnection | None = None
         self._buffer = b""
         self._parsing = False
-        self._lingered = 0
         self.outgoing = b""
         self.deadline = plane.reactor.now + plane.limits.head_timeout_s
         self._reset()
@@ -110,24 +108,30 @@ class ClientConnection(Connection):
         if not data:
             self._on_end()
         elif state == ClientState.HEAD:
+            if self.out:
+                self._keep_for_later(data)
+                return
             self._buffer = self._buffer + data if self._buffer else data
             self._next_requests()
         elif state == ClientState.TUNNEL:
             self._relay_up(data)
         elif state >= ClientState.LINGERING:
-            self._lingered += len(data)
-            if self._lingered > _LINGER_BYTES:
-                self.close()
+            pass  # dropped: the answer is given
         elif self.request.body.done:
             self._keep_for_later(data)
         else:
             self._request_body(data)
 
     def _keep_for_later(self, data: bytes) -> None:
-        """Pipelined bytes: served when this response is finished, bounded until then."""
+        """Pipelined bytes: served when this response is finished and taken, bounded until then."""
         self._buffer += data
         if len(self._buffer) > self.plane.limits.max_head_bytes:
             self.pause()
+
+    def resume(self) -> None:
+        """See `Connection`; with enough pipelined bytes in hand, nothing is read."""
+        if self._paused and len(self._buffer) <= self.plane.limits.max_head_bytes:
+            super().resume()
 
     def _next_requests(self) -> None:
         """Serve what is buffered. A loop, not recursion: answers made here finish at once."""
@@ -228,6 +232,8 @@ class ClientConnection(Connection):
     def _relay_up(self, piece: bytes) -> None:
         self.bytes_up += len(piece)
         self.outgoing = b""  # more than the first piece went up: it can't be sent again
+        if self.bytes_up > _LONG_BODY and self.upstream is not None:
+            self.upstream.heed()
         upstream = self.upstream
         if upstream is not None:
             upstream.renew_deadline()
@@ -276,6 +282,11 @@ class ClientConnection(Connection):
         self.state = ClientState.HEAD
         self.deadline = self.reactor.now + self.plane.limits.idle_timeout_s
         self.started = 0.0
+        if not self.out:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Everything asked so far is answered: read on, and serve what waits."""
         self.resume()
         if self._buffer:
             self._next_requests()
@@ -284,10 +295,10 @@ class ClientConnection(Connection):
         """A 101 was passed on: from now on bytes go both ways as they are."""
         self.state = ClientState.TUNNEL
         self._reading_mask, self._paused_mask = READ, 0
+        early, self._buffer = self._buffer, b""
         self.pause()
         self.resume()
-        if self._buffer:
-            early, self._buffer = self._buffer, b""
+        if early:
             self._relay_up(early)
 
     def end_down(self) -> None:
@@ -347,11 +358,12 @@ class ClientConnection(Connection):
             self._linger_or_close()
         elif self.upstream is not None:
             self.upstream.resume()
-        elif self._buffer:
-            self._next_requests()
+        elif self.state == ClientState.HEAD:
+            self._go_on()
 
     def _close_after_flush(self) -> None:
         self.state = ClientState.FLUSHING
+        self.deadline = self.reactor.now + self.plane.limits.idle_timeout_s
         if not self.out:
             self._linger_or_close()
 
@@ -385,7 +397,7 @@ class ClientConnection(Connection):
     def _on_paused_event(self, readiness: int) -> None:
         if self.state == ClientState.TUNNEL:
             super()._on_paused_event(readiness)
-        else:
+        elif readiness & (PEER_CLOSED | HANGUP | ERROR):  # not bytes that came before the pause
             self._gone()
 
     def _gone(self) -> None:

@@ -71,15 +71,14 @@ class Connection(ABC):
     def on_event(self, readiness: int) -> None:
         """The reactor's callback."""
         try:
-            if readiness & WRITE:
-                self._flush()
-            if self.closed:
-                return
+            # Reading first: a peer that closed may have left an answer, and writing to it fails.
             if readiness & (READ | PEER_CLOSED | HANGUP | ERROR):
                 if self._paused:
                     self._on_paused_event(readiness)
                 else:
                     self.on_readable()
+            if readiness & WRITE and not (self.closed or self._detached):
+                self._flush()
         except ConnectionLost as lost:
             if not self.closed:
                 self.on_lost(lost)

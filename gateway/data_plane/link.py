@@ -91,6 +91,7 @@ class SupervisorLink:
         self._send(Kind.EVENT, encode_event(event, **fields))
 
     def _send_stats(self) -> None:
+        self._hand_on_access_lines()  # first the lines, then the numbers that count them
         stats = self.plane.stats()
         stats.access_lines_dropped = self._dropped
         self._send(Kind.STATS, stats.to_json())
@@ -115,10 +116,11 @@ class SupervisorLink:
     # -- time ------------------------------------------------------------------------------------
 
     def _on_tick(self) -> None:
-        self._hand_on_access_lines()
         self._ticks += 1
         if self._ticks % _STATS_EVERY == 0:
             self._send_stats()
+        else:
+            self._hand_on_access_lines()
         if self._drain_deadline is not None:
             self._end_when_drained()
 
@@ -137,7 +139,6 @@ class SupervisorLink:
         if not self.plane.drained and deadline is not None and self._reactor.now < deadline:
             return
         forced = self.plane.force()
-        self._hand_on_access_lines()
         self._send_stats()
         self._send(Kind.DRAINED, json.dumps({"forced": forced}).encode())
         self._reactor.stop()

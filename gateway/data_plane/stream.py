@@ -131,7 +131,9 @@ class TlsStream:
             raise _lost(error) from error
 
     def write(self, data: bytes) -> int:
-        """See `Stream`. OpenSSL takes at most one record a call."""
+        """See `Stream`. OpenSSL takes at most one record a call, and reads nothing any more once
+        writing has failed: read first what a peer that may have closed has left.
+        """
         send = self.connection.send
         size = len(data)
         written = 0
@@ -144,8 +146,6 @@ class TlsStream:
         except (SSL.WantReadError, SSL.WantWriteError):
             return written
         except SSL.SysCallError as error:
-            # The server's verdict may be waiting to be read although writing fails already.
-            self.read()
             raise ConnectionLost("the connection was reset") from error
         except SSL.Error as error:
             raise _lost(error) from error

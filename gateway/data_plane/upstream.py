@@ -196,6 +196,20 @@ class UpstreamConnection(Connection):
         except ConnectionLost:
             return False
 
+    def heed(self) -> None:
+        """Read what the server says already, before more of a long request is written: a server
+        that refused it and closed resets the connection then, and its answer would be lost.
+        """
+        if self._paused:
+            return
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            pass  # reading will tell
+        self.on_event(READ)
+
     def renew_deadline(self) -> None:
         """More of the request is on its way: the wait for the answer begins again."""
         if self._state == UpstreamState.HEAD:

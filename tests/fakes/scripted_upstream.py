@@ -175,7 +175,7 @@ class Conversation:
 
     def end_writing(self) -> None:
         """Send close_notify; reading goes on."""
-        with suppress(ssl.SSLWantReadError, ssl.SSLSyscallError):
+        with suppress(ssl.SSLError):  # the other side's farewell isn't awaited
             self._tls.unwrap()
         self._flush()
 

@@ -255,7 +255,8 @@ class WorkerRig:
         return WorkerStats.from_json(self.frames(Kind.STATS)[-1]).routes[self.route.name]
 
     def access_log(self, lines: int) -> list[dict[str, Any]]:
-        """The access log once it has so many lines; they are handed on once a second."""
+        """The access log once it has so many lines; they come before an answer to STATS."""
+        self.send(Kind.STATS)
         self.wait_for(
             lambda frames: sum(b.count(b"\n") for k, b in frames if k is Kind.ACCESS) >= lines
         )

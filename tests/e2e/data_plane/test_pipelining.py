@@ -78,4 +78,4 @@ def test_pipelining_without_reading_does_not_grow_the_worker(lab: StartLab) -> N
     except TimeoutError:
         pass
     assert sent < 64 << 20
-    assert here.worker.memory() - before < 4 << 20
+    assert here.worker.memory() - before < 2 << 20
