@@ -35,6 +35,7 @@ from certs.sources.base import Identity
 from certs.sources.issuer_client import IssuerClient, KeyRefused, Reply
 from certs.verify import verify_identity
 from identity.errors import IdentityError
+from identity.fault import Fault
 from identity.secret_stores.base import Secret
 from identity.spiffe import SpiffeId, TrustDomain
 
@@ -45,6 +46,9 @@ ReadToken = Callable[[], Awaitable[Secret]]
 
 _PIN: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _ISSUER_PATH: Final = "/devwiz-gw/issuer"
+_MAKE_TOKEN: Final = (
+    "make one with 'devwiz-gw issuer token' and put it where the configuration says"
+)
 _MIN_LIFE: Final = timedelta(seconds=2)
 _MAX_LIFE: Final = timedelta(hours=25)
 _MAX_AUTHORITIES: Final = 16
@@ -56,7 +60,7 @@ class IssuerSource:
     Args:
         url: `https://HOST:PORT` of the issuer.
         ca_pin: `sha256:<hex>`, as `issuer init` and `issuer token` print it.
-        read_token: gives the join token; called for a join only. It may raise `IdentityError` or
+        read_token: gives the join token; called for a join only. It may raise a `Fault` or an
             `OSError`.
         clock: this machine's, when None.
         step_timeout_s: deadline of each step (trust, join, renew, reading the token).
@@ -143,16 +147,18 @@ class IssuerSource:
                 return await self._read_token()
         except TimeoutError as error:
             raise SourceUnavailable("join: the join token can't be read in time") from error
-        except (IdentityError, OSError) as error:
-            if isinstance(error, IdentityError) and error.retryable:
+        except Fault as error:
+            if error.retryable:
                 raise SourceUnavailable(
                     f"join: the join token can't be read now: {error}", hint=error.hint
                 ) from error
-            reason = error.strerror if isinstance(error, OSError) else str(error)
             raise SourceDenied(
-                f"join: {why}there is no join token: {reason}",
-                hint="make one with 'devwiz-gw issuer token' and put it where the configuration "
-                "says",
+                f"join: {why}there is no join token: {error}", hint=error.hint or _MAKE_TOKEN
+            ) from error
+        except OSError as error:
+            raise SourceDenied(
+                f"join: {why}there is no join token: {error.filename}: {error.strerror}",
+                hint=_MAKE_TOKEN,
             ) from error
 
     async def _pinned_authority(self) -> x509.Certificate:

@@ -477,7 +477,7 @@ async def test_a_key_that_is_certified_already_is_replaced(
     ("error", "expected"),
     [
         (SecretNotFound("no secret acme/join"), SourceDenied),
-        (FileNotFoundError(2, "No such file or directory"), SourceDenied),
+        (FileNotFoundError(2, "No such file or directory", "join-token"), SourceDenied),
         (StoreUnavailable("the keychain is locked"), SourceUnavailable),
     ],
     ids=["secret", "file", "store"],
