@@ -51,6 +51,8 @@ class Attached:
 class World:
     """All that a Snapshot is made of.
 
+    `identity_reason` says why there is no identity that can be used: none was ever obtained
+    (`generation` is None then), or the last one has expired and can't be renewed.
     `addresses` is by upstream host and port, the other mappings are by route name. `bundles` has
     the text of each route's own trust bundle; a route without one uses the identity's.
     """
@@ -68,8 +70,8 @@ def build(number: int, world: World) -> Snapshot:
     """The numbered Snapshot of `world`."""
     return Snapshot(
         number=number,
-        identity=_identity(world.generation),
-        identity_reason="" if world.generation else world.identity_reason,
+        identity=None if world.identity_reason else _identity(world.generation),
+        identity_reason=world.identity_reason,
         routes=tuple(_route(route, world) for route in world.config.routes),
         limits=_limits(world.config.limits),
         access_log=world.config.log.access,

@@ -36,7 +36,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 #: How long the start may take before what is missing is called degraded.
 START_TIMEOUT_S: Final = 20.0
-#: How often the reason for having no certificate yet is looked at.
+#: How often is looked whether the certificate has become unusable, and why.
 REASON_INTERVAL_S: Final = 0.5
 #: How long a reload waits for addresses of new upstreams, and for workers to follow.
 RELOAD_TIMEOUT_S: Final = 5.0
@@ -246,9 +246,10 @@ class Supervisor:
 
     async def _tell_why_not(self) -> None:
         """Keep the reason in the workers' 503 answers fresh while there is no certificate."""
-        while not self._first_identity.is_set():
-            self._publish()
+        while True:
             await asyncio.sleep(REASON_INTERVAL_S)
+            if self._snapshot and self._identity_reason() != self._snapshot.identity_reason:
+                self._publish()
 
     # What changes the world
 
@@ -266,11 +267,10 @@ class Supervisor:
         self._pool.publish(self._snapshot, self._listeners.all)
 
     def _world(self) -> World:
-        view = self._identity.view()
         return World(
             config=self._config,
             generation=self._generation,
-            identity_reason=view.reason or "the first one is being obtained",
+            identity_reason=self._identity_reason(),
             listeners={
                 name: tuple(BoundListener(id=item.id, bound=item.bound) for item in listeners)
                 for name, listeners in self._listeners.by_route.items()
@@ -288,6 +288,18 @@ class Supervisor:
         self._publish()
         name = generation.spiffe_id or generation.serial
         self._audit.put("identity.renewed", name=name, reason=f"generation {number}")
+
+    def _identity_reason(self) -> str:
+        """Why requests can't be served; "" also when an attempt to renew may still help.
+
+        After a laptop slept the certificate has expired and nothing has failed yet: requests then
+        wait for the renewal that their worker asks for.
+        """
+        view = self._identity.view()
+        if self._generation is None:
+            return view.reason or "the first certificate is being obtained"
+        expired = datetime.now(UTC) >= self._generation.not_after
+        return view.reason if expired and view.last_error else ""
 
     def _identity_view(self) -> IdentityView:
         return dataclasses.replace(self._identity.view(), generation=self._generation)

@@ -21,7 +21,7 @@ def snapshot(route: Route, **changes: Any) -> Snapshot:
     world: dict[str, Any] = {
         "config": configs.config(Path("/nowhere"), route),
         "generation": generation(3),
-        "identity_reason": "why",
+        "identity_reason": "",
         "listeners": {},
     }
     return build(7, World(**(world | changes)))
@@ -94,7 +94,10 @@ def test_identity_and_the_reason_for_having_none() -> None:
     assert made.identity.generation == 3
     assert made.identity.key_pem == "KEY"
     assert made.identity_reason == ""
-    none = snapshot(configs.route(), generation=None)
+    expired = snapshot(configs.route(), identity_reason="expired")
+    assert expired.identity is None
+    assert expired.routes[0].upstream.bundle_pem == "BUNDLE"
+    none = snapshot(configs.route(), generation=None, identity_reason="why")
     assert none.identity is None
     assert none.identity_reason == "why"
 

@@ -158,6 +158,26 @@ async def test_without_a_certificate_the_gateway_listens_and_says_why_not(tmp_pa
         assert (await gateway.ask("GET", "/readyz"))[0] == 200
 
 
+async def test_an_expired_certificate_serves_until_its_renewal_failed(tmp_path: Path) -> None:
+    feeds = FakeFeeds(first=generation(lifetime_s=-1))
+    async with running(tmp_path, feeds=feeds) as gateway:
+        await gateway.until(lambda body: body["workers"][0]["snapshot"] > 0)
+        first = gateway.supervisor._snapshot
+        assert first is not None
+        assert first.identity is not None
+        feeds.identities[0].error = "expired, and the issuer is down"
+        await gateway.until(
+            lambda _: gateway.supervisor._snapshot.identity is None  # type: ignore[union-attr]
+        )
+        feeds.identities[0].error = ""
+        feeds.identities[0].publish(generation())
+        await gateway.until_ready()
+        snapshot = gateway.supervisor._snapshot
+        assert snapshot is not None
+        assert snapshot.identity is not None
+        assert snapshot.identity.generation == 2
+
+
 async def test_a_killed_worker_is_replaced_and_gets_its_listeners_again(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         before = await gateway.until_ready()
