@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import serialization
 
 from certs import keys
 from certs.errors import InvalidCertificate
+from certs.names import extensions_of, uri_names
 
 
 def client_context(*, bundle_pem: bytes, server_id: str) -> ssl.SSLContext:
@@ -96,13 +97,10 @@ def _hardened(context: ssl.SSLContext) -> ssl.SSLContext:
 
 def _require_id(leaf_der: bytes | None, expected: str) -> None:
     try:
-        names = x509.load_der_x509_certificate(leaf_der or b"").extensions.get_extension_for_class(
-            x509.SubjectAlternativeName
-        )
-        ids = names.value.get_values_for_type(x509.UniformResourceIdentifier)
-    except (ValueError, x509.ExtensionNotFound):
-        ids = []
-    if ids != [expected]:
+        ids = uri_names(extensions_of(x509.load_der_x509_certificate(leaf_der or b"")))
+    except (ValueError, InvalidCertificate):
+        ids = ()
+    if ids != (expected,):
         raise ssl.SSLCertVerificationError(
             1, f"the server's certificate is for {', '.join(ids) or 'no SPIFFE id'}, not {expected}"
         )

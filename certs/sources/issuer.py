@@ -46,9 +46,7 @@ ReadToken = Callable[[], Awaitable[Secret]]
 
 _PIN: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _ISSUER_PATH: Final = "/devwiz-gw/issuer"
-_MAKE_TOKEN: Final = (
-    "make one with 'devwiz-gw issuer token' and put it where the configuration says"
-)
+_REMEDY: Final = "make one with 'devwiz-gw issuer token' and put it where the configuration says"
 _MIN_LIFE: Final = timedelta(seconds=2)
 _MAX_LIFE: Final = timedelta(hours=25)
 _MAX_AUTHORITIES: Final = 16
@@ -153,12 +151,12 @@ class IssuerSource:
                     f"join: the join token can't be read now: {error}", hint=error.hint
                 ) from error
             raise SourceDenied(
-                f"join: {why}there is no join token: {error}", hint=error.hint or _MAKE_TOKEN
+                f"join: {why}there is no join token: {error}", hint=error.hint or _REMEDY
             ) from error
         except OSError as error:
             raise SourceDenied(
                 f"join: {why}there is no join token: {error.filename}: {error.strerror}",
-                hint=_MAKE_TOKEN,
+                hint=_REMEDY,
             ) from error
 
     async def _pinned_authority(self) -> x509.Certificate:

@@ -18,34 +18,34 @@ from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavaila
 
 _MAX_REPLY_BYTES: Final = 131_072
 _MAX_RETRY_AFTER_S: Final = 3_600.0
-_NEW_TOKEN: Final = (
-    "make a new token with 'devwiz-gw issuer token' and put it where the old one was"  # noqa: S105
+_JOIN_AGAIN: Final = (
+    "make a new token with 'devwiz-gw issuer token' and put it where the old one was"
 )
 
 # What we say for each code. The issuer's own words are not shown: they may be anybody's.
 _DENIALS: Final[Mapping[str, tuple[str, str]]] = {
-    "token_invalid": ("the join token is not one of this issuer's", _NEW_TOKEN),
-    "token_expired": ("the join token has expired", _NEW_TOKEN),
-    "token_spent": ("the join token has been used", _NEW_TOKEN),
+    "token_invalid": ("the join token is not one of this issuer's", _JOIN_AGAIN),
+    "token_expired": ("the join token has expired", _JOIN_AGAIN),
+    "token_spent": ("the join token has been used", _JOIN_AGAIN),
     "names_refused": (
         "the issuer's policy doesn't give the names asked for",
         "correct the configured names, or make a token for them with 'devwiz-gw issuer token'",
     ),
     "invalid_csr": ("the issuer doesn't accept the signing request", "check both versions"),
     "malformed_request": ("the issuer doesn't understand the request", "check both versions"),
-    "client_certificate_required": ("the issuer saw no client certificate", _NEW_TOKEN),
+    "client_certificate_required": ("the issuer saw no client certificate", _JOIN_AGAIN),
     "client_certificate_expired": (
         "the issuer finds the client certificate expired",
-        f"check both clocks; else {_NEW_TOKEN}",
+        f"check both clocks; else {_JOIN_AGAIN}",
     ),
-    "client_certificate_unknown": ("the issuer doesn't remember this identity", _NEW_TOKEN),
+    "client_certificate_unknown": ("the issuer doesn't remember this identity", _JOIN_AGAIN),
     "generation_mismatch": (
         "this identity is in use in two places and has been locked",
-        f"find the copy; then {_NEW_TOKEN}",
+        f"find the copy; then {_JOIN_AGAIN}",
     ),
     "instance_locked": (
         "this identity has been locked",
-        f"see the issuer's audit file for the reason; then {_NEW_TOKEN}",
+        f"see the issuer's audit file for the reason; then {_JOIN_AGAIN}",
     ),
 }
 
