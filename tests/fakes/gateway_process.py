@@ -1,4 +1,4 @@
-"""`devwiz-gw serve` as a real process, with the `files` identity source, for end-to-end tests."""
+"""`devwiz-gw serve` as a real process, for end-to-end tests."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from typing import Any, Self
 
 from tests.fakes.authority import Authority
 
+COMMAND = (sys.executable, "-m", "gateway.cli.main")
 DEADLINE_S = 15.0
 SPIFFE_ID = "spiffe://acme.example/gw"
 
 
-class GatewayProcess:
-    """One gateway; its folder holds the configuration, identity, log and audit journal."""
+class AnyGateway:
+    """One gateway; its folder holds the configuration, log (`gw.log`) and audit journal.
 
-    def __init__(self, folder: Path, authority: Authority, *, upstream_port: int) -> None:
+    Attributes:
+        env: what is added to this process's own environment.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = folder / "devwiz-gw.toml"
-        self._authority = authority
-        self._upstream_port = upstream_port
+        self.env = {"XDG_STATE_HOME": str(folder / "state")}
         self._process: subprocess.Popen[str] | None = None
-        self.renew_identity()
-        (folder / "ca.pem").write_text(authority.pem)
-        self.configure()
 
     def __enter__(self) -> Self:
         return self
@@ -48,54 +49,36 @@ class GatewayProcess:
         assert self._process is not None
         return self._process.pid
 
-    def renew_identity(self) -> None:
-        """Put a new key and certificate where the gateway reads them."""
-        leaf = self._authority.issue(SPIFFE_ID)
-        for name, text in (("client.key", leaf.key_pem), ("client.crt", leaf.chain_pem)):
-            fresh = self.folder / f"{name}.new"
-            fresh.touch(0o600)
-            fresh.write_text(text)
-            fresh.rename(self.folder / name)
-
-    def another(self) -> GatewayProcess:
+    def another(self) -> Self:
         """A second process, not started, with the same folder and configuration."""
         twin = copy.copy(self)
         twin._process = None
         return twin
 
-    def configure(self, text: str = "", *, listen: str = "127.0.0.1:0", more: str = "") -> None:
-        """Write the configuration file: `text`, or one route with `more` appended."""
-        plain = f"""
-project = "acme"
-[identity]
-source = "files"
-[identity.files]
-certificate = "client.crt"
-private_key = "client.key"
-trust_bundle = "ca.pem"
-[admin]
-socket = "unix:admin.sock"
-[limits]
-drain_timeout_s = 5
-[log]
-file = "gw.log"
-[[routes]]
-name = "planner"
-listen = "{listen}"
-upstream = "https://localhost:{self._upstream_port}"
-peer = ["dns:localhost"]
-"""
+    def write_config(self, text: str) -> None:
+        """Write the configuration file."""
         self.config.touch(0o600)
-        self.config.write_text((text or plain) + more)
+        self.config.write_text(text)
 
     def start(self) -> None:
         """Start it; returns at once."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(self.config)],
+            [*COMMAND, "serve", "--config", str(self.config)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "XDG_STATE_HOME": str(self.folder / "state")},
+            env=os.environ | self.env,
+        )
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another command about this gateway, finished."""
+        return subprocess.run(
+            [*COMMAND, *arguments, "--config", str(self.config)],
+            capture_output=True,
+            text=True,
+            env=os.environ | self.env,
+            timeout=2 * DEADLINE_S,
+            check=False,
         )
 
     def signal(self, number: signal.Signals) -> None:
@@ -148,10 +131,14 @@ peer = ["dns:localhost"]
         """Wait until all is well."""
         return self.until(lambda body: body["state"] == "ready")
 
+    def address(self) -> str:
+        """Host and port of the first listener of the first route."""
+        address: str = self.status()["routes"][0]["listeners"][0]
+        return address
+
     def request(self, method: str = "GET", path: str = "/", **options: Any) -> tuple[int, bytes]:
-        """One request through the first listener of the first route."""
-        host, _, port = self.status()["routes"][0]["listeners"][0].rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=DEADLINE_S)
+        """One request to that address."""
+        connection = http.client.HTTPConnection(self.address(), timeout=DEADLINE_S)
         connection.request(method, path, **options)
         reply = connection.getresponse()
         body = reply.read()
@@ -166,3 +153,48 @@ peer = ["dns:localhost"]
         """The lines of the audit journal so far."""
         path = self.folder / "state" / "devwiz-gw" / "acme" / "audit.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+class GatewayProcess(AnyGateway):
+    """A gateway with the `files` identity source, and its identity in the folder too."""
+
+    def __init__(self, folder: Path, authority: Authority, *, upstream_port: int) -> None:
+        super().__init__(folder)
+        self._authority = authority
+        self._upstream_port = upstream_port
+        self.renew_identity()
+        (folder / "ca.pem").write_text(authority.pem)
+        self.configure()
+
+    def renew_identity(self) -> None:
+        """Put a new key and certificate where the gateway reads them."""
+        leaf = self._authority.issue(SPIFFE_ID)
+        for name, text in (("client.key", leaf.key_pem), ("client.crt", leaf.chain_pem)):
+            fresh = self.folder / f"{name}.new"
+            fresh.touch(0o600)
+            fresh.write_text(text)
+            fresh.rename(self.folder / name)
+
+    def configure(self, text: str = "", *, listen: str = "127.0.0.1:0", more: str = "") -> None:
+        """Write the configuration file: `text`, or one route with `more` appended."""
+        plain = f"""
+project = "acme"
+[identity]
+source = "files"
+[identity.files]
+certificate = "client.crt"
+private_key = "client.key"
+trust_bundle = "ca.pem"
+[admin]
+socket = "unix:admin.sock"
+[limits]
+drain_timeout_s = 5
+[log]
+file = "gw.log"
+[[routes]]
+name = "planner"
+listen = "{listen}"
+upstream = "https://localhost:{self._upstream_port}"
+peer = ["dns:localhost"]
+"""
+        self.write_config((text or plain) + more)
