@@ -121,8 +121,9 @@ class UntilClose:
 
 # A chunk line as this program would write it; anything else is looked at closely.
 _PLAIN_LINE: Final = re.compile(rb"([1-9a-fA-F][0-9a-fA-F]{0,14})\r\n")
+# A size has 60 bits and, with zeros before it, 20 digits at most: some readers stop there.
 _LINE: Final = re.compile(
-    rb"(?=[0-9a-fA-F])0{0,16}+([0-9a-fA-F]{0,15})"
+    rb"(?=[0-9a-fA-F])0{0,5}+([0-9a-fA-F]{0,15})"
     rb"(?:;" + TOKEN + rb"+"
     rb"(?:=(?:" + TOKEN + rb'+|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*+"))?)*+'
 )
