@@ -43,7 +43,7 @@ class AccessLog:
                 self._stamp,
                 (wall - second) * 1000,
                 client.request_id.encode(),
-                client.listener.route.name.encode(),
+                client.route.name.encode(),
                 request.method,
                 _escaped(target if query < 0 else target[:query]),
                 client.status,

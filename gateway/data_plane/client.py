@@ -42,30 +42,37 @@ class ClientConnection(Connection):
 
     Every attribute of the current request is overwritten by the next one: a connection costs its
     objects once, not once a request.
+
+    Attributes:
+        route: of the current request; a snapshot may give the listener another one meanwhile.
+        resendable: whether nothing went up but the head and what came of the body with it.
     """
 
     __slots__ = (
         "_buffer",
+        "_first",
         "_parsing",
+        "_rules",
         "bytes_down",
         "bytes_up",
         "dialling",
         "first_byte_at",
+        "generation",
         "listener",
-        "outgoing",
         "plane",
         "reason",
         "replayed",
         "request",
         "request_id",
+        "resendable",
         "responded",
         "reused",
+        "route",
         "started",
         "state",
         "status",
         "streaming",
         "upstream",
-        "generation",
     )
 
     request: RequestHead
@@ -82,7 +89,10 @@ class ClientConnection(Connection):
         self.dialling: UpstreamConnection | None = None
         self._buffer = b""
         self._parsing = False
-        self.outgoing = b""
+        self.route = listener.route
+        self._rules = self.route.rules
+        self._first = b""
+        self.resendable = False
         self.deadline = plane.reactor.now + plane.limits.head_timeout_s
         self._reset()
         plane.reactor.add(self.fd, self._mask, self.on_event)
@@ -156,7 +166,9 @@ class ClientConnection(Connection):
             return self._unfinished_head(buffer, end)
         self._buffer = buffer[end:]
         try:
-            self.request = parse_request_head(buffer[:end], self.listener.route.rules.names)
+            route = self.route = self.listener.route
+            rules = self._rules = route.rules
+            self.request = parse_request_head(buffer[:end], rules.names)
             self._begin()
         except ProtocolViolation as violation:
             self._refuse(violation)
@@ -171,7 +183,7 @@ class ClientConnection(Connection):
 
     def _refuse(self, violation: ProtocolViolation) -> None:
         self.request = UNREADABLE
-        self.listener.route.note_rejected(violation.reason)
+        self.route.note_rejected(violation.reason)
         reason = "refused_method" if violation.status == 403 else "bad_request"
         self.fail(Failure(reason, violation.detail))
 
@@ -185,7 +197,7 @@ class ClientConnection(Connection):
             request.upgrade = b""
         refusal = self.listener.refusal(request)
         if refusal is not None:
-            self.listener.route.note_rejected(refusal.reason)
+            self.route.note_rejected(refusal.reason)
             self.fail(refusal)
             return
         first = b""
@@ -194,10 +206,10 @@ class ClientConnection(Connection):
             first = body.feed(self._buffer)
             self._buffer = body.leftover
             self.bytes_up = len(first)
-        head = self.listener.route.rules.request_head(request)
-        self.outgoing = head + first if first else head
+        self._first = first
+        self.resendable = True
         self.await_upstream()
-        self.listener.route.dispatch(self)
+        self.route.dispatch(self)
 
     def await_upstream(self) -> None:
         """No connection carries the request (yet, or any more); its body waits unread."""
@@ -212,7 +224,12 @@ class ClientConnection(Connection):
         self.reused = reused
         self.generation = upstream.generation
         self.state = ClientState.EXCHANGE
-        upstream.send(self.outgoing)
+        rules = upstream.rules
+        if rules is not self._rules:
+            self._rules = rules
+            self.request.forwarded = rules.screened(self.request.forwarded)
+        head = rules.request_head(self.request)
+        upstream.send(head + self._first if self._first else head)
         if not self.closed and self.upstream is upstream and not upstream.out:
             self.resume()
 
@@ -220,7 +237,7 @@ class ClientConnection(Connection):
         try:
             piece = self.request.body.feed(data)
         except ProtocolViolation as violation:
-            self.listener.route.note_rejected(violation.reason)
+            self.route.note_rejected(violation.reason)
             self._drop_upstream("client_violation")
             self.fail(Failure("bad_request", violation.detail))
             return
@@ -231,7 +248,7 @@ class ClientConnection(Connection):
 
     def _relay_up(self, piece: bytes) -> None:
         self.bytes_up += len(piece)
-        self.outgoing = b""  # more than the first piece went up: it can't be sent again
+        self.resendable = False
         if self.bytes_up > _LONG_BODY and self.upstream is not None:
             self.upstream.heed()
         upstream = self.upstream
@@ -264,7 +281,6 @@ class ClientConnection(Connection):
         self.responded = True
         self.status = status
         self.first_byte_at = self.reactor.now
-        self.outgoing = b""
         self.streaming = streaming
         self.send(data)
 
@@ -319,7 +335,7 @@ class ClientConnection(Connection):
         """Answer with an error of our own; after the head went out, cut the response instead."""
         self.upstream = None
         self.reason = failure.reason
-        self.listener.route.note_failure(failure)
+        self.route.note_failure(failure)
         if self.responded:
             self._cut()
             return
@@ -334,7 +350,7 @@ class ClientConnection(Connection):
             problem_response(
                 failure,
                 request_id=self.request_id,
-                route=self.listener.route.name,
+                route=self.route.name,
                 with_body=request.method != b"HEAD",
                 connection=self._connection_line(),
             )
@@ -404,7 +420,7 @@ class ClientConnection(Connection):
         busy = self.state in (ClientState.WAITING, ClientState.EXCHANGE, ClientState.TUNNEL)
         self.close()
         self._drop_upstream("client_closed")
-        self.listener.route.abandon(self)
+        self.route.abandon(self)
         if busy:
             self.reason = self.reason or "client_closed"
             self._record()
@@ -416,18 +432,33 @@ class ClientConnection(Connection):
             upstream.cancel(reason)
 
     def on_deadline(self) -> None:
-        """See `Connection`: an idle connection, a head that doesn't come, or the end of a linger."""
+        """See `Connection`: an idle connection, a head that doesn't come, a linger's end."""
         self.deadline = inf
         if self.state == ClientState.WAITING:
-            self.listener.route.waited_too_long(self)
+            self.route.waited_too_long(self)
         else:
             self.close()
 
     def retire(self, *, force: bool) -> None:
         """The worker is draining: close when idle, or now when forced."""
-        if self.state == ClientState.HEAD and not self._buffer:
-            self.close()
+        if self.state == ClientState.HEAD and not self._buffer and not force:
+            if self.out:
+                self._close_after_flush()
+            else:
+                self.close()
         elif force:
+            self._force()
+
+    def _force(self) -> None:
+        """The time to finish is over."""
+        waiting = self.state in (ClientState.WAITING, ClientState.EXCHANGE) and not self.responded
+        if waiting:
+            self._drop_upstream("draining")
+            self.route.abandon(self)
+            self.fail(Failure("draining", "the time for requests in flight is over"))
+        else:
+            self.reason = "draining"
+            self.abort()
             self._gone()
 
     def _forget(self) -> None:

@@ -93,6 +93,11 @@ class HeaderRules:
             return RequestField.STRIP
         return RequestField.FORWARD
 
+    def screened(self, fields: list[Field]) -> list[Field]:
+        """Those of fields let through by other rules that pass these too."""
+        stopped = (RequestField.STRIP, RequestField.CREDENTIAL)
+        return [field for field in fields if self.names[field[0]] not in stopped]
+
     def request_head(self, request: RequestHead) -> bytes:
         """The head for the upstream: the client's fields that pass, framing, our credentials."""
         lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target), self._host]

@@ -187,7 +187,7 @@ class DataPlane:
     def record(self, client: ClientConnection) -> None:
         """A request is finished, however it ended."""
         now = self.reactor.now
-        route = client.listener.route
+        route = client.route
         stats = route.stats
         status = str(client.status or 499)
         stats.requests[status] = stats.requests.get(status, 0) + 1
@@ -212,7 +212,7 @@ class DataPlane:
                 generation = str(connection.generation)
                 stats.connections[generation] = stats.connections.get(generation, 0) + 1
         for client in self.clients:
-            stats = client.listener.route.stats
+            stats = client.route.stats
             stats.downstream_connections += 1
             if ClientState.WAITING <= client.state <= ClientState.TUNNEL:
                 stats.active += 1

@@ -1,10 +1,11 @@
-"""A route at run time: header rules, the current epoch, the pool of its connections, its numbers."""
+"""A route at run time: header rules, the current epoch, its pool of connections, its numbers."""
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 #: How long a request waits for the renewal of an identity that is found expired (a laptop woke).
 _RENEWAL_WAIT_S: Final = 8.0
 _RETRY_AFTER_S: Final = 2
+_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +80,7 @@ class Route:
         self._idle: list[UpstreamConnection] = []
         self._dialling: dict[UpstreamConnection, ClientConnection] = {}
         self._waiting: deque[ClientConnection] = deque()
-        self._preferred = 0
+        self._preferred: tuple[str, int] | None = None
         self.epoch: Epoch | None = None
         self.reason = ""
         self.spec = spec
@@ -105,11 +107,13 @@ class Route:
         if epoch is None or epoch.credentials is not credentials or not same_far_side:
             self.epoch = None if credentials is None else Epoch(credentials)
             self._retire_idle("generation")
+        self._dispatch_waiting()
+
+    def _dispatch_waiting(self) -> None:
         waiting, self._waiting = self._waiting, deque()
         for client in waiting:
-            if not client.closed:
-                client.deadline = inf
-                self.dispatch(client)
+            client.deadline = inf
+            self.dispatch(client)
 
     def _retire_idle(self, reason: str) -> None:
         idle, self._idle = self._idle, []
@@ -119,8 +123,9 @@ class Route:
     def leave(self) -> None:
         """The route is gone from the configuration: what is in flight may finish."""
         self.epoch = None
-        self.reason = "the route was removed"
+        self.spec = replace(self.spec, unavailable="the route was removed")
         self._retire_idle("route_removed")
+        self._dispatch_waiting()
 
     def retire_expired(self, wall: float) -> None:
         """End connections whose certificate is no longer good."""
@@ -150,7 +155,7 @@ class Route:
                 connection.begin(client)
                 return
             connection.retire("stale")
-        self._dial(client, epoch)
+        self._dial(client, epoch, self._addresses())
 
     def _await_renewal(self, client: ClientConnection, epoch: Epoch) -> None:
         if not self._waiting:
@@ -170,13 +175,28 @@ class Route:
             )
         )
 
-    def _dial(self, client: ClientConnection, epoch: Epoch, attempt: int = 0) -> None:
+    def _addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where to dial, in order, beginning with the address that last answered."""
         addresses = self.spec.upstream.addresses
+        if self._preferred not in addresses:
+            return addresses
+        first = addresses.index(self._preferred)
+        return addresses[first:] + addresses[:first]
+
+    def _dial(
+        self, client: ClientConnection, epoch: Epoch, addresses: tuple[tuple[str, int], ...]
+    ) -> None:
         if not addresses:
             client.fail(Failure("unresolved", self.spec.upstream.resolve_error, _RETRY_AFTER_S))
             return
-        address = addresses[(self._preferred + attempt) % len(addresses)]
-        connection = UpstreamConnection(self, epoch, address, attempt=attempt)
+        address, *others = addresses
+        try:
+            connection = UpstreamConnection(self, epoch, address, others=tuple(others))
+        except OSError as error:  # no descriptor is left, or no such address family
+            reason = "overloaded" if error.errno in _EXHAUSTED else "unreachable"
+            code = errno.errorcode.get(error.errno or 0, "unknown")
+            self._dial_failed(client, epoch, tuple(others), Failure(reason, f"no socket: {code}"))
+            return
         self.connections.add(connection)
         self._dialling[connection] = client
         client.dialling = connection
@@ -190,12 +210,17 @@ class Route:
         stats.tls_group = tls.get_group_name() or ""
         stats.tls_cipher = tls.get_cipher_name() or ""
         stats.peer = peer
+        self._preferred = connection.address
         client = self._dialling.pop(connection, None)
         if client is None or client.closed:
             self.released(connection)
-        else:
-            client.dialling = None
+            return
+        client.dialling = None
+        if connection.epoch is self.epoch:
             connection.begin(client)
+        else:
+            connection.retire("generation")
+            self.dispatch(client)
 
     def not_established(self, connection: UpstreamConnection, failure: Failure) -> None:
         """A dial failed: the next address, or the client is told."""
@@ -207,11 +232,20 @@ class Route:
             self.note_failure(failure)
             return
         client.dialling = None
-        epoch = self.epoch
-        addresses = len(self.spec.upstream.addresses)
-        if connection.attempt + 1 < addresses and epoch is not None:
-            self._preferred = (self._preferred + 1) % addresses
-            self._dial(client, epoch, connection.attempt + 1)
+        if connection.epoch is self.epoch and failure.reason != "identity_expired":
+            self._dial_failed(client, connection.epoch, connection.others, failure)
+        else:
+            self.dispatch(client)  # another identity or far side may do better
+
+    def _dial_failed(
+        self,
+        client: ClientConnection,
+        epoch: Epoch,
+        others: tuple[tuple[str, int], ...],
+        failure: Failure,
+    ) -> None:
+        if others:
+            self._dial(client, epoch, others)
         else:
             client.fail(failure)
 
@@ -245,7 +279,7 @@ class Route:
         """
         if (
             on_kept
-            and client.outgoing
+            and client.resendable
             and not client.replayed
             and may_replay(client.request.method, client.request.mcp_method)
         ):

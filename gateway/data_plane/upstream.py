@@ -47,6 +47,8 @@ class UpstreamConnection(Connection):
     Attributes:
         epoch: the identity and bundle that it was made with.
         client: the exchange's client, None in the pool.
+        others: addresses to try if this one fails.
+        rules: the header rules of the exchange, kept to its end whatever a snapshot brings.
         idle_since: monotonic seconds of the last release.
     """
 
@@ -59,24 +61,30 @@ class UpstreamConnection(Connection):
         "_socket",
         "_state",
         "address",
-        "attempt",
         "client",
         "epoch",
         "exchanges",
         "idle_since",
         "opened",
+        "others",
         "route",
+        "rules",
     )
 
     stream: TlsStream
 
     def __init__(
-        self, route: Route, epoch: Epoch, address: tuple[str, int], *, attempt: int
+        self,
+        route: Route,
+        epoch: Epoch,
+        address: tuple[str, int],
+        *,
+        others: tuple[tuple[str, int], ...],
     ) -> None:
         host, port = address
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setblocking(False)  # noqa: FBT003 - the socket API's own word
+        sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if hasattr(socket, "TCP_KEEPIDLE"):
@@ -94,7 +102,8 @@ class UpstreamConnection(Connection):
         self.route = route
         self.epoch = epoch
         self.address = address
-        self.attempt = attempt
+        self.others = others
+        self.rules = route.rules
         self.client: ClientConnection | None = None
         self.exchanges = 0
         self.opened = self.reactor.now
@@ -218,6 +227,7 @@ class UpstreamConnection(Connection):
     def begin(self, client: ClientConnection) -> None:
         """Carry a client's request; `client.attach` writes it."""
         self.client = client
+        self.rules = self.route.rules
         self.deadline = self.reactor.now + self.route.plane.limits.response_timeout_s
         self._state = UpstreamState.HEAD
         self._interim = 0
@@ -271,7 +281,7 @@ class UpstreamConnection(Connection):
                     head,
                     method=client.request.method,
                     client_minor=client.request.minor,
-                    trailers=self.route.rules.trailers,
+                    trailers=self.rules.trailers,
                 )
                 self._on_head(client, response)
             except ProtocolViolation as violation:
@@ -287,9 +297,7 @@ class UpstreamConnection(Connection):
                 raise ProtocolViolation("interim_flood", "too many interim responses")
             if client.request.minor:
                 client.relay(
-                    self.route.rules.response_head(
-                        response, local=client.request.host, connection=b""
-                    )
+                    self.rules.response_head(response, local=client.request.host, connection=b"")
                 )
         else:
             self._final_head(client, response)
@@ -299,7 +307,7 @@ class UpstreamConnection(Connection):
         body = self._body = response.body
         self._state = UpstreamState.BODY
         self.deadline = inf
-        data = self.route.rules.response_head(
+        data = self.rules.response_head(
             response,
             local=client.request.host,
             connection=client.connection_header(response_reusable=body.done or body.framing != b""),
@@ -352,7 +360,7 @@ class UpstreamConnection(Connection):
             raise ProtocolViolation("bad_upgrade", "a 101 that nobody asked for")
         self._state = UpstreamState.TUNNEL
         self.deadline = inf
-        head = self.route.rules.response_head(response, local=client.request.host, connection=b"")
+        head = self.rules.response_head(response, local=client.request.host, connection=b"")
         rest, self._buffer = self._buffer, b""
         client.bytes_down = len(rest)
         client.respond(head + rest, 101, streaming=True)
@@ -428,18 +436,17 @@ class UpstreamConnection(Connection):
             self._broken(str(lost))
 
     def _broken(self, detail: str) -> None:
-        self._fail(Failure("upstream_closed", detail))
+        unanswered = self._state == UpstreamState.HEAD and not self._buffer and not self._interim
+        self._fail(Failure("upstream_closed", detail), on_kept=unanswered and self.exchanges > 0)
 
     def _violated(self, violation: ProtocolViolation) -> None:
         self._fail(Failure("bad_response", violation.detail))
 
-    def _fail(self, failure: Failure) -> None:
+    def _fail(self, failure: Failure, *, on_kept: bool = False) -> None:
         client, self.client = self.client, None
-        unanswered = self._state == UpstreamState.HEAD and not self._buffer and not self._interim
-        reused = self.exchanges > 0
         self._end(failure.reason if client is not None else "upstream_closed")
         if client is not None:
-            self.route.exchange_failed(client, failure, on_kept=unanswered and reused)
+            self.route.exchange_failed(client, failure, on_kept=on_kept)
 
     def _refused(self, alert: Alert) -> Failure:
         self.route.certificate_refused(alert, self.generation)
@@ -464,7 +471,9 @@ class UpstreamConnection(Connection):
 
     def retire(self, reason: str) -> None:
         """Its time is over: an exchange that it still carries is cut."""
-        if self.client is not None:
+        if self._state <= UpstreamState.HANDSHAKE:
+            self._not_established(Failure("identity_expired", "the certificate expired meanwhile"))
+        elif self.client is not None:
             self._fail(Failure("upstream_closed", f"the connection was retired: {reason}"))
         else:
             self._end(reason)

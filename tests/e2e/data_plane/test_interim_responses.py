@@ -70,9 +70,8 @@ def test_an_http_1_0_client_gets_no_interim_response(lab: StartLab) -> None:
 def test_a_flood_of_interim_responses_is_refused(lab: StartLab) -> None:
     def script(conversation: Conversation) -> None:
         conversation.read_request()
-        for _ in range(1000):
+        while True:  # until the worker ends it
             conversation.send(CONTINUE)
-        raise AssertionError("nobody stopped the flood")
 
     client = lab(script).connect()
     client.send(client.head())
