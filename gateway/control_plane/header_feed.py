@@ -45,6 +45,8 @@ class StoreHeaderFeed:
         self._problems: dict[str, str] = {}
         self._on_paper: dict[tuple[str, str], str] = {}
         self._attached: dict[str, Attached] = {}
+        # A poll that is under way when a reload comes must not put the old routes back.
+        self._turn = asyncio.Lock()
 
     @property
     def attached(self) -> Mapping[str, Attached]:
@@ -61,10 +63,16 @@ class StoreHeaderFeed:
         )
 
     async def prepare(self, config: Config) -> None:
-        """See `HeaderFeed.prepare`."""
-        wanted = sorted({name for route in config.routes for name in _names(route)})
-        for name in wanted:
-            await self._read(SecretRef(config.project, name))
+        """See `HeaderFeed.prepare`. A store that can't be asked is asked once, not for each name:
+        the deadline is that of one call.
+        """
+        async with self._turn:
+            await self._take_over(config)
+
+    async def _take_over(self, config: Config) -> None:
+        silent: IdentityError | None = None
+        for name in sorted({name for route in config.routes for name in _names(route)}):
+            silent = await self._read(SecretRef(config.project, name), silent)
         self._config = config
         self._attached = {route.name: await self._attach(route) for route in config.routes}
 
@@ -73,20 +81,33 @@ class StoreHeaderFeed:
         while True:
             await asyncio.sleep(RETRY_S if self._problems else INTERVAL_S)
             before = self._attached
-            await self.prepare(self._config)
+            async with self._turn:
+                await self._take_over(self._config)
             if self._attached != before:
                 self._changed()
 
-    async def _read(self, ref: SecretRef) -> None:
+    async def _read(self, ref: SecretRef, silent: IdentityError | None) -> IdentityError | None:
+        """Read one value, unless the store was `silent` before; the store's silence, if any."""
         try:
-            self._values[ref.name] = await self._store.get(ref)
+            if silent is not None:
+                raise silent
+            value = await self._store.get(ref)
         except SecretNotFound:
             self._values.pop(ref.name, None)
             self._blame(ref.name, f"the secret {ref.name} is not set")
         except IdentityError as error:
             self._blame(ref.name, f"the secret {ref.name} can't be read: {error}")
+            return error if error.retryable else None
         else:
-            self._problems.pop(ref.name, None)
+            if _fits_a_header(value.reveal()):
+                self._values[ref.name] = value
+                self._problems.pop(ref.name, None)
+            else:
+                self._values.pop(ref.name, None)
+                self._blame(
+                    ref.name, f"the secret {ref.name} holds characters that can't be in a header"
+                )
+        return None
 
     def _blame(self, name: str, problem: str) -> None:
         if self._problems.get(name) != problem:
@@ -103,11 +124,6 @@ class StoreHeaderFeed:
             if name not in self._values:
                 return Attached(unavailable=self._problems[name])
         values = {name: self._values[name].reveal() for name in _names(route)}
-        for name, value in values.items():
-            if not value.isascii() or not value.isprintable():
-                why = f"the secret {name} holds characters that can't be in a header"
-                self._blame(name, why)
-                return Attached(unavailable=why)
         try:
             await self._put_on_paper(route.name, values)
         except AuditFailed as failed:
@@ -131,6 +147,11 @@ class StoreHeaderFeed:
                     self._journal.record, "secret.use", outcome="ok", name=name, reason=route
                 )
                 self._on_paper[route, name] = value
+
+
+def _fits_a_header(value: str) -> bool:
+    """Visible ASCII with blanks inside only: what every server reads as the same value."""
+    return value.isascii() and value.isprintable() and value == value.strip()
 
 
 def _names(route: Route) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import socket
 import sys
 
 from gateway.data_plane.link import SupervisorLink
+from gateway.hardening import harden_process
 
 
 def main() -> int:
@@ -15,6 +16,7 @@ def main() -> int:
     # The supervisor decides when a worker ends; a Ctrl-C reaches the whole process group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    harden_process()
     link = SupervisorLink(socket.socket(fileno=int(sys.argv[1])))
     # What exists now lives for ever: keep the collector from walking it again and again.
     gc.freeze()

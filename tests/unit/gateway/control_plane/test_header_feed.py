@@ -117,3 +117,60 @@ async def test_a_changed_value_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     task.cancel()
     assert bench.feed.attached["planner"].redact == ("hunter3",)
     assert len(bench.uses()) == 2
+
+
+class SlowStore(MemoryStore):
+    """Answers when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = asyncio.Event()
+        self.asked = 0
+
+    async def get(self, ref: SecretRef) -> Secret:
+        self.asked += 1
+        await self.answer.wait()
+        return await super().get(ref)
+
+
+async def test_a_poll_under_way_does_not_put_the_old_routes_back(tmp_path: Path) -> None:
+    store = SlowStore()
+    await store.set(REF, Secret("hunter2"))
+    bench = Bench(tmp_path, store)
+    first = asyncio.create_task(bench.feed.prepare(bench.config))
+    await asyncio.sleep(0)
+    newer = configs.config(tmp_path, ROUTE, configs.route("added"))
+    second = asyncio.create_task(bench.feed.prepare(newer))
+    await asyncio.sleep(0)
+    store.answer.set()
+    await asyncio.gather(first, second)
+    assert set(bench.feed.attached) == {"planner", "added"}
+
+
+async def test_a_store_that_can_not_be_asked_is_asked_once(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class CountingLockedStore(LockedStore):
+        async def get(self, ref: SecretRef) -> Secret:
+            asked.append(ref.name)
+            return await super().get(ref)
+
+    headers = tuple(HeaderTemplate(f"X-{n}", ("", f"secret-{n}", "")) for n in range(5))
+    bench = Bench(tmp_path, CountingLockedStore())
+    bench.config = configs.config(tmp_path, configs.route(headers=headers))
+    await bench.feed.prepare(bench.config)
+    assert len(asked) == 1
+    assert {view.state for view in bench.feed.secrets} == {
+        f"the secret secret-{n} can't be read: the keychain is locked" for n in range(5)
+    }
+
+
+@pytest.mark.parametrize("value", ["two\r\nlines", " blank first", "blank last ", "ümlaut"])
+async def test_an_unusable_value_is_told_once(
+    tmp_path: Path, value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path, await store_with(value))
+    for _ in range(3):
+        assert "can't be in a header" in (await bench.prepare()).unavailable
+    assert len(caplog.records) == 1
+    assert value not in caplog.text

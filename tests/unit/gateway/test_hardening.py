@@ -7,7 +7,7 @@ import pytest
 
 CODE = """
 import ctypes, os, resource
-from gateway.control_plane.hardening import harden_process, raise_descriptor_limit
+from gateway.hardening import harden_process, raise_descriptor_limit
 harden_process()
 mask = os.umask(0)
 dumpable = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)

@@ -13,7 +13,7 @@ _PR_SET_DUMPABLE: Final = 4
 def harden_process() -> None:
     """Private files, no core dumps, and on Linux no debugger or /proc/PID/mem of the same user.
 
-    Workers inherit the first two and do the last for themselves: `exec` resets it.
+    Each process does it for itself: `exec` resets the last.
     """
     os.umask(0o077)
     if os.name != "posix":
