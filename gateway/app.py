@@ -19,11 +19,11 @@ from gateway.audit.journal import Journal, journal_path
 from gateway.config.load import load
 from gateway.config.model import Config, JoinTokenRef
 from gateway.control_plane.feeds import Feeds, HeaderFeed, IdentityFeed
-from gateway.hardening import raise_descriptor_limit
 from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.identity_feed import RotationFeed
 from gateway.control_plane.supervisor import Parts, Supervisor
 from gateway.errors import StartFailed
+from gateway.hardening import raise_descriptor_limit
 from gateway.telemetry.logs import LogSink, Redactor, install
 from identity.errors import SecretNotFound
 from identity.fault import Fault

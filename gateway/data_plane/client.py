@@ -406,7 +406,7 @@ class ClientConnection(Connection):
             return
         self._gone()
 
-    def on_lost(self, lost: ConnectionLost) -> None:
+    def on_lost(self, lost: ConnectionLost) -> None:  # noqa: ARG002 - a caller's reasons are its own
         """See `Connection`."""
         self._gone()
 

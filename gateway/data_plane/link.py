@@ -24,7 +24,7 @@ class SupervisorLink:
     """
 
     def __init__(self, sock: socket.socket) -> None:
-        sock.setblocking(False)  # noqa: FBT003 - the socket API's own word
+        sock.setblocking(False)
         self._socket = sock
         self._decoder = FrameDecoder()
         self._descriptors: list[int] = []

@@ -48,7 +48,7 @@ class Listener:
         self.deadline = inf
         self._stopped = False
         self.closed = False
-        sock.setblocking(False)  # noqa: FBT003 - the socket API's own word
+        sock.setblocking(False)
         self.apply(spec, route)
         plane.reactor.add(self.fd, READ, self._on_event)
 
@@ -72,7 +72,7 @@ class Listener:
             self._welcome(sock)
 
     def _welcome(self, sock: socket.socket) -> None:
-        sock.setblocking(False)  # noqa: FBT003 - the socket API's own word
+        sock.setblocking(False)
         if len(self.plane.clients) >= self.plane.limits.max_connections:
             self._turn_away(sock)
             return

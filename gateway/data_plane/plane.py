@@ -1,4 +1,4 @@
-"""All that one worker holds: routes, listeners, connections, and the way a snapshot changes them."""
+"""All that one worker holds, and the way a snapshot changes it."""
 
 from __future__ import annotations
 
