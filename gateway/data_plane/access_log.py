@@ -18,13 +18,12 @@ _LINE = (
 class AccessLog:
     """Formats lines and gathers them until the loop hands them on."""
 
-    __slots__ = ("_route_names", "_second", "_stamp", "lines")
+    __slots__ = ("_second", "_stamp", "lines")
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self._second = 0
         self._stamp = b""
-        self._route_names: dict[str, bytes] = {}
 
     def add(self, client: ClientConnection, now: float) -> None:
         """Add the line of a finished exchange; `now` is the loop's monotonic time."""

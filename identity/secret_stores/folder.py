@@ -58,7 +58,7 @@ class SecretFolder:
         check_value(value)
         return value
 
-    def set(self, ref: SecretRef, value: Secret) -> None:
+    def set(self, ref: SecretRef, value: Secret) -> None:  # noqa: ARG002 - the store's interface
         """Always refused."""
         raise StoreUnavailable(f"secret {ref} can't be set here", hint=_READ_ONLY)
 

@@ -13,7 +13,8 @@ from identity.secret_stores.base import BlockingStore, SecretStore
 def open_store(kind: str, *, folder: Path | None = None) -> SecretStore:
     """The store called `kind`: "keychain", "folder" or "memory". None falls back to another.
 
-    `folder` is where the store "folder" finds its files. Nothing is started, or found missing, before the first call.
+    `folder` is where the store "folder" finds its files. Nothing is started, or found missing,
+    before the first call.
 
     Raises:
         StoreUnavailable: there is no such store.
