@@ -20,7 +20,7 @@ def finished(request: RequestHead, **changes: Any) -> ClientConnection:
     values: dict[str, Any] = {
         "request": request,
         "request_id": "7f-1",
-        "listener": SimpleNamespace(route=SimpleNamespace(name="planner")),
+        "route": SimpleNamespace(name="planner"),
         "status": 200,
         "reason": "",
         "bytes_up": 3,
