@@ -159,8 +159,8 @@ class ClientConnection(Connection):
         if not self.started:
             self.started = self.reactor.now
             self.deadline = self.started + self.plane.limits.head_timeout_s
-            if buffer.startswith(b"\r\n"):  # RFC 9112 section 2.2: one empty line is no request
-                buffer = self._buffer = buffer[2:]
+        if buffer.startswith(b"\r\n"):  # RFC 9112 section 2.2: an empty line is no request
+            buffer = self._buffer = buffer[2:]
         end = buffer.find(b"\r\n\r\n") + 4
         if end < 4 or end > self.plane.limits.max_head_bytes:
             return self._unfinished_head(buffer, end)
@@ -455,7 +455,7 @@ class ClientConnection(Connection):
         if waiting:
             self._drop_upstream("draining")
             self.route.abandon(self)
-            self.fail(Failure("draining", "the time for requests in flight is over"))
+            self.fail(Failure("draining", "the time for requests in flight is over", 1))
         else:
             self.reason = "draining"
             self.abort()

@@ -142,6 +142,7 @@ class Route:
             return
         epoch = self.epoch
         if epoch is None:
+            self.plane.want_identity()
             client.fail(Failure("no_identity", self.reason, _RETRY_AFTER_S))
             return
         # The wall clock, because a monotonic one stands still while a laptop sleeps.
@@ -195,7 +196,8 @@ class Route:
         except OSError as error:  # no descriptor is left, or no such address family
             reason = "overloaded" if error.errno in _EXHAUSTED else "unreachable"
             code = errno.errorcode.get(error.errno or 0, "unknown")
-            self._dial_failed(client, epoch, tuple(others), Failure(reason, f"no socket: {code}"))
+            failure = Failure(reason, f"no socket: {code}", _RETRY_AFTER_S)
+            self._dial_failed(client, epoch, tuple(others), failure)
             return
         self.connections.add(connection)
         self._dialling[connection] = client

@@ -71,6 +71,7 @@ def _note_verify_error(
 
 # X509_V_ERR_* numbers (OpenSSL, x509_vfy.h) that people meet, in their words.
 _VERIFY_ERRORS: Final = {
+    7: "the server's chain was signed by another authority of the same name as the bundle's",
     9: "the server's certificate is not valid yet",
     10: "the server's certificate has expired",
     18: "the server's certificate signed itself and is not in the trust bundle",
@@ -116,7 +117,8 @@ _REFUSALS: Final = {
     "certificate unknown": "the server could not accept our certificate",
     "access denied": "the server accepts the certificate but denies it access",
     "handshake failure": "the server ended the handshake",
-    "decrypt error": "the server could not verify our signature",
+    "decrypt error": "the server could not verify a signature: it may know another authority of the "
+    "same name",
 }
 _ALERT: Final = re.compile(r"alert ([a-z ]+)$")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import ssl
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -20,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _YEAR = timedelta(days=365)
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +38,9 @@ class Leaf:
 class Authority:
     """Signs leaves for both sides of a connection."""
 
-    def __init__(self, name: str = "test authority") -> None:
+    def __init__(self, name: str = "") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
+        name = name or f"test authority {next(_numbers)}"
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = datetime.now(UTC)
         builder = _builder(self._name, self._name, self._key, now - _YEAR, now + _YEAR)
@@ -76,7 +80,13 @@ class Authority:
         )
 
 
-def server_context(leaf: Leaf, trusted: Authority) -> ssl.SSLContext:
+class Trusted(Protocol):
+    """Whoever signs: `pem` is its root."""
+
+    pem: str
+
+
+def server_context(leaf: Leaf, trusted: Trusted) -> ssl.SSLContext:
     """TLS 1.3 only, with a client certificate of `trusted` required."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3

@@ -245,7 +245,7 @@ class ScriptedUpstream:
 
     Attributes:
         port: where.
-        script: may be exchanged between connections.
+        context, script, conversation: may be exchanged between connections.
         requests: every request head that was read, in order, with the certificate's serial.
         accepted: TCP connections so far; `refused` those whose handshake failed.
         problems: what scripts raised.
@@ -256,6 +256,7 @@ class ScriptedUpstream:
     ) -> None:
         self.context = context
         self.script = script
+        self.conversation: type[Conversation] = Conversation
         self.requests: list[Received] = []
         self.accepted = 0
         self.refused = 0
@@ -310,7 +311,7 @@ class ScriptedUpstream:
             sock.settimeout(DEADLINE_S)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._sockets.append(sock)
-            conversation = Conversation(self, sock, self.accepted)
+            conversation = self.conversation(self, sock, self.accepted)
             self._start(lambda conversation=conversation: self._converse(conversation))  # type: ignore[misc]
 
     def _converse(self, conversation: Conversation) -> None:

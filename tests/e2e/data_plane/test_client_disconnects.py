@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -52,14 +53,13 @@ def _half_a_response(conversation: Conversation) -> None:
 
 
 @pytest.mark.parametrize("leave", [RawClient.close, RawClient.reset, RawClient.half_close])
-def test_while_the_answer_is_awaited(lab: StartLab, leave: object) -> None:
+def test_while_the_answer_is_awaited(lab: StartLab, leave: Callable[[RawClient], None]) -> None:
     ends = Ends()
     here = lab(ends.then_wait(_request))
     client = here.connect()
     client.send(client.post_bytes(b"work", "/", "Mcp-Method: tools/call"))
     here.upstream.wait_for(lambda upstream: len(upstream.requests) == 1)
     since = time.monotonic()
-    assert callable(leave)
     leave(client)
     ends.check(here, since)
     line = here.worker.access_log(1)[0]

@@ -1,0 +1,99 @@
+"""One access line a request, with nothing secret in it, and numbers that add up."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.data_plane.conftest import StartLab
+from tests.fakes.raw_client import Truncated
+from tests.fakes.scripted_upstream import Conversation, Received, answering, chunks, response
+from tests.fakes.worker_rig import TOKEN
+
+
+def _answer(received: Received) -> bytes:
+    if received.target == "/missing":
+        return response(b"no such thing", status="404 Not Found")
+    if received.target == "/chunked":
+        return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks(b"abc", b"de")
+    return response(received.body)
+
+
+def test_lines_tell_what_happened(lab: StartLab) -> None:
+    here = lab(answering(_answer))
+    client = here.connect()
+    lines = ("Mcp-Method: tools/call", 'Mcp-Name: a"b\\c', "Cookie: session=hush")
+    client.post(b"12345", "/mcp?api_key=hush", *lines)
+    client.get("/missing")
+    client.get("/chunked")
+    client.get("/", "Origin: null")
+    client.send(b"\x00\r\n\r\n")
+    assert client.read_response().status == 400
+    log = here.worker.access_log(5)
+    assert [(e["method"], e["path"], e["status"], e["reason"]) for e in log] == [
+        ("POST", "/mcp", 200, ""),
+        ("GET", "/missing", 404, ""),
+        ("GET", "/chunked", 200, ""),
+        ("GET", "/", 403, "foreign_origin"),
+        ("-", "-", 400, "bad_request"),
+    ]
+    first = log[0]
+    assert (first["mcp_method"], first["mcp_name"]) == ("tools/call", 'a"b\\c')
+    assert (first["bytes_up"], first["bytes_down"]) == (5, 5)
+    assert (first["generation"], first["reused"], log[1]["reused"]) == (1, False, True)
+    assert 0 <= first["first_byte_ms"] <= first["total_ms"] < 5000
+    assert len({entry["id"] for entry in log}) == 5
+
+
+def test_no_secret_and_no_query_string_is_logged(lab: StartLab) -> None:
+    here = lab(answering(_answer))
+    client = here.connect()
+    client.post(b"the body", "/a?token=hush#", "Authorization: Bearer hush", "X-Api-Key: hush")
+    client = here.connect()
+    client.post(b"the body", "/b?token=hush", "Authorization: Bearer hush", "Cookie: hush")
+    here.worker.access_log(2)
+    everything = b"".join(
+        body for kind in {k for k, _ in here.worker._frames} for body in here.worker.frames(kind)
+    )
+    assert b"hush" not in everything
+    assert TOKEN.encode() not in everything
+    assert b"the body" not in everything
+
+
+def test_an_exchange_that_breaks_has_one_line(lab: StartLab) -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.read_request()
+        conversation.send(response(b"123456")[:-2])
+        conversation.cut()
+
+    here = lab(script)
+    client = here.connect()
+    with pytest.raises(Truncated):
+        client.get()
+    entries = here.worker.access_log(1)
+    assert [(e["status"], e["reason"], e["bytes_down"]) for e in entries] == [
+        (200, "upstream_closed", 4)
+    ]
+
+
+def test_numbers_add_up(lab: StartLab) -> None:
+    here = lab(answering(_answer))
+    clients = [here.connect() for _ in range(3)]
+    for client in clients:
+        for number in range(10):
+            assert client.post(b"x" * number).status == 200
+        assert client.get("/missing").status == 404
+        assert client.get("/", "Origin: null").status == 403
+    stats = here.worker.stats()
+    assert stats.requests == {"200": 30, "404": 3, "403": 3}
+    assert stats.failures == {"foreign_origin": 3}
+    assert stats.rejected == {"foreign_origin": 3}
+    assert stats.bytes_up == 3 * 45
+    assert stats.bytes_down == 3 * (45 + len(b"no such thing"))
+    assert sum(stats.duration_buckets.values()) == 36
+    assert stats.duration_sum_s >= 0
+    assert (stats.active, stats.streams, stats.downstream_connections) == (0, 0, 3)
+    assert stats.connections == {"1": 1}
+    assert stats.handshakes == here.upstream.accepted == 1
+    assert (stats.tls_version, stats.tls_cipher[:4]) == ("TLSv1.3", "TLS_")
+    assert stats.tls_group
+    assert len(here.worker.access_log(36)) == 36
