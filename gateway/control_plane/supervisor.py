@@ -298,7 +298,7 @@ class Supervisor:
         view = self._identity.view()
         if self._generation is None:
             return view.reason or "the first certificate is being obtained"
-        expired = datetime.now(UTC) >= self._generation.not_after
+        expired = _has_expired(self._generation)
         return view.reason if expired and view.last_error else ""
 
     def _identity_view(self) -> IdentityView:
@@ -312,7 +312,8 @@ class Supervisor:
                 cause = event.get("cause") or event.get("alert")
                 self._refresh_once(event, f"{route} refused our certificate: {cause}")
             case events.IDENTITY_EXPIRED:
-                self._refresh_once(event, "the certificate has expired")
+                if self._generation is None or _has_expired(self._generation):
+                    self._identity.refresh("requests wait for a certificate")
             case events.ROUTE_REJECTED:
                 self._rejected[route] = str(event.get("reason", ""))
                 _LOG.error("%s: %s", route, self._rejected[route], extra=fields(event))
@@ -378,6 +379,10 @@ class Supervisor:
         old, self._identity = self._identity, fresh
         self._identity_task = self._tasks.create_task(fresh.run())
         await old.close()
+
+
+def _has_expired(generation: Generation) -> bool:
+    return datetime.now(UTC) >= generation.not_after
 
 
 def _targets(config: Config) -> list[tuple[str, int]]:

@@ -21,6 +21,8 @@ from gateway.ipc.snapshot import IdentitySpec, LimitsSpec, ListenerSpec, RouteSp
 from gateway.ipc.stats import WorkerStats
 
 _LINES_A_BATCH: Final = 128
+#: How often requests that can't be served for want of an identity make the supervisor try for one.
+_WANT_EVERY_S: Final = 3.0
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -48,6 +50,7 @@ class DataPlane:
         self._sockets: dict[str, socket.socket] = {}
         self._snapshot = 0
         self._identity: IdentitySpec | None = None
+        self._wanted_at = -_WANT_EVERY_S
         self._material: Material | None = None
         self._credentials: dict[str, Credentials] = {}
         self._leaving: list[Route] = []
@@ -130,6 +133,15 @@ class DataPlane:
             credentials = Credentials(self._identity.generation, context, self._identity.not_after)
         made[bundle] = credentials
         return credentials, ""
+
+    def want_identity(self) -> None:
+        """A request fails for want of an identity: don't leave it to the pace of failed renewals
+        when the next one is tried.
+        """
+        now = self.reactor.now
+        if self._identity is None and now - self._wanted_at >= _WANT_EVERY_S:
+            self._wanted_at = now
+            self.tell(events.IDENTITY_EXPIRED, generation=0)
 
     def _place(self, spec: ListenerSpec, route: Route) -> None:
         listener = self._listeners.get(spec.id)

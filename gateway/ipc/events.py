@@ -9,7 +9,8 @@ from typing import Final
 #: generation. The supervisor asks the rotation for one refresh.
 LATE_ALERT: Final = "late_alert"
 
-#: A dial found the identity expired by the wall clock. Fields: generation. Same reaction.
+#: A request found the identity expired by the wall clock, or none at all. Fields: generation (0:
+#: none). The supervisor has the rotation try again, unless it has a good identity by now.
 IDENTITY_EXPIRED: Final = "identity_expired"
 
 #: A snapshot could not be applied to one route (unreadable bundle …). Fields: route, reason.
