@@ -19,7 +19,8 @@ TOKENS: Final = (
     b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b"204", b"304", b"#", b"*",
     b"http://h/", b"//", b"%00", b"..", b"@",
 )  # fmt: skip
-INSERT, DELETE, REPEAT, REPLACE = range(4)
+# An edit of any other kind replaces the slice.
+INSERT, DELETE, REPEAT = range(3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,6 +159,7 @@ _RESPONSES = (
     b"HTTP/1.0 304 Not Modified\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n",
     b"HTTP/1.1 302\r\nLocation: https://agent.example/?a=s3cr3t-value\r\n\r\n",
     b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: s3cr3t-value\r\n\r\n",
     b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
 )
 _CHUNKS = (

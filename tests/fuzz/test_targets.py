@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.mutation import TOKENS, Edit
 from tests.fuzz.targets import TARGETS
-from tests.property.effort import examples
+from tests.property.effort import effort
 
 edits = st.lists(
     st.builds(
@@ -33,7 +33,7 @@ def test_the_seeds_hold(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 @given(data=st.data())
-@settings(max_examples=examples(150), deadline=None)
+@effort(150)
 def test_edited_messages_are_accepted_or_refused(name: str, data: st.DataObject) -> None:
     target = TARGETS[name]
     message = data.draw(st.sampled_from(target.seeds))
@@ -44,7 +44,7 @@ def test_edited_messages_are_accepted_or_refused(name: str, data: st.DataObject)
 
 @pytest.mark.parametrize("name", TARGETS)
 @given(message=st.binary(max_size=200))
-@settings(max_examples=examples(50), deadline=None)
+@effort(50)
 def test_any_bytes_are_accepted_or_refused(name: str, message: bytes) -> None:
     TARGETS[name].check(message)
     TARGETS[name].check(message + b"\r\n\r\n")

@@ -4,7 +4,7 @@ upstream sends, the client doesn't see them.
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.data_plane.headers import HeaderRules
@@ -14,7 +14,7 @@ from gateway.data_plane.wire.response import parse_response_head
 from gateway.data_plane.wire.violation import ProtocolViolation
 from tests.fakes.request_reader import read_requests
 from tests.fakes.routes import header_rules
-from tests.property.effort import examples
+from tests.property.effort import effort
 
 ALWAYS_OURS = (
     "authorization",
@@ -75,7 +75,7 @@ names_configured = st.lists(st.sampled_from(CONFIGURABLE), unique=True, max_size
 
 
 @given(data=st.data(), configured=names_configured)
-@settings(max_examples=examples(300), deadline=None)
+@effort(300)
 def test_the_upstream_sees_exactly_the_configured_credentials(
     data: st.DataObject, configured: tuple[str, ...]
 ) -> None:
@@ -100,7 +100,7 @@ def test_the_upstream_sees_exactly_the_configured_credentials(
 
 
 @given(data=st.data(), configured=names_configured.filter(bool))
-@settings(max_examples=examples(100), deadline=None)
+@effort(100)
 def test_a_nominated_credential_is_refused(
     data: st.DataObject, configured: tuple[str, ...]
 ) -> None:
@@ -116,7 +116,7 @@ def test_a_nominated_credential_is_refused(
 
 
 @given(data=st.data(), configured=names_configured)
-@settings(max_examples=examples(100), deadline=None)
+@effort(100)
 def test_no_trailer_of_a_client_goes_upstream(
     data: st.DataObject, configured: tuple[str, ...]
 ) -> None:
@@ -168,7 +168,7 @@ def response_head(rules: HeaderRules, head: bytes, method: bytes) -> tuple[bytes
     framing=st.sampled_from([b"", b"Content-Length: 1101\r\n", b"Transfer-Encoding: chunked\r\n"]),
     method=st.sampled_from([b"GET", b"HEAD"]),
 )
-@settings(max_examples=examples(300), deadline=None)
+@effort(300)
 def test_a_client_never_sees_a_secret_and_always_the_framing(
     data: st.DataObject, hidden: tuple[str, ...], status: bytes, framing: bytes, method: bytes
 ) -> None:
@@ -188,7 +188,7 @@ def test_a_client_never_sees_a_secret_and_always_the_framing(
 
 
 @given(data=st.data(), hidden=secrets)
-@settings(max_examples=examples(100), deadline=None)
+@effort(100)
 def test_a_client_never_sees_a_secret_in_a_trailer(
     data: st.DataObject, hidden: tuple[str, ...]
 ) -> None:
@@ -202,7 +202,7 @@ def test_a_client_never_sees_a_secret_in_a_trailer(
 
 
 @given(data=st.data())
-@settings(max_examples=examples(50), deadline=None)
+@effort(50)
 def test_values_without_a_secret_are_left_alone(data: st.DataObject) -> None:
     fields = data.draw(echoing_fields(("harmless",)))
     head = b"HTTP/1.1 200 OK\r\n" + joined(fields) + b"\r\n"

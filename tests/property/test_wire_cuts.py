@@ -6,14 +6,14 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.data_plane.wire.body import Body, Chunked, FixedLength, UntilClose
 from gateway.data_plane.wire.response import trailer_lines
 from gateway.data_plane.wire.violation import ProtocolViolation
 from tests.data.vectors import EVERY_VECTOR
-from tests.property.effort import examples
+from tests.property.effort import effort
 
 BODIES: dict[str, Callable[[], Body]] = {
     "relayed": lambda: Chunked(trailers=trailer_lines),
@@ -78,7 +78,7 @@ def test_every_vector_reads_the_same_in_two_pieces_and_byte_by_byte(kind: str, d
 
 
 @given(data=st.data())
-@settings(max_examples=examples(150), deadline=None)
+@effort(150)
 def test_a_chunked_body_reads_as_its_payload_however_it_is_cut(data: st.DataObject) -> None:
     body, payload = data.draw(chunked_body())
     rest = data.draw(st.binary(max_size=10))
@@ -91,7 +91,7 @@ def test_a_chunked_body_reads_as_its_payload_however_it_is_cut(data: st.DataObje
 
 
 @given(data=st.data())
-@settings(max_examples=examples(50), deadline=None)
+@effort(50)
 def test_a_cut_off_chunked_body_is_never_complete(data: st.DataObject) -> None:
     whole, _ = data.draw(chunked_body())
     body = Chunked(trailers=trailer_lines)
@@ -101,7 +101,7 @@ def test_a_cut_off_chunked_body_is_never_complete(data: st.DataObject) -> None:
 
 
 @given(data=st.data(), payload=st.binary(max_size=60), rest=st.binary(max_size=20))
-@settings(max_examples=examples(60), deadline=None)
+@effort(60)
 def test_a_fixed_length_ends_where_it_says_however_it_is_cut(
     data: st.DataObject, payload: bytes, rest: bytes
 ) -> None:
@@ -116,7 +116,7 @@ def test_a_fixed_length_ends_where_it_says_however_it_is_cut(
 
 
 @given(data=st.data(), payload=st.binary(min_size=1, max_size=60))
-@settings(max_examples=examples(60), deadline=None)
+@effort(60)
 def test_a_body_until_close_reads_as_its_payload_however_it_is_cut(
     data: st.DataObject, payload: bytes
 ) -> None:

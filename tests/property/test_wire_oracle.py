@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import h11
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.data_plane.wire.response import parse_response_head
@@ -14,7 +14,7 @@ from tests.fakes.request_reader import read_requests
 from tests.fakes.routes import header_rules
 from tests.fuzz.mutation import Edit
 from tests.fuzz.test_targets import edits
-from tests.property.effort import examples
+from tests.property.effort import effort
 from tests.property.h11_reader import Message, read_request, read_response
 
 OURS = {b"host", b"content-length", b"transfer-encoding", b"connection", b"authorization"}
@@ -50,7 +50,7 @@ def test_h11_reads_every_accepted_vector_alike(vector: Vector) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=examples(400), deadline=None)
+@effort(400)
 def test_h11_reads_every_accepted_edit_of_a_vector_alike(data: st.DataObject) -> None:
     message = data.draw(st.sampled_from(EVERY_VECTOR)).data
     for edit in data.draw(edits):
@@ -86,13 +86,13 @@ def requests(draw: st.DrawFn) -> bytes:
 
 
 @given(messages=st.lists(requests(), min_size=1, max_size=3))
-@settings(max_examples=examples(200), deadline=None)
+@effort(200)
 def test_h11_reads_well_formed_requests_alike(messages: list[bytes]) -> None:
     check_requests(b"".join(messages))
 
 
 @given(message=requests())
-@settings(max_examples=examples(100), deadline=None)
+@effort(100)
 def test_a_well_formed_request_is_accepted(message: bytes) -> None:
     reading = read_requests(message)
     if b"HTTP/1.0\r\n" in message and b"\r\nTransfer-Encoding: chunked\r\n" in message:
@@ -121,7 +121,7 @@ def responses(draw: st.DrawFn) -> bytes:
     method=st.sampled_from([b"GET", b"HEAD", b"POST"]),
     plain=st.booleans(),
 )
-@settings(max_examples=examples(400), deadline=None)
+@effort(400)
 def test_h11_reads_an_accepted_response_alike(
     message: bytes, changes: list[Edit], method: bytes, plain: bool
 ) -> None:

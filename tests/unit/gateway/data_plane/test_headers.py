@@ -188,6 +188,19 @@ def test_an_accepted_upgrade_is_told_on() -> None:
     assert head.endswith(b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 
 
+@pytest.mark.parametrize("protocol", [b"h2c", b"s3cr3t-value", b"websocket, s3cr3t-value"])
+def test_no_other_upgrade_is_told_on(protocol: bytes) -> None:
+    head = client_head(
+        b"Connection: upgrade", b"Upgrade: " + protocol, line=b"HTTP/1.1 101 Switching Protocols"
+    )
+    assert head == b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+
+
+def test_a_secret_in_the_reason_alone_is_replaced() -> None:
+    head = client_head(b"X: 1", line=b"HTTP/1.1 401 s3cr3t-value")
+    assert head.startswith(b"HTTP/1.1 401 [redacted]\r\nX: 1\r\n")
+
+
 @pytest.mark.parametrize(
     ("location", "mapped"),
     [
