@@ -48,6 +48,8 @@ def client_context(material: Material, bundle_pem: str) -> SSL.Context:
     context.use_privatekey(material.key)  # type: ignore[arg-type]
     leaf, *intermediates = material.chain
     context.use_certificate(leaf)
+    # With a key that doesn't fit OpenSSL would go on without any, and show no certificate.
+    context.check_privatekey()
     for certificate in intermediates:
         context.add_extra_chain_cert(certificate)
     store = context.get_cert_store()

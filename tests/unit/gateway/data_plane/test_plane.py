@@ -1,0 +1,185 @@
+"""How snapshots change a worker's world, without running its loop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.data_plane.plane import DataPlane
+from gateway.ipc.snapshot import (
+    IdentitySpec,
+    LimitsSpec,
+    ListenerSpec,
+    RouteSpec,
+    Snapshot,
+    UpstreamSpec,
+)
+from tests.fakes.authority import Authority
+
+AUTHORITY = Authority()
+LEAF = AUTHORITY.issue("spiffe://acme.example/client")
+IDENTITY = IdentitySpec(
+    generation=1,
+    key_pem=LEAF.key_pem,
+    chain_pem=LEAF.chain_pem,
+    spiffe_id="",
+    not_after=LEAF.not_after,
+)
+
+
+def _route(name: str, listener: str = "", bundle: str = AUTHORITY.pem) -> RouteSpec:
+    listeners = (ListenerSpec(id=listener, address=listener, hosts=(), origins=()),)
+    return RouteSpec(
+        name=name,
+        listeners=listeners if listener else (),
+        upstream=UpstreamSpec(
+            authority="up",
+            addresses=(("127.0.0.1", 1),),
+            resolve_error="",
+            server_name="up",
+            peers=("dns:up",),
+            bundle_pem=bundle,
+        ),
+        pass_headers=(),
+        headers=(),
+        redact=(),
+        unavailable="",
+    )
+
+
+class Rig:
+    """A plane, the events that it told, and snapshots for it."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.plane = DataPlane(lambda event, **fields: self.events.append((event, fields)))
+        self._number = 0
+
+    def apply(self, *routes: RouteSpec, identity: IdentitySpec | None = IDENTITY) -> None:
+        self._number += 1
+        self.plane.apply(
+            Snapshot(
+                number=self._number,
+                identity=identity,
+                identity_reason="" if identity else "the issuer is down",
+                routes=routes,
+                limits=LimitsSpec(max_connections=self._number),
+            )
+        )
+
+    def add_socket(self, name: str) -> socket.socket:
+        sock = socket.create_server(("127.0.0.1", 0))
+        self.plane.add_socket(name, sock)
+        return sock
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    made = Rig()
+    yield made
+    made.plane.drain()
+    made.plane.reactor._poller.close()  # type: ignore[attr-defined]
+
+
+def test_an_epoch_lasts_while_identity_and_far_side_stay(rig: Rig) -> None:
+    rig.apply(_route("a"))
+    epoch = rig.plane.routes["a"].epoch
+    assert epoch is not None
+    rig.apply(replace(_route("a"), headers=(("X-Token", "t"),), unavailable="not now"))
+    assert rig.plane.routes["a"].epoch is epoch
+    rig.apply(_route("a"), identity=replace(IDENTITY, generation=2))
+    assert rig.plane.routes["a"].epoch is not epoch
+
+
+@pytest.mark.parametrize(
+    "change", [{"authority": "x"}, {"server_name": "x"}, {"peers": ("dns:x",)}, {"bundle_pem": ""}]
+)
+def test_another_far_side_begins_an_epoch(rig: Rig, change: dict[str, Any]) -> None:
+    before = _route("a")
+    rig.apply(before)
+    epoch = rig.plane.routes["a"].epoch
+    if "bundle_pem" in change:
+        change = {"bundle_pem": Authority().pem}
+    rig.apply(replace(before, upstream=replace(before.upstream, **change)))
+    assert rig.plane.routes["a"].epoch is not epoch
+
+
+def test_other_addresses_do_not(rig: Rig) -> None:
+    before = _route("a")
+    rig.apply(before)
+    epoch = rig.plane.routes["a"].epoch
+    rig.apply(replace(before, upstream=replace(before.upstream, addresses=(("::1", 2),))))
+    assert rig.plane.routes["a"].epoch is epoch
+
+
+def test_routes_with_one_bundle_share_one_context(rig: Rig) -> None:
+    rig.apply(_route("a"), _route("b"), _route("c", bundle=Authority().pem))
+    contexts = [
+        route.epoch.credentials.context for route in rig.plane.routes.values() if route.epoch
+    ]
+    assert contexts[0] is contexts[1]
+    assert contexts[0] is not contexts[2]
+
+
+def test_no_identity_no_epoch_and_the_reason(rig: Rig) -> None:
+    rig.apply(_route("a"))
+    rig.apply(_route("a"), identity=None)
+    route = rig.plane.routes["a"]
+    assert (route.epoch, route.reason) == (None, "the issuer is down")
+    rig.apply(_route("a"))
+    assert route.epoch is not None
+    assert route.reason == ""
+
+
+def test_unreadable_material_is_told_without_a_word_of_it(rig: Rig) -> None:
+    rig.apply(_route("a"), identity=replace(IDENTITY, key_pem="-----hush-----"))
+    route = rig.plane.routes["a"]
+    assert route.epoch is None
+    assert "can't be read" in route.reason
+    assert "hush" not in route.reason
+
+
+def test_an_unusable_bundle_harms_its_route_only(rig: Rig) -> None:
+    rig.apply(_route("a"), _route("b", bundle="nonsense"))
+    assert rig.plane.routes["a"].epoch is not None
+    assert rig.plane.routes["b"].epoch is None
+    assert [(event, fields["route"]) for event, fields in rig.events] == [("route_rejected", "b")]
+
+
+def test_listeners_come_move_and_go(rig: Rig) -> None:
+    sock = rig.add_socket("l")
+    rig.apply(_route("a", "l"), _route("b"))
+    listener = rig.plane._listeners["l"]
+    assert listener.route.name == "a"
+    rig.apply(_route("a"), _route("b", "l"))
+    assert rig.plane._listeners["l"] is listener
+    assert listener.route.name == "b"
+    rig.apply(_route("a"), _route("b"))
+    assert listener.closed
+    assert sock.fileno() == -1
+
+
+def test_a_removed_route_is_gone_from_the_numbers(rig: Rig) -> None:
+    rig.apply(_route("a"), _route("b"))
+    assert rig.plane.stats().routes.keys() == {"a", "b"}
+    rig.apply(_route("b"))
+    assert rig.plane.stats().routes.keys() == {"b"}
+    assert rig.plane.stats().snapshot == 2
+
+
+def test_limits_are_those_of_the_last_snapshot(rig: Rig) -> None:
+    rig.apply()
+    rig.apply()
+    assert rig.plane.limits.max_connections == 2
+
+
+def test_request_ids_are_unique_across_planes() -> None:
+    planes = [Rig().plane for _ in range(2)]
+    ids = [plane.next_request_id() for plane in planes for _ in range(100)]
+    assert len(set(ids)) == 200
+    for plane in planes:
+        plane.reactor._poller.close()  # type: ignore[attr-defined]

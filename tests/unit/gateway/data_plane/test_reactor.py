@@ -1,0 +1,163 @@
+"""The readiness loop, the same on every poller."""
+
+from __future__ import annotations
+
+import select
+import selectors
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gateway.data_plane.reactor import (
+    READ,
+    WRITE,
+    Poller,
+    Reactor,
+    SelectorPoller,
+    system_poller,
+)
+
+POLLERS: dict[str, Callable[[], Poller]] = {
+    "system": system_poller,
+    "default selector": SelectorPoller,
+    "poll": lambda: SelectorPoller(selectors.PollSelector()),
+    "select": lambda: SelectorPoller(selectors.SelectSelector()),
+}
+
+
+@pytest.fixture(params=POLLERS)
+def poller(request: pytest.FixtureRequest) -> Iterator[Poller]:
+    made = POLLERS[request.param]()
+    yield made
+    if isinstance(made, select.epoll):
+        made.close()
+    elif isinstance(made, SelectorPoller):
+        made._selector.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        yield ours, theirs
+
+
+def _nothing() -> None:
+    pass
+
+
+def test_readable_and_writable_are_told(
+    poller: Poller, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    reactor = Reactor(poller, _nothing)
+    ours, theirs = pair
+    seen: list[int] = []
+
+    def on_event(readiness: int) -> None:
+        seen.append(readiness)
+        if len(seen) == 1:
+            theirs.send(b"x")
+            reactor.modify(ours.fileno(), READ)
+        else:
+            reactor.stop()
+
+    reactor.add(ours.fileno(), READ | WRITE, on_event)
+    reactor.run()
+    assert seen == [WRITE, READ]
+
+
+def test_a_descriptor_may_be_watched_for_nothing(
+    poller: Poller, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    reactor = Reactor(poller, lambda: reactor.stop())  # noqa: PLW0108 - not bound yet
+    ours, theirs = pair
+    theirs.send(b"x")
+    seen: list[int] = []
+    reactor.add(ours.fileno(), READ, seen.append)
+    reactor.modify(ours.fileno(), 0)
+    reactor.TICK_S = 0.05  # type: ignore[misc]
+    reactor.run()
+    assert seen == []
+    reactor.modify(ours.fileno(), READ)
+    assert poller.poll(1.0) == [(ours.fileno(), READ)]
+
+
+def test_a_descriptor_removed_in_the_same_turn_is_not_called(poller: Poller) -> None:
+    reactor = Reactor(poller, _nothing)
+    pairs = [socket.socketpair() for _ in range(3)]
+    called: list[int] = []
+
+    def on_event(_readiness: int) -> None:
+        called.append(1)
+        for ours, _ in pairs:
+            reactor.remove(ours.fileno())
+        reactor.stop()
+
+    for ours, theirs in pairs:
+        reactor.add(ours.fileno(), READ, on_event)
+        theirs.send(b"x")
+    reactor.run()
+    assert called == [1]
+    for ours, theirs in pairs:
+        ours.close()
+        theirs.close()
+
+
+def test_removing_twice_is_harmless(
+    poller: Poller, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    reactor = Reactor(poller, _nothing)
+    for mask in (READ, 0):
+        reactor.add(pair[0].fileno(), mask, lambda _: None)
+        reactor.remove(pair[0].fileno())
+        reactor.remove(pair[0].fileno())
+
+
+def test_ticks_come_beside_traffic(
+    poller: Poller, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    """A socket that is always ready must not keep deadlines from being looked at."""
+    ticks: list[float] = []
+
+    def tick() -> None:
+        ticks.append(time.monotonic())
+        if len(ticks) == 3:
+            reactor.stop()
+
+    reactor = Reactor(poller, tick)
+    reactor.TICK_S = 0.03  # type: ignore[misc]
+    reactor.add(pair[0].fileno(), WRITE, lambda _: None)
+    start = time.monotonic()
+    reactor.run()
+    assert 0.08 < time.monotonic() - start < 1.0
+    assert ticks[0] - start >= 0.03
+
+
+def test_now_is_the_time_of_the_turn(
+    poller: Poller, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    reactor = Reactor(poller, _nothing)
+    before = time.monotonic()
+
+    def on_event(_readiness: int) -> None:
+        assert before <= reactor.now <= time.monotonic()
+        reactor.stop()
+
+    reactor.add(pair[0].fileno(), WRITE, on_event)
+    reactor.run()
+
+
+def test_a_callback_that_raises_ends_the_loop(
+    poller: Poller, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    reactor = Reactor(poller, _nothing)
+
+    def on_event(_readiness: int) -> None:
+        raise RuntimeError("unknown state")
+
+    reactor.add(pair[0].fileno(), WRITE, on_event)
+    with pytest.raises(RuntimeError, match="unknown state"):
+        reactor.run()
