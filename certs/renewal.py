@@ -17,6 +17,7 @@ TICK: Final = timedelta(seconds=15)
 
 # Issuers in use back-date by 10 s (SPIRE) to 2 min (Istio). What is older was not made for us now.
 _MOST_BACKDATE: Final = timedelta(minutes=2)
+_FLOOR_LEAST: Final = timedelta(seconds=5)
 _EARLIEST: Final = 0.5
 _SPREAD: Final = 0.1
 _EARLIEST_SUGGESTED: Final = 0.1
@@ -64,6 +65,7 @@ class Plan:
         schedule: of the identity in use; None before the first.
         due: the time at which the source is asked by itself.
         earliest: the time before which it is not asked, whoever wishes it.
+        earliest_news: the same for when the source itself says that it has something new.
         backoff_s: the last wait drawn; 0 when the last reply was good.
         failures: attempts that failed since the last good reply.
         is_denied: the last of them was refused by the source.
@@ -71,6 +73,7 @@ class Plan:
 
     due: datetime
     earliest: datetime
+    earliest_news: datetime
     schedule: Schedule | None = None
     backoff_s: float = 0.0
     failures: int = 0
@@ -132,7 +135,7 @@ def floor_between(life: timedelta) -> timedelta:
     """The least time between two renewals that succeeded, whatever anybody asks for: an issuer
     that hands out leaves which are due at once must not be asked in a loop.
     """
-    return max(timedelta(seconds=5), life * 0.01)
+    return max(_FLOOR_LEAST, life * 0.01)
 
 
 def backoff(previous_s: float, draw: float) -> float:
@@ -166,17 +169,26 @@ def retry_wait(
 
 def start(now: datetime) -> Plan:
     """The plan before the first attempt: ask at once."""
-    return Plan(due=now, earliest=now)
+    return Plan(due=now, earliest=now, earliest_news=now)
 
 
 def renewed(plan: Plan, got: Schedule, now: datetime, draw: float) -> Plan:
     """The plan after a good reply. One that was due for renewal when it came is asked about again
     at the pace of failures.
+
+    News of the source wait for the least floor only: a file that was swapped for a better one must
+    not wait for a part of the long life of the one that it replaces.
     """
     earliest = now + floor_between(got.not_after - got.begin)
     wait_s = backoff(plan.backoff_s, draw) if got.renew_at <= now else 0.0
     due = max(got.renew_at, earliest, now + timedelta(seconds=wait_s))
-    return Plan(schedule=got, due=due, earliest=earliest, backoff_s=wait_s)
+    return Plan(
+        schedule=got,
+        due=due,
+        earliest=earliest,
+        earliest_news=now + _FLOOR_LEAST,
+        backoff_s=wait_s,
+    )
 
 
 def failed(
@@ -198,6 +210,7 @@ def failed(
         plan,
         due=due,
         earliest=min(earliest, due),
+        earliest_news=min(earliest, due),
         backoff_s=backoff_s,
         failures=plan.failures + 1,
         is_denied=is_denied,
@@ -213,15 +226,20 @@ def clock_moved(plan: Plan, now: datetime, by: timedelta) -> Plan:
         if not plan.failures:
             return plan
         return replace(plan, due=max(now, plan.earliest), backoff_s=0.0)
-    earliest, due = plan.earliest + by, plan.due + by
+    due = plan.due + by
     if plan.schedule is not None and not plan.failures:
         due = max(due, plan.schedule.renew_at)
-    return replace(plan, due=due, earliest=earliest)
+    return replace(
+        plan, due=due, earliest=plan.earliest + by, earliest_news=plan.earliest_news + by
+    )
 
 
-def next_attempt(plan: Plan, *, is_wanted: bool) -> datetime:
-    """When the source is asked next; sooner than planned if somebody wants it."""
-    return min(plan.due, plan.earliest) if is_wanted else plan.due
+def next_attempt(plan: Plan, *, is_wanted: bool, has_news: bool = False) -> datetime:
+    """When the source is asked next; sooner than planned if somebody wants it, or if it has
+    something new to give.
+    """
+    due = min(plan.due, plan.earliest) if is_wanted else plan.due
+    return min(due, plan.earliest_news) if has_news else due
 
 
 def state_at(plan: Plan, now: datetime) -> IdentityState:

@@ -76,6 +76,7 @@ class Rotation:
         self._failed_at: datetime | None = None
         self._renewals: dict[str, int] = {}
         self._wanted = ""
+        self._has_news = False
         self._wake = asyncio.Event()
         self._first = asyncio.Event()
         self._watcher: asyncio.Task[None] | None = None
@@ -142,7 +143,7 @@ class Rotation:
         except CertsError as error:
             self._fail(error, "rejected")
         # Wishes that came meanwhile are answered by this attempt, too.
-        self._wanted = ""
+        self._wanted, self._has_news = "", False
         self._wake.clear()
 
     async def _obtain(self) -> Identity:
@@ -256,7 +257,9 @@ class Rotation:
         """Sleep in ticks until the wall clock says that it is time, or somebody asks."""
         while True:
             now = self._clock.now()
-            due = renewal.next_attempt(self._plan, is_wanted=bool(self._wanted))
+            due = renewal.next_attempt(
+                self._plan, is_wanted=bool(self._wanted), has_news=self._has_news
+            )
             if now >= due:
                 return
             wait_s = renewal.next_wait(now, due)
@@ -283,6 +286,7 @@ class Rotation:
     def _hear(self, watcher: asyncio.Task[None]) -> None:
         error = asyncio.CancelledError() if watcher.cancelled() else watcher.exception()
         if error is None:
+            self._has_news = True
             self.refresh("the source has something new")
         else:
             fault = error if isinstance(error, CertsError) else _defect(error)
