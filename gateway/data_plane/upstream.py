@@ -65,7 +65,6 @@ class UpstreamConnection(Connection):
         "epoch",
         "exchanges",
         "idle_since",
-        "opened",
         "others",
         "route",
         "rules",
@@ -106,7 +105,6 @@ class UpstreamConnection(Connection):
         self.rules = route.rules
         self.client: ClientConnection | None = None
         self.exchanges = 0
-        self.opened = self.reactor.now
         self.idle_since = 0.0
         self._dial(host, port)
 
