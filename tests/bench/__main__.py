@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -97,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if missing or sys.platform != "linux":
         _say(f"needs Linux, nginx and wrk; missing: {', '.join(missing) or 'Linux'}")
         return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whatever was started is ended
     machine.allow_descriptors()
     versions = _installed(arguments.only)
     size = measures.size_of(arguments.seconds)

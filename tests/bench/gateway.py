@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import platform
 import sys
+import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 
@@ -71,5 +72,8 @@ drain_timeout_s = 0
         from OpenSSL import SSL
 
         tls = SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode().rsplit(" ", 3)[0]
-        python = ".".join(str(part) for part in sys.version_info[:3])
-        return f"devwiz-gw {version('devwiz-gw')}, {os.uname().sysname}, Python {python}, {tls}"
+        build = str(sysconfig.get_config_var("CONFIG_ARGS"))
+        # Profile-guided or not makes a difference of 10 to 15 % in CPU a request.
+        kind = "with" if "--enable-optimizations" in build else "without"
+        python = f"Python {platform.python_version()} {kind} --enable-optimizations"
+        return f"devwiz-gw {version('devwiz-gw')}, {python}, {tls}"

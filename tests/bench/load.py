@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import selectors
+import signal
 import socket
 import statistics
 import subprocess
@@ -28,15 +29,22 @@ class Requests:
     p99_us: int
 
 
-def small_requests(port: int, *, connections: int, seconds: float, path: str = "/mcp") -> Requests:
-    """Closed loop: each connection sends its next request when the answer is there."""
-    whole = max(1, round(seconds))
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "10s", "--latency"]
-    command += ["-s", str(_SCRIPT), f"http://127.0.0.1:{port}", "--", path]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=whole + _DEADLINE_S
-    )
-    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
+def small_requests(
+    port: int, *, connections: int, seconds: float, path: str = "/mcp", pause_ms: int = 0
+) -> Requests:
+    """Each connection sends its next request a pause after the answer to the last."""
+    command = ["wrk", "-t1", f"-c{connections}", "-d1h", "--timeout", "10s", "--latency"]
+    command += ["-s", str(_SCRIPT), f"http://127.0.0.1:{port}", "--", path, str(pause_ms)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # its own durations are whole seconds
+        try:
+            text, _ = process.communicate(timeout=_DEADLINE_S)
+        finally:
+            process.kill()
+    line = next(line for line in text.splitlines() if line.startswith("RESULT "))
     return Requests(**json.loads(line.removeprefix("RESULT ")))
 
 

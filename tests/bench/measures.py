@@ -12,6 +12,7 @@ from tests.bench.machine import cpu_seconds, memory_kib
 from tests.bench.proxy import Proxy
 
 CONNECTIONS = 32
+PAUSE_MS = 10
 STREAMS = 64
 _GB = 1e9
 
@@ -66,7 +67,7 @@ def all_of(proxy: Proxy, size: Size) -> Sample:
     """Every measurement, one after the other, on a proxy that was just started."""
     time.sleep(min(1.0, size.seconds))
     sample: Sample = {"idle_mib": memory_kib(proxy.pids()) / 1024}
-    for measure in (_idle_streams, _requests, _latency, _events, _handshakes, _down, _up):
+    for measure in (_idle_streams, _steady, _requests, _latency, _events, _handshakes, _down, _up):
         sample |= measure(proxy, size)
     return sample
 
@@ -74,10 +75,10 @@ def all_of(proxy: Proxy, size: Size) -> Sample:
 def _idle_streams(proxy: Proxy, size: Size) -> Sample:
     with load.EventStreams(proxy.streams_port) as streams:
         streams.open(size.few_streams, "/idle")
-        time.sleep(0.5)
+        time.sleep(min(0.5, size.seconds))
         few = memory_kib(proxy.pids())
         streams.open(size.many_streams - size.few_streams, "/idle")
-        time.sleep(0.5)
+        time.sleep(min(0.5, size.seconds))
         many = memory_kib(proxy.pids())
     return {"stream_kib": (many - few) / (size.many_streams - size.few_streams)}
 
@@ -94,9 +95,30 @@ def _requests(proxy: Proxy, size: Size) -> Sample:
     }
 
 
+def _steady(proxy: Proxy, size: Size) -> Sample:
+    """The same load for all. Under as much as goes, the faster a proxy is the less the others of
+    the exchange sleep, and the less it pays for waking them.
+    """
+    with _used_by(proxy) as usage:
+        seen = _faultless(
+            load.small_requests(
+                proxy.port, connections=CONNECTIONS, seconds=size.seconds, pause_ms=PAUSE_MS
+            )
+        )
+    return {
+        "steady_cpu_us": usage.cpu / seen.requests * 1e6,
+        "steady_s": seen.requests / seen.took_us * 1e6,
+    }
+
+
 def _latency(proxy: Proxy, size: Size) -> Sample:
-    seen = _faultless(load.small_requests(proxy.port, connections=1, seconds=size.seconds))
-    return {"p50_us": seen.p50_us, "p99_us": seen.p99_us}
+    with _used_by(proxy) as usage:
+        seen = _faultless(load.small_requests(proxy.port, connections=1, seconds=size.seconds))
+    return {
+        "p50_us": seen.p50_us,
+        "p99_us": seen.p99_us,
+        "single_cpu_us": usage.cpu / seen.requests * 1e6,
+    }
 
 
 def _faultless(seen: load.Requests) -> load.Requests:

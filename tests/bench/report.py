@@ -14,8 +14,11 @@ DIRECT = "direct"
 
 #: Key, what it is called, digits after the point.
 ROWS = (
-    ("request_cpu_us", "CPU µs a small request", 1),
-    ("requests_s", f"requests/s, {CONNECTIONS} connections", 0),
+    ("steady_cpu_us", f"CPU µs a request, {CONNECTIONS} connections, paced", 1),
+    ("steady_s", "requests/s then", 0),
+    ("single_cpu_us", "CPU µs a request, 1 connection", 1),
+    ("request_cpu_us", f"CPU µs a request, {CONNECTIONS} connections, flat out", 1),
+    ("requests_s", "requests/s flat out", 0),
     ("p50_us", "latency p50 µs, 1 connection", 0),
     ("p99_us", "latency p99 µs, 1 connection", 0),
     ("added_p50_us", "added to direct, p50 µs", 0),

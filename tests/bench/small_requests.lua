@@ -1,9 +1,11 @@
 -- wrk: small JSON-RPC calls as an MCP client makes them, each with a traceparent of its own.
 local before, after
+local pause = 0
 local count = 0
 
 function init(args)
-  local path = args[1] or "/mcp"
+  local path = args[1]
+  pause = tonumber(args[2])
   local body = '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"query",'
     .. '"arguments":{"table":"orders","where":"created_at >= 2026-03-01","limit":50}}}'
   before = "POST " .. path .. " HTTP/1.1\r\n"
@@ -24,6 +26,11 @@ end
 function request()
   count = count + 1
   return before .. string.format("%016x%016x-%016x", os.time(), count, count * 7919) .. after
+end
+
+-- Milliseconds before a request.
+function delay()
+  return pause
 end
 
 function done(summary, latency, requests)

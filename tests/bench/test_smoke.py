@@ -1,0 +1,51 @@
+"""The benchmark runs, and its table says what was measured. Its numbers are not tested."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench import report
+
+
+@pytest.mark.skipif(
+    not (shutil.which("nginx") and shutil.which("wrk") and sys.platform == "linux"),
+    reason="the benchmark needs Linux, nginx and wrk",
+)
+def test_a_short_run_measures_everything(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    run = [sys.executable, "-m", "tests.bench", "--only", "gateway,nginx", "--seconds", "0.2"]
+    run += ["--rounds", "1", "--json", str(file)]
+    done = subprocess.run(run, check=False, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(file.read_text())
+    measured = {key for key, _, _ in report.ROWS}
+    assert record["medians"]["gateway"].keys() == measured
+    assert record["medians"]["nginx"].keys() == measured
+    assert all(value > 0 for value in record["samples"]["gateway"][0].values())
+    assert len(done.stdout.splitlines()) == 2 + len(measured)
+
+
+def test_medians_over_rounds_and_what_is_added_to_direct() -> None:
+    def rounds(*latencies: float) -> list[dict[str, float]]:
+        return [{"p50_us": value, "p99_us": 2 * value} for value in latencies]
+
+    middle = report.medians({"direct": rounds(10, 30, 11), "gateway": rounds(200, 150, 900)})
+    assert middle["gateway"]["p50_us"] == 200
+    assert middle["gateway"]["added_p50_us"] == 189
+    assert middle["gateway"]["added_p99_us"] == 378
+    assert "added_p50_us" not in middle["direct"]
+
+
+def test_the_table_compares_with_those_that_were_measured() -> None:
+    middle = {"gateway": {"request_cpu_us": 60.0}, "nginx": {"request_cpu_us": 40.0}}
+    head, _, row = report.table(middle, "gateway", ("envoy", "nginx")).splitlines()
+    assert "÷ nginx" in head
+    assert "envoy" not in head
+    assert [cell.strip() for cell in row.split("|")[2:-1]] == ["60.0", "40.0", "1.50"]
+    assert len(head) == len(row)
