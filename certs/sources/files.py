@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from certs import keys
+from certs.bundle import TrustBundle
 from certs.clock import Clock, SystemClock
 from certs.errors import InvalidCertificate, ReplyRejected, SourceDenied, SourceUnavailable
 from certs.generation import Generation
@@ -143,6 +144,10 @@ class FilesSource:
             key = keys.from_pem(_key_block(texts.private_key))
         except InvalidCertificate as error:
             raise ReplyRejected(f"{self._private_key}: {error}", hint=error.hint) from error
+        try:
+            TrustBundle.from_pem(texts.trust_bundle)  # only to blame the right file
+        except InvalidCertificate as error:
+            raise ReplyRejected(f"{self._trust_bundle}: {error}", hint=error.hint) from error
         try:
             return verify_identity(
                 key=key,
