@@ -9,9 +9,13 @@ import importlib.util
 import random
 import sys
 import time
+from pathlib import Path
 
 from tests.fuzz.mutation import TOKENS, Edit
 from tests.fuzz.targets import TARGETS, Target
+
+# `make clean` removes it.
+_CORPORA = Path(".hypothesis", "fuzz")
 
 
 def main(arguments: list[str]) -> int:
@@ -20,20 +24,22 @@ def main(arguments: list[str]) -> int:
         names = " | ".join(TARGETS)
         sys.stderr.write(f"usage: python -m tests.fuzz {{{names}}} SECONDS\n")
         return 2
-    target, seconds = TARGETS[arguments[0]], int(arguments[1])
+    name, seconds = arguments[0], int(arguments[1])
     if importlib.util.find_spec("atheris") is not None:
-        _run_atheris(target, seconds)
+        _run_atheris(name, seconds)
         return 0
-    return _run_edits(target, seconds)
+    return _run_edits(TARGETS[name], seconds)
 
 
-def _run_atheris(target: Target, seconds: int) -> None:
-    """Coverage-guided; ends the process itself."""
+def _run_atheris(name: str, seconds: int) -> None:
+    """Coverage-guided, from the seeds and what earlier runs found; ends the process itself."""
     atheris = importlib.import_module("atheris")
     atheris.instrument_all()
-    for seed in target.seeds:
-        target.check(seed)
-    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}"], target.check)
+    corpus = _CORPORA / name
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(TARGETS[name].seeds):
+        (corpus / f"seed-{number}").write_bytes(seed)
+    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", str(corpus)], TARGETS[name].check)
     atheris.Fuzz()
 
 
