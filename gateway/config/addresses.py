@@ -51,11 +51,13 @@ def listen_addresses(
         return (TcpAddress(str(address), port),)
     if address is not None and address.is_loopback:
         raise Rejected(f"{host} is not listened on", 'write "127.0.0.1", "[::1]" or "localhost"')
-    raise Rejected(
-        f"{host!r} is not a loopback address, and other machines could use the route's "
-        "identity and tokens: callers are not authenticated yet",
-        'write "127.0.0.1", "[::1]", "localhost" or "unix:PATH"',
-    )
+    if address is None or getattr(address, "ipv4_mapped", None) is not None:
+        raise Rejected(
+            f"{host!r} is not an address to listen on",
+            'write "127.0.0.1", "[::1]", "localhost" or "unix:PATH"',
+        )
+    # Whether other machines may reach the route is judged with its rules for callers.
+    return (TcpAddress(str(address), port),)
 
 
 def unix_path(text: str, *, base: Path, max_socket_path: int) -> Path:

@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A loopback address to listen on: `host` is an IP literal ("127.0.0.1" or "::1")."""
+    """An address to listen on: `host` is an IP literal, nearly always "127.0.0.1" or "::1"."""
 
     host: str
     port: int
@@ -57,6 +57,23 @@ class HeaderTemplate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllowRule:
+    """Callers that may use a route: all that is set has to be so.
+
+    `token` names a local token, kept as the secret `token_secret` of the project.
+    """
+
+    uid: int | None = None
+    exe: str = ""
+    token: str = ""
+
+    @property
+    def token_secret(self) -> str:
+        """The name of the secret that holds the token."""
+        return f"local-token.{self.token}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One local listener (or several) and the one upstream that it leads to."""
 
@@ -71,6 +88,7 @@ class Route:
     headers: tuple[HeaderTemplate, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    allow: tuple[AllowRule, ...] = ()
 
     @property
     def upstream_authority(self) -> str:

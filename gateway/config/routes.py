@@ -21,6 +21,7 @@ from gateway.config.addresses import (
     peer_name,
     web_origin,
 )
+from gateway.config.callers import asks_for_token, is_reachable_from_afar, read_rules
 from gateway.config.headers import header_name, header_template, same_name
 from gateway.config.model import HeaderTemplate, PeerName, Route, TcpAddress, UnixAddress
 from gateway.config.table import Rejected, Table
@@ -52,7 +53,8 @@ class RouteReader:
     def route(self, table: Table) -> Route:
         """The route; where problems were noted in `table`, not one to be used."""
         name = self._name(table)
-        listen = self._listeners(table)
+        rules = read_rules(table)
+        listen = self._listeners(table, guarded=asks_for_token(rules))
         upstream = Origin("unnamed", 443)
         if table.required("upstream", 'the remote agent\'s origin, like "https://HOST:PORT"'):
             upstream = table.converted("upstream", https_origin) or upstream
@@ -71,6 +73,7 @@ class RouteReader:
             headers=self._headers(headers),
             allowed_hosts=_distinct(table, "allowed_hosts", host_header),
             allowed_origins=_distinct(table, "allowed_origins", web_origin),
+            allow=rules,
         )
         table.finish()
         return route
@@ -88,7 +91,7 @@ class RouteReader:
         table.key = f"routes.{name}"
         return name
 
-    def _listeners(self, table: Table) -> tuple[TcpAddress | UnixAddress, ...]:
+    def _listeners(self, table: Table, *, guarded: bool) -> tuple[TcpAddress | UnixAddress, ...]:
         if not table.required("listen", 'where local agents connect, like "127.0.0.1:8701"'):
             return ()
         if table.holds_nothing("listen"):
@@ -99,6 +102,15 @@ class RouteReader:
                 if holder := self.take(address, table.at("listen", index)):
                     hint = "give each listener an address of its own"
                     table.problem("listen", f"{address} is taken by {holder}", hint, index=index)
+                if not guarded and is_reachable_from_afar(address):
+                    table.problem(
+                        "listen",
+                        f"{address} is not a loopback address, and other machines could use the "
+                        "route's identity and tokens",
+                        "write 127.0.0.1, [::1], localhost or unix:PATH, or ask every caller for "
+                        "a token with [[routes.allow]]",
+                        index=index,
+                    )
                 addresses.append(address)
         return tuple(addresses)
 

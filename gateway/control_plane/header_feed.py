@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -59,7 +60,7 @@ class StoreHeaderFeed:
         return tuple(
             SecretView(name=name, route=route.name, state=self._state(name))
             for route in self._config.routes
-            for name in _names(route)
+            for name in (*_names(route), *_tokens(route))
         )
 
     async def prepare(self, config: Config) -> None:
@@ -71,7 +72,8 @@ class StoreHeaderFeed:
 
     async def _take_over(self, config: Config) -> None:
         silent: IdentityError | None = None
-        for name in sorted({name for route in config.routes for name in _names(route)}):
+        wanted = {name for route in config.routes for name in (*_names(route), *_tokens(route))}
+        for name in sorted(wanted):
             silent = await self._read(SecretRef(config.project, name), silent)
         self._config = config
         self._attached = {route.name: await self._attach(route) for route in config.routes}
@@ -138,7 +140,17 @@ class StoreHeaderFeed:
             )
             for template in route.headers
         )
-        return Attached(headers=headers, redact=tuple(values.values()))
+        return Attached(
+            headers=headers,
+            redact=tuple(values.values()),
+            local_tokens={
+                rule.token: hashlib.sha256(
+                    self._values[rule.token_secret].reveal().encode()
+                ).hexdigest()
+                for rule in route.allow
+                if rule.token and rule.token_secret in self._values
+            },
+        )
 
     async def _put_on_paper(self, route: str, values: Mapping[str, str]) -> None:
         for name, value in values.items():
@@ -147,6 +159,11 @@ class StoreHeaderFeed:
                     self._journal.record, "secret.use", outcome="ok", name=name, reason=route
                 )
                 self._on_paper[route, name] = value
+
+
+def _tokens(route: Route) -> tuple[str, ...]:
+    """The secrets that hold the local tokens of the route's rules."""
+    return tuple(dict.fromkeys(rule.token_secret for rule in route.allow if rule.token))
 
 
 def _fits_a_header(value: str) -> bool:

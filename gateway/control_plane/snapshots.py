@@ -9,6 +9,7 @@ from typing import Final
 from certs.generation import Generation
 from gateway.config.model import Config, Limits, Route, TcpAddress, UnixAddress
 from gateway.ipc.snapshot import (
+    AllowSpec,
     IdentitySpec,
     LimitsSpec,
     ListenerSpec,
@@ -40,11 +41,15 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Attached:
-    """What a route's header templates came to; `unavailable` says why they did not."""
+    """What a route's header templates came to; `unavailable` says why they did not.
+
+    `local_tokens` has the SHA-256 (hex) of the local tokens that are set, by their names.
+    """
 
     headers: tuple[tuple[str, str], ...] = ()
     redact: tuple[str, ...] = ()
     unavailable: str = ""
+    local_tokens: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -82,9 +87,11 @@ def accepted_hosts(bound: TcpAddress | UnixAddress, route: Route) -> tuple[str, 
     """Host values that a listener accepts: its own loopback names, and what the route adds."""
     if isinstance(bound, UnixAddress):
         return ()
-    hosts = [f"{name}:{bound.port}" for name in _LOOPBACK_NAMES]
+    own = f"[{bound.host}]" if ":" in bound.host else bound.host
+    names = dict.fromkeys([*_LOOPBACK_NAMES, own])
+    hosts = [f"{name}:{bound.port}" for name in names]
     if bound.port == 80:
-        hosts += _LOOPBACK_NAMES
+        hosts += names
     return tuple(dict.fromkeys([*hosts, *(host.lower() for host in route.allowed_hosts)]))
 
 
@@ -102,7 +109,8 @@ def _identity(generation: Generation | None) -> IdentitySpec | None:
 
 def _route(route: Route, world: World) -> RouteSpec:
     # Not asked yet is not the same as nothing to attach: never send a request without its headers.
-    missing = Attached(unavailable="its secrets are still being read" if route.headers else "")
+    waits = route.headers or any(rule.token for rule in route.allow)
+    missing = Attached(unavailable="its secrets are still being read" if waits else "")
     attached = world.attached.get(route.name, missing)
     return RouteSpec(
         name=route.name,
@@ -112,6 +120,15 @@ def _route(route: Route, world: World) -> RouteSpec:
         headers=attached.headers,
         redact=attached.redact,
         unavailable=attached.unavailable,
+        allow=tuple(
+            AllowSpec(
+                uid=rule.uid,
+                exe=rule.exe,
+                token=rule.token,
+                token_sha256=attached.local_tokens.get(rule.token, ""),
+            )
+            for rule in route.allow
+        ),
     )
 
 

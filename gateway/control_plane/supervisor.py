@@ -314,6 +314,10 @@ class Supervisor:
             case events.IDENTITY_EXPIRED:
                 if self._generation is None or _has_expired(self._generation):
                     self._identity.refresh("requests wait for a certificate")
+            case events.CALLER_DENIED:
+                reason = str(event.get("reason", ""))
+                _LOG.warning("%s: a local caller was refused: %s", route, reason)
+                self._audit.put("route.use", outcome="denied", name=route, reason=reason)
             case events.ROUTE_REJECTED:
                 self._rejected[route] = str(event.get("reason", ""))
                 _LOG.error("%s: %s", route, self._rejected[route], extra=fields(event))

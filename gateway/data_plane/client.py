@@ -16,6 +16,7 @@ from gateway.data_plane.wire.request import UNREADABLE, RequestHead, parse_reque
 from gateway.data_plane.wire.violation import ProtocolViolation
 
 if TYPE_CHECKING:
+    from gateway.data_plane.caller import Caller
     from gateway.data_plane.listener import Listener
     from gateway.data_plane.plane import DataPlane
     from gateway.data_plane.upstream import UpstreamConnection
@@ -55,6 +56,7 @@ class ClientConnection(Connection):
         "_rules",
         "bytes_down",
         "bytes_up",
+        "caller",
         "dialling",
         "first_byte_at",
         "generation",
@@ -77,13 +79,16 @@ class ClientConnection(Connection):
 
     request: RequestHead
 
-    def __init__(self, plane: DataPlane, listener: Listener, sock: socket.socket) -> None:
+    def __init__(
+        self, plane: DataPlane, listener: Listener, sock: socket.socket, caller: Caller
+    ) -> None:
         super().__init__(plane.reactor, PlainStream(sock), sock.fileno())
         # A caller that goes away is noticed even while its bytes aren't read.
         self._reading_mask = self._mask = READ | PEER_CLOSED
         self._paused_mask = PEER_CLOSED
         self.plane = plane
         self.listener = listener
+        self.caller = caller
         self.state = ClientState.HEAD
         self.upstream: UpstreamConnection | None = None
         self.dialling: UpstreamConnection | None = None
@@ -195,7 +200,7 @@ class ClientConnection(Connection):
         self.request_id = self.plane.next_request_id()
         if request.upgrade not in UPGRADES or not request.body.done:
             request.upgrade = b""
-        refusal = self.listener.refusal(request)
+        refusal = self.listener.refusal(request, self.caller)
         if refusal is not None:
             self.route.note_rejected(refusal.reason)
             self.fail(refusal)

@@ -45,6 +45,12 @@ _KINDS: Final[dict[str, _Kind]] = {
         "the request comes from a foreign web origin",
         "a web page may not use this port unless the route's allowed_origins lists its origin",
     ),
+    "caller_denied": _Kind(
+        403,
+        "caller",
+        "this caller may not use the route",
+        "call as the user who runs the gateway, or add a rule under [[routes.allow]]",
+    ),
     "refused_method": _Kind(
         403, "request", "this method is not forwarded", "send the request itself to this port"
     ),

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.data_plane.client import ClientConnection
 from gateway.data_plane.failure import Failure, problem_response
+from gateway.data_plane.policy import refusal_of
 from gateway.data_plane.reactor import READ
+from gateway.ipc import events
 
 if TYPE_CHECKING:
+    from gateway.data_plane.caller import Caller
     from gateway.data_plane.plane import DataPlane
     from gateway.data_plane.route import Route
     from gateway.data_plane.wire.request import RequestHead
-    from gateway.ipc.snapshot import ListenerSpec
+    from gateway.ipc.snapshot import AllowSpec, ListenerSpec
 
 _ACCEPTS_A_TURN: Final = 32
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -78,7 +81,8 @@ class Listener:
             return
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.plane.clients.add(ClientConnection(self.plane, self, sock))
+        caller = self.plane.callers.of(sock)
+        self.plane.clients.add(ClientConnection(self.plane, self, sock, caller))
 
     def _turn_away(self, sock: socket.socket) -> None:
         failure = Failure("overloaded", "the limit on open connections is reached", 1)
@@ -117,8 +121,9 @@ class Listener:
         self.plane.reactor.remove(self.fd)
         self._socket.close()
 
-    def refusal(self, request: RequestHead) -> Failure | None:
-        """Whether the request may come in: against DNS rebinding and pages on foreign origins.
+    def refusal(self, request: RequestHead, caller: Caller) -> Failure | None:
+        """Why the request may not come in, if so: DNS rebinding, a page on a foreign origin, or a
+        caller that the route's rules don't allow.
 
         A Unix socket can't be reached by a web page; there any well-formed Host is accepted.
         """
@@ -129,4 +134,24 @@ class Listener:
             return Failure("foreign_origin", "the Origin is not one that this route allows")
         if request.fetch_site is not None and request.fetch_site.lower() == b"cross-site":
             return Failure("foreign_origin", "a browser says that the request is cross-site")
-        return None
+        rules = self.route.spec.allow
+        if not rules and caller.uid == self.plane.own_uid:
+            return None
+        return self._judge(rules, request, caller)
+
+    def _judge(
+        self, rules: tuple[AllowSpec, ...], request: RequestHead, caller: Caller
+    ) -> Failure | None:
+        reason = refusal_of(
+            rules,
+            uid=caller.uid,
+            exe=caller.exe,
+            token=request.local_token,
+            own_uid=self.plane.own_uid,
+        )
+        if not reason:
+            return None
+        self.plane.tell(
+            events.CALLER_DENIED, route=self.route.name, listener=self.address, reason=reason
+        )
+        return Failure("caller_denied", reason)

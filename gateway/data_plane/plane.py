@@ -11,6 +11,7 @@ from typing import Final
 from OpenSSL import SSL
 
 from gateway.data_plane.access_log import AccessLog
+from gateway.data_plane.caller import CallerLookup
 from gateway.data_plane.client import ClientConnection, ClientState
 from gateway.data_plane.listener import Listener
 from gateway.data_plane.reactor import Reactor, system_poller
@@ -40,6 +41,8 @@ class DataPlane:
         self.tell = tell
         self.limits = LimitsSpec()
         self.clients: set[ClientConnection] = set()
+        self.callers = CallerLookup()
+        self.own_uid = os.getuid() if hasattr(os, "getuid") else -1
         self.routes: dict[str, Route] = {}
         self.access_log = AccessLog()
         self.draining = False

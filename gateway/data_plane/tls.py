@@ -119,8 +119,8 @@ _REFUSALS: Final = {
     "certificate unknown": "the server could not accept our certificate",
     "access denied": "the server accepts the certificate but denies it access",
     "handshake failure": "the server ended the handshake",
-    "decrypt error": "the server could not verify a signature: it may know another authority of the "
-    "same name",
+    "decrypt error": "the server could not verify a signature: it may know another authority of "
+    "the same name",
 }
 _ALERT: Final = re.compile(r"alert ([a-z ]+)$")
 

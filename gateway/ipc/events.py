@@ -13,6 +13,9 @@ LATE_ALERT: Final = "late_alert"
 #: none). The supervisor has the rotation try again, unless it has a good identity by now.
 IDENTITY_EXPIRED: Final = "identity_expired"
 
+#: A local caller was refused. Fields: route, listener, reason.
+CALLER_DENIED: Final = "caller_denied"
+
 #: A snapshot could not be applied to one route (unreadable bundle …). Fields: route, reason.
 ROUTE_REJECTED: Final = "route_rejected"
 

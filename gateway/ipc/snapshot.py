@@ -30,6 +30,19 @@ class ListenerSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllowSpec:
+    """Local callers that may use a route: everything set has to be so.
+
+    `token` names the local token, `token_sha256` is its digest in hex, "" while it isn't set.
+    """
+
+    uid: int | None
+    exe: str
+    token: str
+    token_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamSpec:
     """The one origin that a route leads to.
 
@@ -60,6 +73,7 @@ class RouteSpec:
         headers: (name, value) attached last; values are whole and secret.
         redact: secret values that must never travel to the client in a response head.
         unavailable: "" or why the route can't serve now (a missing secret, by name).
+        allow: which local callers may use the route; none means the gateway's own user.
     """
 
     name: str
@@ -69,6 +83,7 @@ class RouteSpec:
     headers: tuple[tuple[str, str], ...]
     redact: tuple[str, ...]
     unavailable: str
+    allow: tuple[AllowSpec, ...] = ()
 
     def __repr__(self) -> str:
         return f"RouteSpec({self.name} → {self.upstream.authority})"
@@ -160,4 +175,5 @@ def _route(raw: dict[str, Any]) -> RouteSpec:
         headers=tuple((name, value) for name, value in raw["headers"]),
         redact=tuple(raw["redact"]),
         unavailable=raw["unavailable"],
+        allow=tuple(AllowSpec(**rule) for rule in raw["allow"]),
     )

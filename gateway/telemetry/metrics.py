@@ -115,9 +115,6 @@ def _route_families(routes: Mapping[str, RouteStats]) -> Iterator[Family]:
     yield gauge("active_requests", "Exchanges in flight, streams included.", "active")
     yield gauge("streams_active", "Event streams and tunnels open now.", "streams")
     yield gauge(
-        "downstream_connections", "Open connections of local agents.", "downstream_connections"
-    )
-    yield gauge(
         "downstream_connections", "Connections of local agents open now.", "downstream_connections"
     )
     yield _durations(routes)

@@ -29,6 +29,7 @@ class RequestField(IntEnum):
     FETCH_SITE = 9
     MCP_METHOD = 10
     MCP_NAME = 11
+    LOCAL_TOKEN = 12
 
 
 # Visible ASCII but '#' and '\\', which many servers read as '/': the bytes are forwarded as they
@@ -56,6 +57,7 @@ class RequestHead:
         keep_alive: whether the client wants its connection kept.
         upgrade: the lower-case protocol of a well-formed Upgrade request, else b"".
         origin, fetch_site: those headers' values or None; `origin` is b"" when sent repeatedly.
+        local_token: value of X-Devwiz-Gw-Token, b"" when absent; it is never forwarded.
         mcp_method, mcp_name: values of Mcp-Method and Mcp-Name, b"" when absent.
     """
 
@@ -65,6 +67,7 @@ class RequestHead:
         "forwarded",
         "host",
         "keep_alive",
+        "local_token",
         "mcp_method",
         "mcp_name",
         "method",
@@ -84,6 +87,7 @@ class RequestHead:
     upgrade: bytes
     origin: bytes | None
     fetch_site: bytes | None
+    local_token: bytes
     mcp_method: bytes
     mcp_name: bytes
 
@@ -92,7 +96,9 @@ def _unreadable() -> RequestHead:
     request = RequestHead()
     request.method = request.target = b"-"
     request.minor = 1
-    request.host = request.upgrade = request.mcp_method = request.mcp_name = b""
+    request.host = request.upgrade = request.local_token = request.mcp_method = request.mcp_name = (
+        b""
+    )
     request.forwarded = []
     request.body = NO_BODY
     request.keep_alive = False
@@ -120,7 +126,7 @@ def parse_request_head(head: bytes, names: NameTable) -> RequestHead:
     request = RequestHead()
     request.method, request.target = line[1], line[2]
     request.minor = line[3][0] - 0x30
-    request.upgrade = request.mcp_method = request.mcp_name = b""
+    request.upgrade = request.local_token = request.mcp_method = request.mcp_name = b""
     request.origin = request.fetch_site = None
     special: dict[int, bytes] = {}
     forwarded = request.forwarded = []
@@ -151,6 +157,8 @@ def _note(request: RequestHead, special: dict[int, bytes], code: int, field: Fie
     special[code] = value
     if code == RequestField.FETCH_SITE:
         request.fetch_site = value
+    elif code == RequestField.LOCAL_TOKEN:
+        request.local_token = value
     elif code == RequestField.MCP_METHOD:
         request.mcp_method = value
         request.forwarded.append(field)
@@ -167,6 +175,7 @@ _NAMES: Final[dict[int, str]] = {
     RequestField.FETCH_SITE: "Sec-Fetch-Site",
     RequestField.MCP_METHOD: "Mcp-Method",
     RequestField.MCP_NAME: "Mcp-Name",
+    RequestField.LOCAL_TOKEN: "X-Devwiz-Gw-Token",
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.data_plane.caller import Caller
 from gateway.data_plane.client import ClientConnection, ClientState
 from gateway.data_plane.listener import Listener
 from gateway.data_plane.plane import DataPlane
@@ -38,7 +39,7 @@ def client() -> Iterator[ClientConnection]:
     listener = Listener(plane, spec, socket.create_server(("127.0.0.1", 0)), route)
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    made = ClientConnection(plane, listener, ours)
+    made = ClientConnection(plane, listener, ours, Caller(plane.own_uid))
     plane.clients.add(made)
     yield made
     made.close()

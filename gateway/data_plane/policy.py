@@ -1,0 +1,50 @@
+"""Which local caller may use a route. Pure.
+
+Whoever reaches the port wields the certificate and the tokens, so without rules only the user who
+runs the gateway may.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+
+from gateway.ipc.snapshot import AllowSpec
+
+
+def refusal_of(
+    rules: tuple[AllowSpec, ...],
+    *,
+    uid: int | None,
+    exe: Callable[[], str],
+    token: bytes,
+    own_uid: int,
+) -> str:
+    """Why the caller may not use the route, or "" when it may.
+
+    A rule allows when everything that it asks for is so. `uid` None means that the system doesn't
+    tell; `exe` is asked only where a rule needs it; `token` is what the caller sent, b"" for none.
+    """
+    if not rules:
+        if uid is None:
+            return "the caller's user can't be known here, and no token is configured"
+        return "" if uid == own_uid else f"the caller is user {uid}, and user {own_uid} may"
+    if any(_allows(rule, uid, exe, token) for rule in rules):
+        return ""
+    who = "an unknown user" if uid is None else f"user {uid}"
+    return f"no rule allows the caller, {who} {'with' if token else 'without'} a token"
+
+
+def _allows(rule: AllowSpec, uid: int | None, exe: Callable[[], str], token: bytes) -> bool:
+    if rule.uid is not None and rule.uid != uid:
+        return False
+    if rule.token and not _is_token(token, rule.token_sha256):
+        return False
+    return not rule.exe or rule.exe == exe()
+
+
+def _is_token(sent: bytes, expected_sha256: str) -> bool:
+    """Compared by digest and in constant time. A token that isn't set yet matches nothing."""
+    digest = hashlib.sha256(sent).hexdigest()
+    return bool(expected_sha256) and hmac.compare_digest(digest, expected_sha256)
