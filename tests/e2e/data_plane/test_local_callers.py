@@ -44,7 +44,7 @@ def test_another_user_is_refused_with_a_reason(lab: StartLab) -> None:
     here = lab(fixed(response(b"served")))
     answer = ask_as(12345, here.worker.ports[0])
     assert answer.startswith("HTTP/1.1 403 ")
-    problem = json.loads(answer.partition("\r\n\r\n")[2])
+    problem = json.loads(answer.partition("\n\n")[2])
     assert problem["detail"].startswith("the caller is user 12345")
     assert not here.upstream.requests
     here.worker.access_log(1)
