@@ -1,4 +1,4 @@
-"""Started before its issuer, the gateway answers 503 with the reason, and is ready soon after it."""
+"""Started before its issuer, the gateway answers 503 with the reason, and is ready soon after."""
 
 from __future__ import annotations
 

@@ -10,12 +10,14 @@ import asyncio
 import hashlib
 import ssl
 import threading
+from collections.abc import Awaitable, Callable
 from typing import Self
 
 from aiohttp import WSMsgType, web
 from cryptography import x509
 
 from tests.fakes.gateway_process import DEADLINE_S
+from tests.fakes.scripted_upstream import wait_until
 
 BLOCK = bytes(range(256)) * 4096  # 1 MiB
 PAUSE_S = 0.02
@@ -57,6 +59,10 @@ class AgentServer:
         self._thread.join(DEADLINE_S)
         self._loop.close()
 
+    def until_serials(self, count: int) -> None:
+        """Wait until so many certificates made requests."""
+        wait_until(lambda: len(self.serials) >= count)
+
     async def _run(self) -> None:
         application = web.Application(client_max_size=1 << 30, middlewares=[self._note])
         application.router.add_route("*", "/echo", _echo)
@@ -80,14 +86,13 @@ class AgentServer:
 
     @web.middleware
     async def _note(
-        self, request: web.Request, handler: web.RequestHandler[web.Request]
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         self.headers.append(list(request.headers.items()))
         serial = serial_of(request)
         if serial not in self.serials:
             self.serials.append(serial)
-        response: web.StreamResponse = await handler(request)  # type: ignore[operator]
-        return response
+        return await handler(request)
 
     async def _hang(self, _request: web.Request) -> web.StreamResponse:
         self.hanging += 1
@@ -152,4 +157,3 @@ async def _digest(request: web.Request) -> web.Response:
     async for piece in request.content.iter_any():
         hasher.update(piece)
     return web.Response(text=hasher.hexdigest())
-

@@ -70,10 +70,11 @@ class AnyGateway:
             env=os.environ | self.env,
         )
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Another command about this gateway, finished."""
+    def command(self, *arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
+        """Another command about this gateway, finished, `said` having been its input."""
         return subprocess.run(
             [*COMMAND, *arguments, "--config", str(self.config)],
+            input=said,
             capture_output=True,
             text=True,
             env=os.environ | self.env,
@@ -136,9 +137,11 @@ class AnyGateway:
         address: str = self.status()["routes"][0]["listeners"][0]
         return address
 
-    def request(self, method: str = "GET", path: str = "/", **options: Any) -> tuple[int, bytes]:
-        """One request to that address."""
-        connection = http.client.HTTPConnection(self.address(), timeout=DEADLINE_S)
+    def request(
+        self, method: str = "GET", path: str = "/", *, at: str = "", **options: Any
+    ) -> tuple[int, bytes]:
+        """One request to that address, or another one."""
+        connection = http.client.HTTPConnection(at or self.address(), timeout=DEADLINE_S)
         connection.request(method, path, **options)
         reply = connection.getresponse()
         body = reply.read()

@@ -7,7 +7,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -91,7 +91,9 @@ class Gateway(AnyGateway):
         self._agent_port = agent_port
         self.configure()
 
-    def configure(self, *, listen: str = "127.0.0.1:0", limits: str = "", more: str = "") -> None:
+    def configure(
+        self, *, listen: str = "127.0.0.1:0", drain_s: float = 5, limits: str = "", more: str = ""
+    ) -> None:
         """Write the configuration file: the route `planner`, with `more` appended."""
         self.write_config(f"""
 project = "acme"
@@ -107,7 +109,7 @@ socket = "unix:admin.sock"
 level = "debug"
 file = "gw.log"
 [limits]
-drain_timeout_s = 5
+drain_timeout_s = {drain_s}
 {limits}
 {self.route("planner", listen=listen)}
 {more}""")
@@ -171,6 +173,15 @@ def _resident(pids: list[int]) -> int:
             pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
             total += pages * 4096
     return total
+
+
+def is_refused(address: tuple[str, int]) -> bool:
+    """Whether nobody listens there."""
+    try:
+        socket.create_connection(address).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def free_port() -> int:

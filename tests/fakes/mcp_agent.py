@@ -1,0 +1,62 @@
+"""A real MCP server that accepts nothing but TLS 1.3 with a client certificate."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from typing import Any, Self
+
+import uvicorn
+from cryptography import x509
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gateway.demo.planner import mcp_application
+from tests.fakes.gateway_process import DEADLINE_S
+from tests.fakes.scripted_upstream import wait_until
+
+
+class McpAgent:
+    """The demonstration's tools behind uvicorn, in a thread of its own.
+
+    Attributes:
+        port: where.
+        serials: of the client certificates, one for each connection.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.serials: list[str] = []
+        serials = self.serials
+
+        class Noting(H11Protocol):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                der = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+                serials.append(f"{x509.load_der_x509_certificate(der).serial_number:x}")
+                super().connection_made(transport)
+
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                mcp_application(),
+                port=0,
+                http=Noting,
+                ssl_context_factory=lambda _config, _default: context,
+                log_config=None,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._thread = threading.Thread(target=self._server.run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        wait_until(lambda: self._server.started)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._server.should_exit = True
+        self._thread.join(DEADLINE_S)
+
+    @property
+    def port(self) -> int:
+        """Where it listens, on 127.0.0.1."""
+        port: int = self._server.servers[0].sockets[0].getsockname()[1]
+        return port
