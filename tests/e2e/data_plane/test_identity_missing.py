@@ -22,6 +22,18 @@ def test_the_reason_is_told_and_service_begins_with_the_first_identity(lab: Star
     assert client.post(b"work").body == b"work"
 
 
+def test_requests_make_the_supervisor_try_now_and_then(lab: StartLab) -> None:
+    here = lab(answering(echo), identity=False)
+    client = here.connect()
+    for _ in range(5):
+        assert client.get().status == 503
+    here.worker.wait_for(lambda _: bool(here.worker.events("identity_expired")))
+    assert [event["generation"] for event in here.worker.events("identity_expired")] == [0]
+    here.worker.rotate()
+    assert client.get().status == 200
+    assert len(here.worker.events("identity_expired")) == 1
+
+
 def test_unreadable_material_is_a_reason(lab: StartLab) -> None:
     here = lab(answering(echo))
     assert here.worker.identity is not None

@@ -19,6 +19,7 @@ from gateway.audit.journal import Journal
 from gateway.config.model import Config, TcpAddress
 from gateway.control_plane.supervisor import Parts, Supervisor
 from gateway.errors import ConfigInvalid, ConfigProblem, StartFailed
+from gateway.ipc import events
 from gateway.telemetry.logs import LogSink, Redactor
 from tests.fakes import configs, worker
 from tests.fakes.feeds import FakeFeeds, generation
@@ -295,6 +296,21 @@ async def test_events_of_a_worker_are_heard(
         assert asked[1:] == ["asked for by the operator"]
     assert "hello" in caplog.messages
     assert b'{"access":1}\n' in (tmp_path / "gw.log").read_bytes()
+
+
+async def test_requests_without_a_certificate_hasten_the_next_attempt(tmp_path: Path) -> None:
+    missing: dict[str, Any] = {"event": events.IDENTITY_EXPIRED, "generation": 0}
+    async with running(tmp_path, feeds=FakeFeeds()) as gateway:
+        identity = gateway.feeds.identities[0]
+        for _ in range(2):
+            gateway.supervisor._on_event(missing)
+        assert identity.refreshed == ["requests wait for a certificate"] * 2
+        identity.publish(generation(lifetime_s=-1))
+        gateway.supervisor._on_event(missing | {"generation": 1})
+        assert len(identity.refreshed) == 3
+        identity.publish(generation())
+        gateway.supervisor._on_event(missing | {"generation": 1})
+        assert len(identity.refreshed) == 3, "there is a good one by now"
 
 
 async def test_drain_ends_the_program_with_0_and_leaves_no_socket(tmp_path: Path) -> None:
