@@ -11,9 +11,10 @@ from contextlib import contextmanager
 import pytest
 
 from tests.e2e.conftest import StartStack
+from tests.fakes.gateway_process import is_refused
 from tests.fakes.raw_client import RawClient, Truncated
 from tests.fakes.scripted_upstream import wait_until
-from tests.fakes.stack import Gateway, is_refused
+from tests.fakes.stack import Gateway
 
 
 @contextmanager

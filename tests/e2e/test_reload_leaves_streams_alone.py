@@ -6,9 +6,10 @@ import signal
 import socket
 
 from tests.e2e.conftest import StartStack
+from tests.fakes.gateway_process import is_refused
 from tests.fakes.raw_client import RawClient
 from tests.fakes.scripted_upstream import wait_until
-from tests.fakes.stack import Gateway, free_port, is_refused
+from tests.fakes.stack import Gateway, free_port
 
 
 def test_a_stream_runs_through_all_of_them(start_stack: StartStack) -> None:

@@ -144,8 +144,7 @@ async def _web_socket(request: web.Request) -> web.WebSocketResponse:
 
 async def _bytes(request: web.Request) -> web.StreamResponse:
     blocks = int(request.query["blocks"])
-    response = web.StreamResponse()
-    response.content_length = blocks * len(BLOCK)
+    response = web.StreamResponse(headers={"Content-Length": str(blocks * len(BLOCK))})
     await response.prepare(request)
     for _ in range(blocks):
         await response.write(BLOCK)

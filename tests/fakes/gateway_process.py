@@ -201,3 +201,12 @@ upstream = "https://localhost:{self._upstream_port}"
 peer = ["dns:localhost"]
 """
         self.write_config((text or plain) + more)
+
+
+def is_refused(address: tuple[str, int]) -> bool:
+    """Whether nobody listens there."""
+    try:
+        socket.create_connection(address).close()
+    except ConnectionRefusedError:
+        return True
+    return False

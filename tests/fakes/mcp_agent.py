@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import ssl
 import threading
 from typing import Any, Self
@@ -52,7 +53,7 @@ class McpAgent:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._server.should_exit = True
+        self._server.handle_exit(signal.SIGTERM, None)
         self._thread.join(DEADLINE_S)
 
     @property

@@ -175,15 +175,6 @@ def _resident(pids: list[int]) -> int:
     return total
 
 
-def is_refused(address: tuple[str, int]) -> bool:
-    """Whether nobody listens there."""
-    try:
-        socket.create_connection(address).close()
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:

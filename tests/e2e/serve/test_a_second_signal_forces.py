@@ -5,10 +5,8 @@ from __future__ import annotations
 import signal
 import socket
 
-import pytest
-
-from tests.fakes.gateway_process import DEADLINE_S, GatewayProcess
-from tests.fakes.scripted_upstream import ScriptedUpstream
+from tests.fakes.gateway_process import DEADLINE_S, GatewayProcess, is_refused
+from tests.fakes.scripted_upstream import ScriptedUpstream, wait_until
 
 
 def open_request(gateway: GatewayProcess, upstream: ScriptedUpstream) -> socket.socket:
@@ -29,8 +27,7 @@ def test_a_request_in_flight_is_finished(
     with open_request(gateway, upstream) as client:
         gateway.signal(signal.SIGTERM)
         gateway.until(lambda body: body["state"] == "draining")
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(client.getpeername())
+        wait_until(lambda: is_refused(client.getpeername()))
         client.sendall(b"b")
         assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
         assert gateway.wait()[0] == 0
