@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from gateway.data_plane.client import ClientConnection
@@ -41,14 +43,14 @@ class AccessLog:
             % (
                 self._stamp,
                 (wall - second) * 1000,
-                client.request_id.encode(),
-                client.route.name.encode(),
+                client.request_id,
+                client.route.encoded_name,
                 request.method,
                 _escaped(target if query < 0 else target[:query]),
                 client.status,
-                client.reason.encode(),
-                _escaped(request.mcp_method),
-                _escaped(request.mcp_name),
+                client.reason.encode() if client.reason else b"",
+                _escaped(request.mcp_method) if request.mcp_method else b"",
+                _escaped(request.mcp_name) if request.mcp_name else b"",
                 client.bytes_up,
                 client.bytes_down,
                 first * 1000,
@@ -60,9 +62,14 @@ class AccessLog:
 
 
 def _escaped(text: bytes) -> bytes:
-    """Text for the inside of a JSON string. Field values hold no control bytes but tab; bytes
-    above ASCII are shown as Latin-1.
-    """
-    if b'"' in text or b"\\" in text or b"\t" in text:
-        text = text.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\t", b"\\t")
-    return text if text.isascii() else text.decode("latin-1").encode()
+    """Text for the inside of a JSON string; bytes above ASCII are shown as Latin-1."""
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _quoted(text)
+
+
+def _quoted(text: bytes) -> bytes:
+    # Escapes whatever isn't ASCII too: no control of a terminal gets into the log.
+    return json.dumps(text.decode("latin-1"))[1:-1].encode()
+
+
+_LONGEST_REMEMBERED: Final = 128
+_remembered = lru_cache(maxsize=1024)(_quoted)

@@ -103,7 +103,7 @@ class ClientConnection(Connection):
         plane.reactor.add(self.fd, self._mask, self.on_event)
 
     def _reset(self) -> None:
-        self.request_id = ""
+        self.request_id = b""
         self.started = 0.0
         self.first_byte_at = 0.0
         self.bytes_up = self.bytes_down = 0
@@ -173,7 +173,7 @@ class ClientConnection(Connection):
         try:
             route = self.route = self.listener.route
             rules = self._rules = route.rules
-            self.request = parse_request_head(buffer[:end], rules.names)
+            self.request = parse_request_head(buffer[:end], rules.lines)
             self._begin()
         except ProtocolViolation as violation:
             self._refuse(violation)
@@ -239,6 +239,13 @@ class ClientConnection(Connection):
             self.resume()
 
     def _request_body(self, data: bytes) -> None:
+        upstream = self.upstream
+        if upstream is not None and self.bytes_up + len(data) > _LONG_BODY:
+            # Before the piece is counted: an answer that ends the exchange now must find that the
+            # request isn't complete, because what the server gets next would be taken for it.
+            upstream.heed()
+            if self.upstream is not upstream:
+                return
         try:
             piece = self.request.body.feed(data)
         except ProtocolViolation as violation:
@@ -254,8 +261,6 @@ class ClientConnection(Connection):
     def _relay_up(self, piece: bytes) -> None:
         self.bytes_up += len(piece)
         self.resendable = False
-        if self.bytes_up > _LONG_BODY and self.upstream is not None:
-            self.upstream.heed()
         upstream = self.upstream
         if upstream is not None:
             upstream.renew_deadline()
@@ -287,11 +292,19 @@ class ClientConnection(Connection):
         self.status = status
         self.first_byte_at = self.reactor.now
         self.streaming = streaming
-        self.send(data)
+        self.relay(data)
 
     def relay(self, data: bytes) -> None:
-        """Pass on more of the body (or of an interim response)."""
+        """Pass on more of the body (or of an interim response). A client that takes nothing for as
+        long as an idle connection is kept is given up.
+        """
         self.send(data)
+        if self.out and self.deadline == inf:
+            self.on_progress()
+
+    def on_progress(self) -> None:
+        """See `Connection`."""
+        self.deadline = self.reactor.now + self.plane.limits.idle_timeout_s
 
     def finish(self) -> None:
         """The response is complete."""
@@ -345,7 +358,8 @@ class ClientConnection(Connection):
             self._cut()
             return
         request = self.request
-        if request is UNREADABLE or not request.body.done or self._leaving:
+        refused = failure.reason == "caller_denied"
+        if request is UNREADABLE or not request.body.done or self._leaving or refused:
             request.keep_alive = False
         self.request_id = self.request_id or self.plane.next_request_id()
         self.status = status_of(failure)
@@ -378,6 +392,7 @@ class ClientConnection(Connection):
         if self.state == ClientState.FLUSHING:
             self._linger_or_close()
         elif self.upstream is not None:
+            self.deadline = inf
             self.upstream.resume()
         elif self.state == ClientState.HEAD:
             self._go_on()
@@ -416,7 +431,7 @@ class ClientConnection(Connection):
         self._gone()
 
     def _on_paused_event(self, readiness: int) -> None:
-        if self.state == ClientState.TUNNEL:
+        if self.state == ClientState.TUNNEL and not self._ended:
             super()._on_paused_event(readiness)
         elif readiness & (PEER_CLOSED | HANGUP | ERROR):  # not bytes that came before the pause
             self._gone()
@@ -441,6 +456,10 @@ class ClientConnection(Connection):
         self.deadline = inf
         if self.state == ClientState.WAITING:
             self.route.waited_too_long(self)
+        elif self.state in (ClientState.EXCHANGE, ClientState.TUNNEL):
+            self.reason = "client_stalled"
+            self.abort()
+            self._gone()
         else:
             self.close()
 

@@ -59,6 +59,10 @@ class Connection(ABC):
         """`out` became empty after having held something."""
 
     @abstractmethod
+    def on_progress(self) -> None:
+        """Some of `out` was taken, and some is left."""
+
+    @abstractmethod
     def on_lost(self, lost: ConnectionLost) -> None:
         """The stream broke; called once. Must leave the connection closed."""
 
@@ -88,6 +92,8 @@ class Connection(ABC):
         look away until reading goes on: errors can't be masked and would spin the loop.
         """
         if readiness & (HANGUP | ERROR):
+            if self._ended:
+                raise ConnectionLost("the peer is gone")
             self.reactor.remove(self.fd)
             self._detached = True
 
@@ -120,6 +126,8 @@ class Connection(ABC):
             written = self.stream.write(self.out)
             self.out = self.out[written:]
             if self.out:
+                if written:
+                    self.on_progress()
                 return
         self._watch(self._mask & ~WRITE)
         self.on_drained()

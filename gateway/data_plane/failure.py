@@ -58,7 +58,7 @@ _KINDS: Final[dict[str, _Kind]] = {
         503, "listener", "too many connections", "close idle connections or raise max_connections"
     ),
     "draining": _Kind(503, "listener", "the gateway is shutting down", "retry when it is back"),
-    "no_identity": _Kind(503, "identity", "there is no client certificate yet", _SEE_STATUS),
+    "no_identity": _Kind(503, "identity", "there is no usable client certificate", _SEE_STATUS),
     "identity_expired": _Kind(
         503, "identity", "the client certificate has expired", "check that the issuer is reachable"
     ),
@@ -100,6 +100,12 @@ _KINDS: Final[dict[str, _Kind]] = {
         "the upstream closed the connection before answering",
         "check the upstream's log; a request that may have been processed is not repeated",
     ),
+    "certificate_ended": _Kind(
+        502,
+        "certificate",
+        "the certificate that the connection was made with has ended",
+        "repeat the request: it gets a connection with the present certificate",
+    ),
     "bad_response": _Kind(
         502, "response", "the upstream's answer is not acceptable HTTP/1.1", "correct the upstream"
     ),
@@ -115,7 +121,7 @@ _KINDS: Final[dict[str, _Kind]] = {
 def is_server_fault(reason: str) -> bool:
     """Whether the failure lies behind the listener: worth showing as a route's last error."""
     kind = _KINDS.get(reason)
-    return kind is not None and kind.status >= 500
+    return kind is not None and kind.status >= 500 and reason != "certificate_ended"
 
 
 def status_of(failure: Failure) -> int:
@@ -124,7 +130,7 @@ def status_of(failure: Failure) -> int:
 
 
 def problem_response(
-    failure: Failure, *, request_id: str, route: str, with_body: bool, connection: bytes
+    failure: Failure, *, request_id: bytes, route: str, with_body: bool, connection: bytes
 ) -> bytes:
     """A whole problem+json response (RFC 9457). `connection` is a Connection line or b""."""
     kind = _KINDS[failure.reason]
@@ -138,7 +144,7 @@ def problem_response(
             "stage": kind.stage,
             "remedy": kind.remedy,
             "route": route,
-            "request_id": request_id,
+            "request_id": request_id.decode("ascii"),
         },
         indent=1,
     ).encode()
@@ -150,7 +156,7 @@ def problem_response(
             status,
             _PHRASES[status],
             len(body),
-            request_id.encode("ascii"),
+            request_id,
             retry,
             connection,
             body if with_body else b"",

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from gateway.data_plane.wire.fields import Field, NameTable
-from gateway.data_plane.wire.request import RequestField, RequestHead
+from gateway.data_plane.wire.fields import Field, FieldLines, NameTable, name_of
+from gateway.data_plane.wire.request import MEMORABLE, RequestField, RequestHead
 from gateway.data_plane.wire.response import ResponseHead, trailer_lines
 from gateway.ipc.snapshot import RouteSpec
 
@@ -45,6 +45,7 @@ _DECIDING: Final[dict[str, RequestField]] = {
 _BODILESS: Final = frozenset((b"GET", b"HEAD"))
 _NO_CONTENT: Final = frozenset((b"", b"Content-Length: 0\r\n"))
 UPGRADES: Final = frozenset((b"websocket",))
+_PUNCTUATION: Final = re.compile(r"[^a-z0-9]")
 REDACTED: Final = b"[redacted]"
 
 
@@ -56,12 +57,12 @@ class HeaderRules:
     it through. The route's own headers are attached last, from the snapshot only.
     """
 
-    __slots__ = ("_attached", "_host", "_managed", "_origin", "_passed", "_secrets", "names")
+    __slots__ = ("_attached", "_host", "_managed", "_origin", "_passed", "_secrets", "lines")
 
     def __init__(self, spec: RouteSpec) -> None:
         self._passed = frozenset(spec.pass_headers)
         self._managed = frozenset(_folded(name) for name, _ in spec.headers)
-        self.names = NameTable(self._classify)
+        self.lines = FieldLines(NameTable(self._classify), MEMORABLE)
         authority = spec.upstream.authority.encode("ascii")
         self._host = b"Host: %b\r\n" % authority
         port = b"" if ":" in spec.upstream.authority.rpartition("]")[2] else rb"(?::443)?"
@@ -86,7 +87,7 @@ class HeaderRules:
         if text in _DECIDING:
             return _DECIDING[text]
         if text in self._passed:
-            return RequestField.FORWARD
+            return RequestField.PASSED
         if folded in _CREDENTIALS:
             return RequestField.CREDENTIAL
         if folded in _STRIPPED or folded.startswith("x-forwarded-") or folded in _DECIDING:
@@ -94,19 +95,20 @@ class HeaderRules:
             return RequestField.STRIP
         return RequestField.FORWARD
 
-    def screened(self, fields: list[Field]) -> list[Field]:
-        """Those of fields let through by other rules that pass these too."""
+    def screened(self, lines: list[bytes]) -> list[bytes]:
+        """Those of lines let through by other rules that pass these too."""
         stopped = (RequestField.STRIP, RequestField.CREDENTIAL)
-        return [field for field in fields if self.names[field[0]] not in stopped]
+        return [line for line in lines if self.lines.names[name_of(line)] not in stopped]
 
     def request_head(self, request: RequestHead) -> bytes:
         """The head for the upstream: the client's fields that pass, framing, our credentials."""
         lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target), self._host]
-        lines += [b"%b: %b\r\n" % field for field in request.forwarded]
+        lines += request.forwarded
         lines.append(request.body.framing)
         if request.upgrade in UPGRADES:
             lines.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % request.upgrade)
         elif request.method in _BODILESS and request.body.framing not in _NO_CONTENT:
+            request.ends_connection = True
             lines.append(b"Connection: close\r\n")
         lines.append(self._attached)
         lines.append(b"\r\n")
@@ -119,18 +121,17 @@ class HeaderRules:
         are mapped to it. `connection` is a whole Connection line or b"".
         """
         for index in response.locations:
-            name, value = response.forwarded[index]
-            response.forwarded[index] = (name, self._origin.sub(b"http://" + local, value, count=1))
+            name, value = _name_and_value(response.forwarded[index])
+            value = self._origin.sub(b"http://" + local, value, count=1)
+            response.forwarded[index] = b"%b: %b\r\n" % (name, value)
         if response.upgrade in UPGRADES:
             connection = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.upgrade
         reason = response.reason
-        fields = b"".join([b"%b: %b\r\n" % field for field in response.forwarded])
+        fields = b"".join(response.forwarded)
         for secret in self._secrets:
             if secret in fields or secret in reason:
                 reason = self._scrubbed(reason)
-                fields = b"".join(
-                    [b"%b: %b\r\n" % (name, self._scrubbed(v)) for name, v in response.forwarded]
-                )
+                fields = b"".join([self._scrubbed_line(line) for line in response.forwarded])
                 break
         return b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (
             response.status,
@@ -139,6 +140,10 @@ class HeaderRules:
             response.body.framing,
             connection,
         )
+
+    def _scrubbed_line(self, line: bytes) -> bytes:
+        name, value = _name_and_value(line)
+        return b"%b: %b\r\n" % (name, self._scrubbed(value))
 
     def trailers(self, fields: list[Field]) -> bytes:
         """The trailer lines for the client."""
@@ -152,5 +157,11 @@ class HeaderRules:
         return b"" if any(secret in value for secret in self._secrets) else value
 
 
+def _name_and_value(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.removesuffix(b"\r\n").partition(b": ")
+    return name, value
+
+
 def _folded(name: str) -> str:
-    return name.lower().replace("_", "-")
+    """A name as the most forgiving server may read it: what isn't a letter or digit is alike."""
+    return _PUNCTUATION.sub("-", name.lower())

@@ -89,6 +89,8 @@ class SupervisorLink:
     # -- out -------------------------------------------------------------------------------------
 
     def _tell(self, event: str, **fields: object) -> None:
+        if len(self._out) > _MOST_QUEUED:
+            return  # a supervisor that doesn't read gets no more to read
         self._send(Kind.EVENT, encode_event(event, **fields))
 
     def _send_stats(self) -> None:

@@ -11,7 +11,6 @@ from gateway.data_plane.client import ClientConnection
 from gateway.data_plane.failure import Failure, problem_response
 from gateway.data_plane.policy import refusal_of
 from gateway.data_plane.reactor import READ
-from gateway.ipc import events
 
 if TYPE_CHECKING:
     from gateway.data_plane.caller import Caller
@@ -22,6 +21,13 @@ if TYPE_CHECKING:
 
 _ACCEPTS_A_TURN: Final = 32
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+
+def _is_own_site(site: bytes, origin: bytes | None) -> bool:
+    """Whether Sec-Fetch-Site speaks of a page that may ask. A page on another local port is
+    "same-site", and may send a GET without an Origin: then nobody allowed it.
+    """
+    return site in (b"none", b"same-origin") or (site == b"same-site" and origin is not None)
 
 
 class Listener:
@@ -132,8 +138,9 @@ class Listener:
         origin = request.origin
         if origin is not None and origin.lower() not in self._origins:
             return Failure("foreign_origin", "the Origin is not one that this route allows")
-        if request.fetch_site is not None and request.fetch_site.lower() == b"cross-site":
-            return Failure("foreign_origin", "a browser says that the request is cross-site")
+        site = request.fetch_site
+        if site is not None and not _is_own_site(site.lower(), origin):
+            return Failure("foreign_origin", "a browser says that another site's page asks")
         rules = self.route.spec.allow
         if not rules and caller.uid == self.plane.own_uid:
             return None
@@ -151,7 +158,5 @@ class Listener:
         )
         if not reason:
             return None
-        self.plane.tell(
-            events.CALLER_DENIED, route=self.route.name, listener=self.address, reason=reason
-        )
+        self.route.tell_denied(self.address, reason)
         return Failure("caller_denied", reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Final
 
@@ -15,16 +16,18 @@ from gateway.data_plane.caller import CallerLookup
 from gateway.data_plane.client import ClientConnection, ClientState
 from gateway.data_plane.listener import Listener
 from gateway.data_plane.reactor import Reactor, system_poller
-from gateway.data_plane.route import Credentials, Route
+from gateway.data_plane.route import BUCKETS, Credentials, Route
 from gateway.data_plane.tls import Material, client_context, load_material
 from gateway.ipc import events
 from gateway.ipc.snapshot import IdentitySpec, LimitsSpec, ListenerSpec, RouteSpec, Snapshot
 from gateway.ipc.stats import WorkerStats
 
+#: The status of an exchange whose client went away before an answer, as nginx has it.
+_CLIENT_GONE: Final = 499
 _LINES_A_BATCH: Final = 128
 #: How often requests that can't be served for want of an identity make the supervisor try for one.
 _WANT_EVERY_S: Final = 3.0
-_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BUCKET_NAMES: Final = (*map(str, BUCKETS), "+Inf")
 
 
 class DataPlane:
@@ -57,13 +60,13 @@ class DataPlane:
         self._material: Material | None = None
         self._credentials: dict[str, Credentials] = {}
         self._leaving: list[Route] = []
-        self._id_prefix = os.urandom(5).hex()
+        self._id_prefix = os.urandom(5).hex().encode()
         self._id_count = 0
 
-    def next_request_id(self) -> str:
+    def next_request_id(self) -> bytes:
         """An id that is unique across workers and restarts."""
         self._id_count += 1
-        return f"{self._id_prefix}-{self._id_count:x}"
+        return b"%b-%x" % (self._id_prefix, self._id_count)
 
     # -- snapshots -------------------------------------------------------------------------------
 
@@ -204,14 +207,13 @@ class DataPlane:
         now = self.reactor.now
         route = client.route
         stats = route.stats
-        status = str(client.status or 499)
-        stats.requests[status] = stats.requests.get(status, 0) + 1
+        status = client.status or _CLIENT_GONE
+        route.statuses[status] = route.statuses.get(status, 0) + 1
         stats.bytes_up += client.bytes_up
         stats.bytes_down += client.bytes_down
         took = now - client.started
         stats.duration_sum_s += took
-        bucket = next((str(bound) for bound in _BUCKETS if took <= bound), "+Inf")
-        stats.duration_buckets[bucket] = stats.duration_buckets.get(bucket, 0) + 1
+        route.durations[bisect_left(BUCKETS, took)] += 1
         if self._log_access:
             self.access_log.add(client, now)
             if len(self.access_log.lines) >= _LINES_A_BATCH:
@@ -222,6 +224,12 @@ class DataPlane:
         for route in self.routes.values():
             stats = route.stats
             stats.active = stats.streams = stats.downstream_connections = 0
+            stats.requests = {str(status): count for status, count in route.statuses.items()}
+            stats.duration_buckets = {
+                name: count
+                for name, count in zip(_BUCKET_NAMES, route.durations, strict=True)
+                if count
+            }
             stats.connections = {}
             for connection in route.connections:
                 generation = str(connection.generation)

@@ -92,6 +92,9 @@ class Reactor:
     Attributes:
         now: monotonic seconds, taken once each turn of the loop: timestamps on the hot path cost
             nothing.
+        turn: counts the turns.
+        watched: descriptors whose events come before all others of a turn: what happened to an
+            idle connection is known before anybody is given it.
     """
 
     TICK_S: Final = 1.0
@@ -102,6 +105,8 @@ class Reactor:
         self._tick = tick
         self._running = False
         self.now = time.monotonic()
+        self.turn = 0
+        self.watched: set[int] = set()
 
     def add(self, fd: int, mask: int, callback: Callback) -> None:
         """Call `callback(readiness)` whenever the descriptor is ready."""
@@ -114,6 +119,7 @@ class Reactor:
 
     def remove(self, fd: int) -> None:
         """Forget a descriptor; call it before closing."""
+        self.watched.discard(fd)
         if self._callbacks.pop(fd, None) is not None:
             self._poller.unregister(fd)
 
@@ -128,11 +134,16 @@ class Reactor:
         self._running = True
         poll = self._poller.poll
         callbacks = self._callbacks
+        watched = self.watched
         monotonic = time.monotonic
         next_tick = monotonic() + self.TICK_S
         while self._running:
             ready = poll(max(0.0, next_tick - self.now))
             now = self.now = monotonic()
+            self.turn += 1
+            for fd, readiness in ready:
+                if fd in watched:
+                    callbacks[fd](readiness)
             for fd, readiness in ready:
                 # Absent when an earlier callback of this turn closed the descriptor.
                 callback = callbacks.get(fd)

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 #: How long a request waits for the renewal of an identity that is found expired (a laptop woke).
 _RENEWAL_WAIT_S: Final = 8.0
 _RETRY_AFTER_S: Final = 2
+_MOST_IDLE: Final = 64
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+
+#: Upper bounds of the classes that durations are counted in, in seconds.
+BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,11 +63,15 @@ class Route:
     """
 
     __slots__ = (
+        "_denials",
         "_dialling",
         "_idle",
         "_preferred",
+        "_quiet_until",
         "_waiting",
         "connections",
+        "durations",
+        "encoded_name",
         "epoch",
         "name",
         "plane",
@@ -70,12 +79,18 @@ class Route:
         "rules",
         "spec",
         "stats",
+        "statuses",
     )
 
     def __init__(self, plane: DataPlane, spec: RouteSpec) -> None:
         self.plane = plane
         self.name = spec.name
+        self.encoded_name = spec.name.encode()
+        self._denials = 0
+        self._quiet_until = 0.0
         self.stats = RouteStats()
+        self.statuses: dict[int, int] = {}
+        self.durations = [0] * (len(BUCKETS) + 1)
         self.connections: set[UpstreamConnection] = set()
         self._idle: list[UpstreamConnection] = []
         self._dialling: dict[UpstreamConnection, ClientConnection] = {}
@@ -156,12 +171,13 @@ class Route:
                 connection.begin(client)
                 return
             connection.retire("stale")
-        self._dial(client, epoch, self._addresses())
+        deadline = self.plane.reactor.now + self.plane.limits.connect_timeout_s
+        self._dial(client, epoch, self._addresses(), deadline)
 
     def _await_renewal(self, client: ClientConnection, epoch: Epoch) -> None:
         if not self._waiting:
             self.plane.tell(events.IDENTITY_EXPIRED, generation=epoch.credentials.generation)
-        client.deadline = self.plane.reactor.now + _RENEWAL_WAIT_S
+        client.deadline = client.started + _RENEWAL_WAIT_S
         self._waiting.append(client)
 
     def waited_too_long(self, client: ClientConnection) -> None:
@@ -185,19 +201,28 @@ class Route:
         return addresses[first:] + addresses[:first]
 
     def _dial(
-        self, client: ClientConnection, epoch: Epoch, addresses: tuple[tuple[str, int], ...]
+        self,
+        client: ClientConnection,
+        epoch: Epoch,
+        addresses: tuple[tuple[str, int], ...],
+        deadline: float,
     ) -> None:
         if not addresses:
             client.fail(Failure("unresolved", self.spec.upstream.resolve_error, _RETRY_AFTER_S))
             return
         address, *others = addresses
         try:
-            connection = UpstreamConnection(self, epoch, address, others=tuple(others))
+            connection = UpstreamConnection(
+                self, epoch, address, others=tuple(others), deadline=deadline
+            )
         except OSError as error:  # no descriptor is left, or no such address family
             reason = "overloaded" if error.errno in _EXHAUSTED else "unreachable"
             code = errno.errorcode.get(error.errno or 0, "unknown")
             failure = Failure(reason, f"no socket: {code}", _RETRY_AFTER_S)
-            self._dial_failed(client, epoch, tuple(others), failure)
+            if others:
+                self._dial(client, epoch, tuple(others), deadline)
+            else:
+                client.fail(failure)
             return
         self.connections.add(connection)
         self._dialling[connection] = client
@@ -218,10 +243,10 @@ class Route:
             self.released(connection)
             return
         client.dialling = None
-        if connection.epoch is self.epoch:
+        if connection.epoch is self.epoch and not self.spec.unavailable:
             connection.begin(client)
-        else:
-            connection.retire("generation")
+        else:  # the world changed meanwhile: judge the request by the present one
+            self.released(connection)
             self.dispatch(client)
 
     def not_established(self, connection: UpstreamConnection, failure: Failure) -> None:
@@ -234,20 +259,10 @@ class Route:
             self.note_failure(failure)
             return
         client.dialling = None
-        if connection.epoch is self.epoch and failure.reason != "identity_expired":
-            self._dial_failed(client, connection.epoch, connection.others, failure)
-        else:
+        if connection.epoch is not self.epoch or failure.reason == "identity_expired":
             self.dispatch(client)  # another identity or far side may do better
-
-    def _dial_failed(
-        self,
-        client: ClientConnection,
-        epoch: Epoch,
-        others: tuple[tuple[str, int], ...],
-        failure: Failure,
-    ) -> None:
-        if others:
-            self._dial(client, epoch, others)
+        elif connection.others:
+            self._dial(client, connection.epoch, connection.others, connection.give_up)
         else:
             client.fail(failure)
 
@@ -257,6 +272,8 @@ class Route:
         client.dialling = None
         if connection is not None:
             self._dialling.pop(connection, None)
+            self.retired(connection, "abandoned")
+            connection.abort()
         elif client in self._waiting:
             self._waiting.remove(client)
 
@@ -265,7 +282,12 @@ class Route:
         if connection.epoch is not self.epoch or self.plane.draining:
             connection.retire("generation")
             return
+        if len(self._idle) >= _MOST_IDLE:
+            connection.retire("pool_full")
+            return
         connection.deadline = self.plane.reactor.now + self.plane.limits.upstream_idle_timeout_s
+        connection.released_in = self.plane.reactor.turn
+        self.plane.reactor.watched.add(connection.fd)
         self._idle.append(connection)
 
     def retired(self, connection: UpstreamConnection, reason: str) -> None:
@@ -303,6 +325,24 @@ class Route:
     def note_rejected(self, rule: str) -> None:
         """Count a request refused by the listener, by rule."""
         _count(self.stats.rejected, rule)
+
+    def tell_denied(self, listener: str, reason: str) -> None:
+        """Tell the supervisor of a refused caller; at most once a second, with how many it were,
+        because whoever may not use the route may still knock as often as it likes.
+        """
+        self._denials += 1
+        now = self.plane.reactor.now
+        if now < self._quiet_until:
+            return
+        self.plane.tell(
+            events.CALLER_DENIED,
+            route=self.name,
+            listener=listener,
+            reason=reason,
+            count=self._denials,
+        )
+        self._denials = 0
+        self._quiet_until = now + 1.0
 
     def certificate_refused(self, alert: Alert, generation: int) -> None:
         """Tell the supervisor, which asks for one refresh."""

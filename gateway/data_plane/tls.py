@@ -7,6 +7,8 @@ must be called before the first byte of a request is written.
 from __future__ import annotations
 
 import re
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,6 +62,7 @@ def client_context(material: Material, bundle_pem: str) -> SSL.Context:
     for certificate in x509.load_pem_x509_certificates(bundle_pem.encode()):
         store.add_cert(crypto.X509.from_cryptography(certificate))
     context.set_verify(SSL.VERIFY_PEER, _note_verify_error)
+    context.set_info_callback(_count_messages)
     return context
 
 
@@ -67,8 +70,42 @@ def _note_verify_error(
     connection: SSL.Connection, _certificate: crypto.X509, error: int, _depth: int, ok: int
 ) -> bool:
     if not ok:
-        connection.set_app_data(error)
+        _notes(connection).verify_error = error
     return bool(ok)
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What the callbacks of one connection leave behind."""
+
+    verify_error: int = 0
+    messages: int = 0
+
+
+def _notes(connection: SSL.Connection) -> _Notes:
+    notes = connection.get_app_data()
+    if not isinstance(notes, _Notes):
+        notes = _Notes()
+        connection.set_app_data(notes)
+    return notes
+
+
+# SSL_CB_CONNECT_LOOP (OpenSSL, ssl.h): a step of the handshake, or of a message behind it.
+_STEP: Final = 0x1001
+# A handshake takes some twenty; tickets and key updates a few each.
+_MOST_STEPS: Final = 1000
+
+
+def _count_messages(connection: SSL.Connection, where: int, _value: int) -> None:
+    """One call to read handles all key updates and tickets that have come, and a server that sends
+    nothing else would hold the whole worker there: cut such a connection.
+    """
+    if where == _STEP:
+        notes = _notes(connection)
+        notes.messages += 1
+        if notes.messages == _MOST_STEPS:
+            with suppress(OSError):
+                connection.sock_shutdown(socket.SHUT_RDWR)
 
 
 # X509_V_ERR_* numbers (OpenSSL, x509_vfy.h) that people meet, in their words.
@@ -87,8 +124,8 @@ _VERIFY_ERRORS: Final = {
 
 def handshake_problem(connection: SSL.Connection, error: Exception) -> str:
     """What went wrong in a failed handshake, in one sentence."""
-    code = connection.get_app_data()
-    if isinstance(code, int):
+    code = _notes(connection).verify_error
+    if code:
         return _VERIFY_ERRORS.get(code, f"the server's certificate is not acceptable (X509 {code})")
     if isinstance(error, SSL.SysCallError):
         return "the server closed the connection during the handshake"
@@ -100,11 +137,14 @@ def handshake_problem(connection: SSL.Connection, error: Exception) -> str:
 
 def verified_peer(connection: SSL.Connection, expected: tuple[str, ...]) -> str:
     """The name of the peer's certificate that is one of `expected`. Raises `PeerRejected`."""
-    certificate = connection.get_peer_certificate(as_cryptography=True)
-    if certificate is None:
-        raise PeerRejected("the server showed no certificate")
-    name: str = peer_matches(certificate, expected)
-    return name
+    try:
+        certificate = connection.get_peer_certificate(as_cryptography=True)
+        if certificate is None:
+            raise PeerRejected("the server showed no certificate")
+        return peer_matches(certificate, expected)
+    except (ValueError, x509.InvalidVersion) as error:
+        # OpenSSL reads some certificates that the stricter parser doesn't.
+        raise PeerRejected("the server's certificate is malformed") from error
 
 
 # Alerts by which a TLS 1.3 server refuses a client certificate; they arrive with the first read

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _READS_A_TURN: Final = 8
 _MOST_INTERIM: Final = 32
 _KEEPALIVE_IDLE_S: Final = 30
-_FRESH_S: Final = 0.05
 
 
 class UpstreamState(IntEnum):
@@ -46,10 +45,11 @@ class UpstreamConnection(Connection):
 
     Attributes:
         epoch: the identity and bundle that it was made with.
+        others: addresses to dial should this one fail; `give_up` when all dialling ends.
         client: the exchange's client, None in the pool.
         others: addresses to try if this one fails.
         rules: the header rules of the exchange, kept to its end whatever a snapshot brings.
-        idle_since: monotonic seconds of the last release.
+        released_in: the reactor's turn of the last release.
     """
 
     __slots__ = (
@@ -64,8 +64,9 @@ class UpstreamConnection(Connection):
         "client",
         "epoch",
         "exchanges",
-        "idle_since",
+        "give_up",
         "others",
+        "released_in",
         "route",
         "rules",
     )
@@ -79,6 +80,7 @@ class UpstreamConnection(Connection):
         address: tuple[str, int],
         *,
         others: tuple[tuple[str, int], ...],
+        deadline: float,
     ) -> None:
         host, port = address
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -102,10 +104,11 @@ class UpstreamConnection(Connection):
         self.epoch = epoch
         self.address = address
         self.others = others
+        self.give_up = deadline
         self.rules = route.rules
         self.client: ClientConnection | None = None
         self.exchanges = 0
-        self.idle_since = 0.0
+        self.released_in = 0
         self._dial(host, port)
 
     @property
@@ -121,7 +124,9 @@ class UpstreamConnection(Connection):
     # -- dialling --------------------------------------------------------------------------------
 
     def _dial(self, host: str, port: int) -> None:
-        self.deadline = self.reactor.now + self.route.plane.limits.connect_timeout_s
+        now = self.reactor.now
+        # The addresses share the time, so that a silent first one doesn't use it up.
+        self.deadline = now + (self.give_up - now) / (1 + len(self.others))
         self._mask = WRITE
         self.reactor.add(self.fd, WRITE, self.on_event)
         self._dial_error = self._socket.connect_ex((host, port))
@@ -187,10 +192,10 @@ class UpstreamConnection(Connection):
     def usable(self) -> bool:
         """Whether a pooled connection can carry another request: nothing arrived since.
 
-        One released a moment ago is taken at its word: the loop would have told, and looking costs
-        a system call.
+        What came before this turn of the loop was told first, because the descriptor is watched;
+        only a connection released in this very turn has to be looked at.
         """
-        if self.reactor.now - self.idle_since < _FRESH_S:
+        if self.released_in != self.reactor.turn:
             return True
         try:
             self._socket.recv(1, socket.MSG_PEEK)
@@ -225,6 +230,7 @@ class UpstreamConnection(Connection):
     def begin(self, client: ClientConnection) -> None:
         """Carry a client's request; `client.attach` writes it."""
         self.client = client
+        self.reactor.watched.discard(self.fd)
         self.rules = self.route.rules
         self.deadline = self.reactor.now + self.route.plane.limits.response_timeout_s
         self._state = UpstreamState.HEAD
@@ -343,12 +349,15 @@ class UpstreamConnection(Connection):
         if leftover:
             self._end("excess_data")
         elif (
-            response is None or not response.keep_alive or not client.request.body.done or self.out
+            response is None
+            or not response.keep_alive
+            or not client.request.body.done
+            or client.request.ends_connection
+            or self.out
         ):
             self._end("not_reusable")
         else:
             self._state = UpstreamState.IDLE
-            self.idle_since = self.reactor.now
             self.resume()
             self.route.released(self)
         client.finish()
@@ -376,6 +385,10 @@ class UpstreamConnection(Connection):
             self._shutdown_write()
         elif self._state != UpstreamState.IDLE:
             client.resume()
+
+    def on_progress(self) -> None:
+        """See `Connection`."""
+        self.renew_deadline()
 
     def end_up(self) -> None:
         """The client of a tunnel sends no more: say so once what it sent is written."""
@@ -472,6 +485,6 @@ class UpstreamConnection(Connection):
         if self._state <= UpstreamState.HANDSHAKE:
             self._not_established(Failure("identity_expired", "the certificate expired meanwhile"))
         elif self.client is not None:
-            self._fail(Failure("upstream_closed", f"the connection was retired: {reason}"))
+            self._fail(Failure("certificate_ended", f"the connection was retired: {reason}"))
         else:
             self._end(reason)

@@ -15,6 +15,8 @@ from gateway.data_plane.wire.fields import TOKEN, Field, parse_fields
 from gateway.data_plane.wire.violation import ProtocolViolation
 
 MAX_CHUNK_LINE: Final = 1024
+#: Longest Content-Length that is believed: under an exabyte.
+MAX_LENGTH_DIGITS: Final = 18
 MAX_TRAILER: Final = 8192
 
 

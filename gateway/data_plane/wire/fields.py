@@ -63,6 +63,65 @@ class NameTable(dict[bytes, int]):
         return code
 
 
+#: What a field line comes to: the code of its name, its value, and the line as it is passed on.
+Line = tuple[int, bytes, bytes]
+
+_ONE_LINE: Final = re.compile(rb"(" + TOKEN + rb"+):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)")
+
+
+class FieldLines(dict[bytes, Line]):
+    """What each field line comes to, by its bytes: most lines of a client's heads are the same in
+    every request, and looking one up is several times cheaper than reading it again.
+
+    `keep` says which codes are remembered, none of a credential. A name whose values keep changing
+    soon isn't remembered any more, and the whole is bounded.
+    """
+
+    _MOST = 1024
+    _MOST_VALUES = 8
+    _LONGEST = 256
+
+    def __init__(self, names: NameTable, keep: frozenset[int]) -> None:
+        super().__init__()
+        self.names = names
+        self._keep = keep
+        self._values: dict[bytes, int] = {}
+
+    def __missing__(self, text: bytes) -> Line:
+        match = _ONE_LINE.fullmatch(text)
+        if match is None:
+            raise ProtocolViolation("bad_field", "a header line is not 'name: value' ended by CRLF")
+        name, value = match.groups()
+        value = value.rstrip(b" \t")
+        code = self.names[name]
+        line = (code, value, b"%b: %b\r\n" % (name, value))
+        if code in self._keep and len(text) <= self._LONGEST and len(self) < self._MOST:
+            values = self._values.get(name, 0)
+            if values < self._MOST_VALUES:
+                self._values[name] = values + 1
+                self[text] = line
+        return line
+
+
+def split_lines(section: bytes) -> list[bytes]:
+    """The lines of a field section that lacks its last CRLF.
+
+    Raises:
+        ProtocolViolation: there are more than `MAX_FIELDS`.
+    """
+    if not section:
+        return []
+    lines = section.split(b"\r\n")
+    if len(lines) > MAX_FIELDS:
+        raise ProtocolViolation("too_many_fields", f"more than {MAX_FIELDS} header fields")
+    return lines
+
+
+def name_of(line: bytes) -> bytes:
+    """The lower-case name of a line that `FieldLines` gave."""
+    return line[: line.index(b":")].lower()
+
+
 _LIST_ITEM: Final = re.compile(rb"[ \t]*+(" + TOKEN + rb"+)?+[ \t]*+(?:,|\Z)")
 
 

@@ -7,10 +7,23 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
-from gateway.data_plane.wire.body import NO_BODY, Body, Chunked, FixedLength
-from gateway.data_plane.wire.fields import Field, NameTable, parse_fields, parse_token_list
+from gateway.data_plane.wire.body import (
+    MAX_LENGTH_DIGITS,
+    NO_BODY,
+    Body,
+    Chunked,
+    FixedLength,
+)
+from gateway.data_plane.wire.fields import (
+    FieldLines,
+    NameTable,
+    name_of,
+    parse_token_list,
+    split_lines,
+)
 from gateway.data_plane.wire.violation import ProtocolViolation
 
 
@@ -27,10 +40,33 @@ class RequestField(IntEnum):
     UPGRADE = 7
     ORIGIN = 8
     FETCH_SITE = 9
-    MCP_METHOD = 10
-    MCP_NAME = 11
-    LOCAL_TOKEN = 12
+    LOCAL_TOKEN = 10
+    MCP_METHOD = 11  # from here on: looked at, and forwarded
+    MCP_NAME = 12
+    PASSED = 13  # forwarded because the route says so, and never remembered
 
+
+#: Codes whose lines may be remembered from one request to the next.
+MEMORABLE: Final = frozenset(RequestField) - {
+    RequestField.STRIP,
+    RequestField.CREDENTIAL,
+    RequestField.LOCAL_TOKEN,
+    RequestField.PASSED,
+}
+# An enum member costs a look-up in its class each time; the codes are compared on the hot path.
+_STRIPPED: Final = int(RequestField.CREDENTIAL)
+_FORWARDED: Final = int(RequestField.MCP_METHOD)
+_HOST_CODE: Final = int(RequestField.HOST)
+_LENGTH_CODE: Final = int(RequestField.LENGTH)
+_ENCODING: Final = int(RequestField.ENCODING)
+_CONNECTION: Final = int(RequestField.CONNECTION)
+_UPGRADE: Final = int(RequestField.UPGRADE)
+_ORIGIN: Final = int(RequestField.ORIGIN)
+_FETCH_SITE: Final = int(RequestField.FETCH_SITE)
+_LOCAL_TOKEN: Final = int(RequestField.LOCAL_TOKEN)
+_MCP_METHOD: Final = int(RequestField.MCP_METHOD)
+_MCP_NAME: Final = int(RequestField.MCP_NAME)
+_PASSED: Final = int(RequestField.PASSED)
 
 # Visible ASCII but '#' and '\\', which many servers read as '/': the bytes are forwarded as they
 # came, never decoded or normalised.
@@ -41,8 +77,11 @@ _ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?#@]++)(/[^#]*+)?")
 _HOST: Final = re.compile(
     rb"(?:[A-Za-z0-9._~!$&'()*+,;=%\-]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{0,5})?"
 )
+_OPTIONS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))
+# Longer ones are nobody's, and short ones may be remembered.
+_LONGEST_HOST: Final = 262
+_LONGEST_CONNECTION: Final = 512
 _REFUSED_METHODS: Final = frozenset((b"CONNECT", b"TRACE"))
-_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 
 
 class RequestHead:
@@ -52,9 +91,10 @@ class RequestHead:
         method, target: as sent; `target` is in origin form ("/path?query") or "*".
         minor: minor HTTP version, 0 or 1.
         host: the Host value, lower case.
-        forwarded: fields to pass on, in order, spelled as sent.
+        forwarded: lines to pass on, in order, each ended by CRLF, names spelled as sent.
         body: tracker of the request's body.
         keep_alive: whether the client wants its connection kept.
+        ends_connection: whether the upstream is told that no other request follows this one.
         upgrade: the lower-case protocol of a well-formed Upgrade request, else b"".
         origin, fetch_site: those headers' values or None; `origin` is b"" when sent repeatedly.
         local_token: value of X-Devwiz-Gw-Token, b"" when absent; it is never forwarded.
@@ -63,6 +103,7 @@ class RequestHead:
 
     __slots__ = (
         "body",
+        "ends_connection",
         "fetch_site",
         "forwarded",
         "host",
@@ -81,9 +122,10 @@ class RequestHead:
     target: bytes
     minor: int
     host: bytes
-    forwarded: list[Field]
+    forwarded: list[bytes]
     body: Body
     keep_alive: bool
+    ends_connection: bool
     upgrade: bytes
     origin: bytes | None
     fetch_site: bytes | None
@@ -101,7 +143,7 @@ def _unreadable() -> RequestHead:
     )
     request.forwarded = []
     request.body = NO_BODY
-    request.keep_alive = False
+    request.keep_alive = request.ends_connection = False
     request.origin = request.fetch_site = None
     return request
 
@@ -110,10 +152,10 @@ def _unreadable() -> RequestHead:
 UNREADABLE: Final = _unreadable()
 
 
-def parse_request_head(head: bytes, names: NameTable) -> RequestHead:
+def parse_request_head(head: bytes, lines: FieldLines) -> RequestHead:
     """Parse the bytes up to and including the empty line.
 
-    `names` says what becomes of each field (`RequestField`); unknown names are forwarded.
+    `lines` says what becomes of each field (`RequestField`); unknown names are forwarded.
 
     Raises:
         ProtocolViolation: with the status to answer; the connection must be closed.
@@ -124,47 +166,39 @@ def parse_request_head(head: bytes, names: NameTable) -> RequestHead:
             "bad_request_line", "the first line is not an HTTP/1.1 request line"
         )
     request = RequestHead()
-    request.method, request.target = line[1], line[2]
-    request.minor = line[3][0] - 0x30
-    request.upgrade = request.local_token = request.mcp_method = request.mcp_name = b""
-    request.origin = request.fetch_site = None
+    request.method, request.target, minor = line.groups()
+    request.minor = 1 if minor == b"1" else 0
+    request.upgrade = b""
+    request.ends_connection = False
     special: dict[int, bytes] = {}
     forwarded = request.forwarded = []
-    for field in parse_fields(head[line.end() : -2]):
-        code = names[field[0]]
-        if not code:
-            forwarded.append(field)
-        elif code > RequestField.CREDENTIAL:
-            _note(request, special, code, field)
+    for text in split_lines(head[line.end() : -4]):
+        code, value, ready = lines[text]
+        if not code or code == _PASSED:
+            forwarded.append(ready)
+        elif code > _STRIPPED:
+            special[code] = _repeated(code, special[code], value) if code in special else value
+            if code >= _FORWARDED:
+                forwarded.append(ready)
+    get = special.get
+    request.origin = get(_ORIGIN)
+    request.fetch_site = get(_FETCH_SITE)
+    request.local_token = get(_LOCAL_TOKEN, b"")
+    request.mcp_method = get(_MCP_METHOD, b"")
+    request.mcp_name = get(_MCP_NAME, b"")
     _settle_host(request, special)
     _settle_body(request, special)
-    _settle_connection(request, special, names)
+    _settle_connection(request, special, lines.names)
     return request
 
 
-def _note(request: RequestHead, special: dict[int, bytes], code: int, field: Field) -> None:
-    """Keep a field that needs a decision; those that may stand only once are refused twice."""
-    value = field[1]
-    if code == RequestField.CONNECTION:
-        before = special.get(code)
-        special[code] = value if before is None else before + b"," + value
-        return
-    if code == RequestField.ORIGIN:
-        request.origin = value if request.origin is None else b""
-        return
-    if code in special:
-        raise ProtocolViolation("repeated_field", f"{_NAMES[code]} is sent more than once")
-    special[code] = value
-    if code == RequestField.FETCH_SITE:
-        request.fetch_site = value
-    elif code == RequestField.LOCAL_TOKEN:
-        request.local_token = value
-    elif code == RequestField.MCP_METHOD:
-        request.mcp_method = value
-        request.forwarded.append(field)
-    elif code == RequestField.MCP_NAME:
-        request.mcp_name = value
-        request.forwarded.append(field)
+def _repeated(code: int, before: bytes, value: bytes) -> bytes:
+    """The value of a field that was sent again, where that is allowed."""
+    if code == _CONNECTION:
+        return before + b"," + value
+    if code == _ORIGIN:
+        return b""  # matches no origin that a route can allow
+    raise ProtocolViolation("repeated_field", f"{_NAMES[code]} is sent more than once")
 
 
 _NAMES: Final[dict[int, str]] = {
@@ -179,16 +213,27 @@ _NAMES: Final[dict[int, str]] = {
 }
 
 
+@lru_cache(maxsize=256)
+def _host(value: bytes) -> bytes:
+    """A well-formed Host value in lower case, or b""."""
+    return value.lower() if _HOST.fullmatch(value) else b""
+
+
+@lru_cache(maxsize=64)
+def _is_refused(method: bytes) -> bool:
+    return method.upper() in _REFUSED_METHODS
+
+
 def _settle_host(request: RequestHead, special: dict[int, bytes]) -> None:
     """One Host, well formed, and the same as an absolute-form target's authority."""
-    host = special.get(RequestField.HOST)
-    if not host or not _HOST.fullmatch(host):
+    host = special.get(_HOST_CODE, b"")
+    request.host = _host(host) if len(host) <= _LONGEST_HOST else b""
+    if not request.host:
         raise ProtocolViolation("bad_host", "the Host header is missing, empty or malformed")
-    request.host = host.lower()
     target = request.target
     if b"%00" in target:
         raise ProtocolViolation("bad_target", "the target holds an encoded NUL")
-    if request.method.upper() in _REFUSED_METHODS:
+    if _is_refused(request.method):
         raise ProtocolViolation("refused_method", "CONNECT and TRACE are not forwarded", status=403)
     if target[0] == 0x2F or (target == b"*" and request.method == b"OPTIONS"):
         return
@@ -203,8 +248,8 @@ def _settle_host(request: RequestHead, special: dict[int, bytes]) -> None:
 
 def _settle_body(request: RequestHead, special: dict[int, bytes]) -> None:
     """RFC 9112 section 6.3, without any of its ways to repair a message."""
-    length = special.get(RequestField.LENGTH)
-    encoding = special.get(RequestField.ENCODING)
+    length = special.get(_LENGTH_CODE)
+    encoding = special.get(_ENCODING)
     if encoding is not None:
         if length is not None or request.minor == 0:
             raise ProtocolViolation(
@@ -215,34 +260,42 @@ def _settle_body(request: RequestHead, special: dict[int, bytes]) -> None:
         request.body = Chunked()
     elif length is None:
         request.body = NO_BODY
-    elif _LENGTH.fullmatch(length):
+    elif length.isdigit() and len(length) <= MAX_LENGTH_DIGITS:
         request.body = FixedLength(int(length))
     else:
         raise ProtocolViolation("bad_length", "Content-Length is not a number")
 
 
+@lru_cache(maxsize=64)
+def _options(connection: bytes) -> frozenset[bytes]:
+    """The options of a Connection header, lower case."""
+    return frozenset(parse_token_list(connection))
+
+
 def _settle_connection(request: RequestHead, special: dict[int, bytes], names: NameTable) -> None:
     """Persistence, upgrade and the removal of nominated fields (RFC 9110 section 7.6.1)."""
-    connection = special.get(RequestField.CONNECTION)
+    connection = special.get(_CONNECTION)
     if connection is None:
         request.keep_alive = request.minor == 1
         return
-    options = set(parse_token_list(connection))
+    if len(connection) > _LONGEST_CONNECTION:
+        raise ProtocolViolation("bad_list", "the Connection header is too long")
+    options = _options(connection)
     request.keep_alive = b"close" not in options and (
         request.minor == 1 or b"keep-alive" in options
     )
     if b"upgrade" in options and request.minor == 1:
-        request.upgrade = special.get(RequestField.UPGRADE, b"").lower()
-    nominated = options - {b"close", b"keep-alive", b"upgrade"}
+        request.upgrade = special.get(_UPGRADE, b"").lower()
+    nominated = options - _OPTIONS
     if nominated:
         _strip_nominated(request, nominated, names)
 
 
-def _strip_nominated(request: RequestHead, nominated: set[bytes], names: NameTable) -> None:
+def _strip_nominated(request: RequestHead, nominated: frozenset[bytes], names: NameTable) -> None:
     """A Connection header that nominates what frames, routes or authenticates the message is an
     attack or a bug, never a wish that can be granted.
     """
     for name in nominated:
         if names[name] >= RequestField.CREDENTIAL or name.startswith((b"content-", b"mcp-")):
             raise ProtocolViolation("bad_nomination", "Connection nominates a field that must stay")
-    request.forwarded = [item for item in request.forwarded if item[0].lower() not in nominated]
+    request.forwarded = [line for line in request.forwarded if name_of(line) not in nominated]

@@ -8,10 +8,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from gateway.data_plane.wire.body import NO_BODY, Body, Chunked, FixedLength, NoBody, UntilClose
-from gateway.data_plane.wire.fields import Field, NameTable, parse_fields, parse_token_list
+from gateway.data_plane.wire.body import (
+    MAX_LENGTH_DIGITS,
+    NO_BODY,
+    Body,
+    Chunked,
+    FixedLength,
+    NoBody,
+    UntilClose,
+)
+from gateway.data_plane.wire.fields import (
+    Field,
+    FieldLines,
+    NameTable,
+    name_of,
+    parse_token_list,
+    split_lines,
+)
 from gateway.data_plane.wire.violation import ProtocolViolation
 
 
@@ -26,6 +42,7 @@ class ResponseField(IntEnum):
     UPGRADE = 5
     LOCATION = 6
     CONTENT_TYPE = 7
+    SESSION = 8  # forwarded, and never remembered
 
 
 _STRIPPED: Final = frozenset(
@@ -47,6 +64,10 @@ _CODES: Final[dict[bytes, int]] = {
     b"location": ResponseField.LOCATION,
     b"content-location": ResponseField.LOCATION,
     b"content-type": ResponseField.CONTENT_TYPE,
+    b"set-cookie": ResponseField.SESSION,
+    b"mcp-session-id": ResponseField.SESSION,
+    b"authentication-info": ResponseField.SESSION,
+    b"www-authenticate": ResponseField.SESSION,
 }
 
 
@@ -57,10 +78,10 @@ def classify_response_field(name: bytes) -> int:
     return _CODES.get(name, ResponseField.FORWARD)
 
 
+_LONGEST_CONNECTION: Final = 512
 _STATUS_LINE: Final = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n"
 )
-_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 
 
 class ResponseHead:
@@ -68,7 +89,7 @@ class ResponseHead:
 
     Attributes:
         status: status code; `reason` the phrase as sent.
-        forwarded: fields to pass on, Location values included.
+        forwarded: lines to pass on, each ended by CRLF, Location included.
         locations: indexes in `forwarded` of Location and Content-Location.
         body: tracker of the body, in the framing that the client gets.
         keep_alive: whether the upstream keeps its connection.
@@ -91,7 +112,7 @@ class ResponseHead:
     status: int
     reason: bytes
     minor: int
-    forwarded: list[Field]
+    forwarded: list[bytes]
     locations: list[int]
     body: Body
     keep_alive: bool
@@ -100,6 +121,19 @@ class ResponseHead:
 
 
 _NAMES: Final = NameTable(classify_response_field)
+# Heads of all upstreams share one memory; what sets or names a session isn't kept in it.
+_LINES: Final = FieldLines(
+    _NAMES,
+    frozenset(ResponseField) - {ResponseField.STRIP, ResponseField.LOCATION, ResponseField.SESSION},
+)
+_STRIP: Final = int(ResponseField.STRIP)
+_LENGTH_CODE: Final = int(ResponseField.LENGTH)
+_ENCODING: Final = int(ResponseField.ENCODING)
+_CONNECTION: Final = int(ResponseField.CONNECTION)
+_UPGRADE: Final = int(ResponseField.UPGRADE)
+_LOCATION: Final = int(ResponseField.LOCATION)
+_SESSION: Final = int(ResponseField.SESSION)
+_CONTENT_TYPE: Final = int(ResponseField.CONTENT_TYPE)
 
 
 def parse_response_head(
@@ -121,24 +155,36 @@ def parse_response_head(
     if line is None:
         raise ProtocolViolation("bad_status_line", "the upstream's first line is not HTTP/1.1")
     response = ResponseHead()
-    response.minor = line[1][0] - 0x30
-    response.status = int(line[2])
-    response.reason = line[3] or b""
+    minor, status, reason = line.groups()
+    response.minor = 1 if minor == b"1" else 0
+    response.status = int(status)
+    response.reason = reason or b""
     response.locations = []
     response.upgrade = b""
     response.event_stream = False
     special: dict[int, bytes] = {}
     forwarded = response.forwarded = []
-    for field in parse_fields(head[line.end() : -2]):
-        code = _NAMES[field[0]]
+    lines = _LINES
+    for text in split_lines(head[line.end() : -4]):
+        code, value, ready = lines[text]
         if not code:
-            forwarded.append(field)
-        elif code > ResponseField.STRIP:
-            _note(response, special, code, field)
+            forwarded.append(ready)
+        elif code == _CONTENT_TYPE:
+            response.event_stream = value[:17].lower() == b"text/event-stream"
+            forwarded.append(ready)
+        elif code == _SESSION:
+            forwarded.append(ready)
+        elif code == _LOCATION:
+            response.locations.append(len(forwarded))
+            forwarded.append(ready)
+        elif code > _STRIP:
+            special[code] = _repeated(code, special[code], value) if code in special else value
     response.keep_alive = response.minor == 1
-    connection = special.get(ResponseField.CONNECTION)
+    connection = special.get(_CONNECTION)
     if connection is not None:
-        _apply_connection(response, special, set(parse_token_list(connection)))
+        if len(connection) > _LONGEST_CONNECTION:
+            raise ProtocolViolation("bad_list", "the Connection header is too long")
+        _apply_connection(response, special, _options(connection))
     _settle_body(response, special, method, _Client(client_minor, trailers))
     return response
 
@@ -148,35 +194,32 @@ class _Client(NamedTuple):
     trailers: Callable[[list[Field]], bytes]
 
 
-def _note(response: ResponseHead, special: dict[int, bytes], code: int, field: Field) -> None:
-    if code == ResponseField.LOCATION:
-        response.locations.append(len(response.forwarded))
-        response.forwarded.append(field)
-    elif code == ResponseField.CONTENT_TYPE:
-        response.event_stream = field[1][:17].lower() == b"text/event-stream"
-        response.forwarded.append(field)
-    elif code == ResponseField.CONNECTION and code in special:
-        special[code] += b"," + field[1]
-    elif code in special:
-        raise ProtocolViolation("repeated_field", "a framing header of the response is repeated")
-    else:
-        special[code] = field[1]
+def _repeated(code: int, before: bytes, value: bytes) -> bytes:
+    if code == _CONNECTION:
+        return before + b"," + value
+    raise ProtocolViolation("repeated_field", "a framing header of the response is repeated")
+
+
+@lru_cache(maxsize=64)
+def _options(connection: bytes) -> frozenset[bytes]:
+    """The options of a Connection header, lower case."""
+    return frozenset(parse_token_list(connection))
 
 
 def _apply_connection(
-    response: ResponseHead, special: dict[int, bytes], options: set[bytes]
+    response: ResponseHead, special: dict[int, bytes], options: frozenset[bytes]
 ) -> None:
     response.keep_alive = b"close" not in options and (
         response.minor == 1 or b"keep-alive" in options
     )
     if response.status == 101 and b"upgrade" in options:
-        response.upgrade = special.get(ResponseField.UPGRADE, b"").lower()
+        response.upgrade = special.get(_UPGRADE, b"").lower()
     nominated = options - {b"close", b"keep-alive", b"upgrade"}
     if nominated:
         kept = [
             (index, item)
             for index, item in enumerate(response.forwarded)
-            if item[0].lower() not in nominated
+            if name_of(item) not in nominated
         ]
         response.locations = [new for new, (old, _) in enumerate(kept) if old in response.locations]
         response.forwarded = [item for _, item in kept]
@@ -184,7 +227,7 @@ def _apply_connection(
 
 def _check_framing(response: ResponseHead, length: bytes | None, encoding: bytes | None) -> None:
     """A head that frames its body in two ways, or in one unknown, is refused."""
-    if length is not None and not _LENGTH.fullmatch(length):
+    if length is not None and not (length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):
         raise ProtocolViolation("bad_length", "the response's Content-Length is not a number")
     if encoding is not None:
         if length is not None or response.minor == 0:
@@ -197,8 +240,8 @@ def _settle_body(
     response: ResponseHead, special: dict[int, bytes], method: bytes, client: _Client
 ) -> None:
     """RFC 9112 section 6.3 for responses."""
-    length = special.get(ResponseField.LENGTH)
-    encoding = special.get(ResponseField.ENCODING)
+    length = special.get(_LENGTH_CODE)
+    encoding = special.get(_ENCODING)
     _check_framing(response, length, encoding)
     status = response.status
     announced = encoding is not None or (length is not None and int(length) > 0)

@@ -63,8 +63,18 @@ def test_a_rule_lets_another_user_in_and_the_own_one_out(lab: StartLab) -> None:
 def test_a_token_opens_the_route_and_goes_no_further(lab: StartLab) -> None:
     here = lab(fixed(response(b"served")))
     here.worker.change(allow=(by_token(),))
-    client = here.connect()
-    assert client.get("/", "X-Devwiz-Gw-Token: wrong").status == 403
-    assert client.get("/", "x_devwiz_gw_token: " + TOKEN).status == 403
-    assert client.get("/", "X-Devwiz-Gw-Token: " + TOKEN).body == b"served"
+    assert here.connect().get("/", "X-Devwiz-Gw-Token: wrong").status == 403
+    assert here.connect().get("/", "x_devwiz_gw_token: " + TOKEN).status == 403
+    assert here.connect().get("/", "X-Devwiz-Gw-Token: " + TOKEN).body == b"served"
     assert TOKEN.encode() not in b"".join(request.head for request in here.upstream.requests)
+
+
+def test_a_refused_caller_does_not_fill_the_log_by_asking_again(lab: StartLab) -> None:
+    here = lab(fixed(response(b"served")))
+    here.worker.change(allow=(by_token(),))
+    for _ in range(50):
+        client = here.connect()
+        assert client.get("/").field("connection") == "close"
+        assert client.ended()
+    here.worker.access_log(50)
+    assert len(here.worker.events(events.CALLER_DENIED)) <= 3
