@@ -75,8 +75,9 @@ class StoreHeaderFeed:
         wanted = {name for route in config.routes for name in (*_names(route), *_tokens(route))}
         for name in sorted(wanted):
             silent = await self._read(SecretRef(config.project, name), silent)
-        self._config = config
-        self._attached = {route.name: await self._attach(route) for route in config.routes}
+        attached = {route.name: await self._attach(route) for route in config.routes}
+        # Both at once, so that a reload which is given up on the way changes nothing.
+        self._config, self._attached = config, attached
 
     async def run(self) -> None:
         """See `HeaderFeed.run`."""

@@ -18,7 +18,7 @@ from gateway.control_plane.admin_api import AdminApi
 from gateway.control_plane.audit_queue import AuditQueue
 from gateway.control_plane.bundles import read_bundles
 from gateway.control_plane.feeds import Feeds, IdentityFeed
-from gateway.control_plane.listeners import ListenerSet
+from gateway.control_plane.listeners import ListenerChange, ListenerSet
 from gateway.control_plane.reload import refuse_unchangeable
 from gateway.control_plane.resolver import Lookup, Resolver, look_up
 from gateway.control_plane.snapshots import BoundListener, World, build
@@ -90,6 +90,7 @@ class Supervisor:
         self._admin = AdminApi(config.admin.socket, self)
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._reload_task: asyncio.Task[None] | None = None
         self._first_identity = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._identity_task: asyncio.Task[None] | None = None
@@ -146,10 +147,8 @@ class Supervisor:
             Fault: why it was refused.
         """
         async with self._reloading:
-            if self._phase == "draining":
-                raise StartFailed("the gateway is stopping", hint="start it again instead")
             try:
-                await self._reload()
+                await self._reload_unless_stopping()
             except Fault as fault:
                 self._config_error = _summary(fault)
                 self._audit.put("config.reload", outcome="refused", reason=self._config_error)
@@ -219,6 +218,10 @@ class Supervisor:
 
     async def _drain(self) -> int:
         self._phase = "draining"
+        if self._reload_task is not None:
+            # From here on nobody may open a listener, or start a task that this end doesn't know.
+            self._reload_task.cancel()
+            await asyncio.wait([self._reload_task], timeout=RELOAD_TIMEOUT_S)
         limit = self._config.limits.drain_timeout_s
         _LOG.info("draining", extra={"event": "draining", "deadline_s": limit})
         await asyncio.to_thread(self._listeners.close)
@@ -337,27 +340,54 @@ class Supervisor:
         self._refreshed_for = current
         self._identity.refresh(reason)
 
+    async def _reload_unless_stopping(self) -> None:
+        self._refuse_when_stopping()
+        self._reload_task = asyncio.create_task(self._reload())
+        try:
+            await self._reload_task
+        except asyncio.CancelledError:
+            self._refuse_when_stopping()
+            raise
+
+    def _refuse_when_stopping(self) -> None:
+        if self._stop.is_set():
+            raise StartFailed("the gateway is stopping", hint="start it again instead")
+
     async def _reload(self) -> None:
         config = await asyncio.to_thread(self._parts.load)
         refuse_unchangeable(self._config, config)
         bundles = await asyncio.to_thread(read_bundles, config)
-        change = await asyncio.to_thread(self._listeners.prepare, config.routes)
+        change = await self._prepare_listeners(config)
+        identity = None
         try:
             identity = self._new_identity(config)
             await self._look_ahead(config)
+            self._refuse_when_stopping()
         except BaseException:
             await asyncio.to_thread(change.undo)
+            if identity is not None:
+                await identity.close()
             raise
+        # Nothing is waited for until all is in place: a drain finds the old world or the new one.
+        if identity is not None:
+            self._swap_identity(identity)
         self._config, self._bundles = config, bundles
         self._resolver.watch(_targets(config))
         self._listeners.commit(change)
         self._publish()
         await asyncio.to_thread(change.finish)
         logging.getLogger().setLevel(config.log.level.upper())
-        if identity is not None:
-            await self._swap_identity(identity)
         if self._snapshot is not None:
             await self._pool.wait_applied(self._snapshot.number, RELOAD_TIMEOUT_S)
+
+    async def _prepare_listeners(self, config: Config) -> ListenerChange:
+        opening = asyncio.ensure_future(asyncio.to_thread(self._listeners.prepare, config.routes))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The thread goes on, and what it opens must not stay.
+            await asyncio.to_thread((await opening).undo)
+            raise
 
     async def _look_ahead(self, config: Config) -> None:
         """Find addresses and header values first: a route that works must not stop meanwhile."""
@@ -374,15 +404,22 @@ class Supervisor:
             return None
         return self._parts.feeds.identity(config, self._on_generation)
 
-    async def _swap_identity(self, fresh: IdentityFeed) -> None:
+    def _swap_identity(self, fresh: IdentityFeed) -> None:
         """Start the newly configured source; the present certificate serves until it delivers."""
         if self._tasks is None or self._identity_task is None:
             return
-        self._identity_task.cancel()
-        await asyncio.wait([self._identity_task], timeout=RELOAD_TIMEOUT_S)
-        old, self._identity = self._identity, fresh
-        self._identity_task = self._tasks.create_task(fresh.run())
+        ending, self._identity, old = self._identity_task, fresh, self._identity
+        ending.cancel()
+        self._identity_task = self._tasks.create_task(_succeed(ending, old, fresh))
+
+
+async def _succeed(ending: asyncio.Task[None], old: IdentityFeed, fresh: IdentityFeed) -> None:
+    """Run `fresh` once `old` has ended: two that renew at once look like a copied identity."""
+    try:
+        await asyncio.wait([ending], timeout=RELOAD_TIMEOUT_S)
+    finally:
         await old.close()
+    await fresh.run()
 
 
 def _has_expired(generation: Generation) -> bool:

@@ -39,6 +39,7 @@ class FakeIdentityFeed:
         self.refreshed: list[str] = []
         self.error = ""
         self.closed = False
+        self.stops_in_s = 0.0
         self._first = first
 
     def view(self) -> IdentityView:
@@ -53,7 +54,10 @@ class FakeIdentityFeed:
     async def run(self) -> None:
         if self._first is not None:
             self.publish(self._first)
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(self.stops_in_s)
 
     def refresh(self, reason: str) -> None:
         self.refreshed.append(reason)
@@ -63,14 +67,18 @@ class FakeIdentityFeed:
 
 
 class FakeHeaderFeed:
-    """Attaches fixed headers."""
+    """Attaches fixed headers; a test may make it wait before it takes routes over."""
 
     def __init__(self, attached: Mapping[str, Attached]) -> None:
         self.attached: Mapping[str, Attached] = attached
         self.secrets = (SecretView(name="planner-token", route="planner", state="ready"),)
+        self.may_prepare = asyncio.Event()
+        self.may_prepare.set()
+        self.is_preparing = asyncio.Event()
 
     async def prepare(self, config: Config) -> None:
-        pass
+        self.is_preparing.set()
+        await self.may_prepare.wait()
 
     async def run(self) -> None:
         await asyncio.Event().wait()
@@ -88,6 +96,7 @@ class FakeFeeds:
         self._first = first
         self._attached = attached or {}
         self.identities: list[FakeIdentityFeed] = []
+        self.header_feed = FakeHeaderFeed(self._attached)
 
     @property
     def feeds(self) -> Feeds:
@@ -98,4 +107,4 @@ class FakeFeeds:
         return self.identities[-1]
 
     def _headers(self, _config: Config, _changed: Callable[[], None]) -> FakeHeaderFeed:
-        return FakeHeaderFeed(self._attached)
+        return self.header_feed

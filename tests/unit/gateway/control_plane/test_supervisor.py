@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from gateway.audit.journal import Journal
-from gateway.config.model import Config, TcpAddress
+from gateway.config.model import Config, TcpAddress, UnixAddress
 from gateway.control_plane.supervisor import Parts, Supervisor
 from gateway.errors import ConfigInvalid, ConfigProblem, StartFailed
 from gateway.ipc import events
@@ -32,6 +32,7 @@ class Gateway:
         self.folder = folder
         self.on_disk: Config | ConfigInvalid = config
         self.announced: list[str] = []
+        self.end: asyncio.Future[int] = asyncio.Future()
         self._up = asyncio.Event()
         self.sink = LogSink(folder / "gw.log")
         self.supervisor = Supervisor(
@@ -112,15 +113,15 @@ async def running(
 ) -> AsyncIterator[Gateway]:
     feeds = feeds or FakeFeeds(first=generation())
     gateway = Gateway(folder, config or configs.config(folder), feeds, mode)
-    task = asyncio.create_task(gateway.supervisor.run())
+    gateway.end = asyncio.create_task(gateway.supervisor.run())
     try:
         await gateway.until_up()
         yield gateway
     finally:
-        if not task.done():
+        if not gateway.end.done():
             gateway.supervisor.drain()
         async with asyncio.timeout(10):
-            await asyncio.wait([task])
+            await asyncio.wait([gateway.end])
         gateway.sink.close()
 
 
@@ -266,14 +267,17 @@ async def test_keys_that_need_a_restart_are_refused_by_name(tmp_path: Path) -> N
         assert reply["problems"][0]["key"] == "project"
 
 
+def with_other_source(config: Config) -> Config:
+    files = config.identity.files
+    assert files is not None
+    files = replace(files, certificate=files.certificate.with_name("other.pem"))
+    return replace(config, identity=replace(config.identity, files=files))
+
+
 async def test_a_new_identity_source_takes_over_without_a_gap(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         await gateway.until_ready()
-        files = gateway.config.identity.files
-        assert files is not None
-        files = replace(files, certificate=tmp_path / "other.pem")
-        identity = replace(gateway.config.identity, files=files)
-        gateway.on_disk = replace(gateway.config, identity=identity)
+        gateway.on_disk = with_other_source(gateway.config)
         assert (await gateway.ask("POST", "/reload"))[0] == 200
         body = await gateway.until(lambda body: body["identity"]["generation"] == 2)
         assert body["state"] == "ready"
@@ -329,6 +333,68 @@ async def test_drain_ends_the_program_with_0_and_leaves_no_socket(tmp_path: Path
     actions = [line["action"] for line in gateway.audit()]
     assert actions == ["gateway.start", "identity.renewed", "gateway.stop"]
     gateway.sink.close()
+
+
+async def test_a_drain_ends_also_while_a_reload_swaps_a_source_that_stops_slowly(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as gateway:
+        await gateway.until_ready()
+        first = gateway.feeds.identities[0]
+        first.stops_in_s = 0.3
+        gateway.on_disk = with_other_source(gateway.config)
+        reload = asyncio.create_task(gateway.supervisor.reload())
+        while len(gateway.feeds.identities) < 2 or first.closed:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        gateway.supervisor.drain()
+        await asyncio.wait([reload], timeout=5)
+        assert not gateway.end.done(), "the old source stops for longer"
+        async with asyncio.timeout(5):
+            assert await gateway.end == 0
+        assert [identity.closed for identity in gateway.feeds.identities] == [True, True]
+
+
+async def test_a_drain_gives_a_reload_up_and_takes_back_what_it_opened(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        await gateway.until_ready()
+        other = with_other_source(gateway.config)
+        new = tmp_path / "new.sock"
+        extra = configs.route("extra", listen=(UnixAddress(new),))
+        gateway.on_disk = replace(other, routes=(*other.routes, extra))
+        headers = gateway.feeds.header_feed
+        headers.is_preparing.clear()
+        headers.may_prepare.clear()
+        reload = asyncio.create_task(gateway.supervisor.reload())
+        async with asyncio.timeout(5):
+            await headers.is_preparing.wait()
+        assert new.exists()
+        gateway.supervisor.drain()
+        with pytest.raises(StartFailed, match="stopping"):
+            await reload
+        assert not new.exists()
+        assert gateway.feeds.identities[1].closed
+        headers.may_prepare.set()
+        with pytest.raises(StartFailed, match="stopping"):
+            await gateway.supervisor.reload()
+        async with asyncio.timeout(5):
+            assert await gateway.end == 0
+
+
+async def test_a_drain_while_listeners_are_being_opened_leaves_none(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        await gateway.until_ready()
+        news = [tmp_path / f"{index}.sock" for index in range(20)]
+        extra = configs.route("extra", listen=tuple(UnixAddress(path) for path in news))
+        gateway.on_disk = replace(gateway.config, routes=(*gateway.config.routes, extra))
+        reload = asyncio.create_task(gateway.supervisor.reload())
+        while not news[0].exists() and not reload.done():
+            await asyncio.sleep(0)
+        gateway.supervisor.drain()
+        await asyncio.wait([reload], timeout=5)
+        async with asyncio.timeout(5):
+            assert await gateway.end == 0
+        assert not [path for path in news if path.exists()]
 
 
 async def test_a_worker_that_does_not_drain_is_cut_at_the_deadline(tmp_path: Path) -> None:
