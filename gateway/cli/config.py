@@ -29,10 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from gateway.config.load import find_config, load
-
     try:
-        config = load(find_config(args.config, cwd=Path.cwd(), env=os.environ))
+        config = _checked(args)
     except ConfigInvalid as invalid:
         if not args.json:
             raise
@@ -47,6 +45,16 @@ def _check(args: argparse.Namespace) -> int:
     else:
         _show(config)
     return ExitCode.OK
+
+
+def _checked(args: argparse.Namespace) -> Config:
+    from gateway.config.load import find_config, load
+    from gateway.config.named_files import unreadable_files
+
+    config = load(find_config(args.config, cwd=Path.cwd(), env=os.environ))
+    if unreadable := unreadable_files(config):
+        raise ConfigInvalid(str(config.path), unreadable)
+    return config
 
 
 def _show(config: Config) -> None:

@@ -59,7 +59,7 @@ VERBS: Final = (
         "drain",
         "gateway.cli.drain",
         "let the running gateway finish its work and stop",
-        ("devwiz-gw drain",),
+        ("devwiz-gw drain", "devwiz-gw drain --wait && devwiz-gw serve"),
     ),
     Verb(
         "config",

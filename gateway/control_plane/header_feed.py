@@ -97,7 +97,9 @@ class StoreHeaderFeed:
             value = await self._store.get(ref)
         except SecretNotFound:
             self._values.pop(ref.name, None)
-            self._blame(ref.name, f"the secret {ref.name} is not set")
+            self._blame(
+                ref.name, f"the secret {ref.name} is not set: devwiz-gw secret set {ref.name}"
+            )
         except IdentityError as error:
             self._blame(ref.name, f"the secret {ref.name} can't be read: {error}")
             return error if error.retryable else None

@@ -17,7 +17,6 @@ class CuttingRelay:
         self._to = port
         self._tasks: set[asyncio.Task[None]] = set()
         self.cut = False
-        self.swallowed = 0
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
@@ -44,7 +43,6 @@ class CuttingRelay:
         async def downstream() -> None:
             while data := await up_reader.read(_CHUNK):
                 if self.cut and writes >= 2:
-                    self.swallowed += 1
                     break
                 writer.write(data)
             writer.close()

@@ -13,7 +13,7 @@ from certs.atomic_file import write_atomic
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o277])
-def _umask(request: pytest.FixtureRequest) -> Iterator[None]:
+def _umask(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:  # folder first
     before = os.umask(request.param)
     yield
     os.umask(before)
