@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from certs.generation import Generation
 from gateway.audit.journal import Journal
@@ -28,6 +28,7 @@ from gateway.control_plane.worker_pool import WorkerPool
 from gateway.control_plane.worker_process import COMMAND
 from gateway.errors import StartFailed
 from gateway.ipc import events
+from gateway.ipc.events import Event
 from gateway.ipc.snapshot import Snapshot
 from gateway.telemetry.logs import LogSink, Redactor, fields
 from identity.fault import Fault
@@ -307,34 +308,37 @@ class Supervisor:
     def _identity_view(self) -> IdentityView:
         return dataclasses.replace(self._identity.view(), generation=self._generation)
 
-    def _on_event(self, event: dict[str, Any]) -> None:
-        route = str(event.get("route", ""))
-        match event.get("event"):
+    def _on_event(self, event: Event) -> None:
+        route, reason = event.text("route"), event.text("reason")
+        match event.name:
             case events.LATE_ALERT:
-                _LOG.warning("%s: the upstream refused our certificate", route, extra=fields(event))
-                cause = event.get("cause") or event.get("alert")
+                _LOG.warning(
+                    "%s: the upstream refused our certificate", route, extra=fields(event.fields)
+                )
+                cause = event.text("cause") or event.text("alert")
                 self._refresh_once(event, f"{route} refused our certificate: {cause}")
             case events.IDENTITY_EXPIRED:
                 if self._generation is None or _has_expired(self._generation):
                     self._identity.refresh("requests wait for a certificate")
             case events.CALLER_DENIED:
-                reason = str(event.get("reason", ""))
+                if (count := event.integer("count", 1)) > 1:
+                    reason += f" ({count} refusals)"
                 _LOG.warning("%s: a local caller was refused: %s", route, reason)
                 self._audit.put("route.use", outcome="denied", name=route, reason=reason)
             case events.ROUTE_REJECTED:
-                self._rejected[route] = str(event.get("reason", ""))
-                _LOG.error("%s: %s", route, self._rejected[route], extra=fields(event))
+                self._rejected[route] = reason
+                _LOG.error("%s: %s", route, reason, extra=fields(event.fields))
             case events.LOG:
                 levels = logging.getLevelNamesMapping()
-                level = levels.get(str(event.get("level", "")).upper(), logging.INFO)
-                _LOG.log(level, "%s", event.get("message", ""), extra=fields(event))
+                level = levels.get(event.text("level").upper(), logging.INFO)
+                _LOG.log(level, "%s", event.text("message"), extra=fields(event.fields))
             case name:
                 _LOG.warning("a worker told of an unknown event %r", name)
 
-    def _refresh_once(self, event: dict[str, Any], reason: str) -> None:
+    def _refresh_once(self, event: Event, reason: str) -> None:
         """One refresh for each generation, however many requests meet the same refusal."""
         current = self._generation.number if self._generation else 0
-        about = int(event.get("generation", current))
+        about = event.integer("generation", current)
         if about < current or self._refreshed_for == current:
             return
         self._refreshed_for = current

@@ -8,13 +8,15 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from gateway.control_plane.listeners import OpenListener
 from gateway.control_plane.totals import Totals
 from gateway.control_plane.views import WorkerState, WorkerView
 from gateway.control_plane.worker_process import COMMAND, WorkerProcess
+from gateway.ipc.events import Event, decode_event
 from gateway.ipc.frames import FrameError, Kind
+from gateway.ipc.json_values import as_integer, parse_object
 from gateway.ipc.snapshot import Snapshot
 from gateway.ipc.stats import RouteStats, WorkerStats
 
@@ -74,7 +76,7 @@ class WorkerPool:
         count: int,
         *,
         on_access: Callable[[bytes], None],
-        on_event: Callable[[dict[str, Any]], None],
+        on_event: Callable[[Event], None],
         command: Sequence[str] = COMMAND,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -208,7 +210,7 @@ class WorkerPool:
         slot.process, slot.heard_at, slot.drained = process, self._clock(), None
         try:
             await self._converse(slot, process)
-        except (FrameError, TimeoutError, ValueError, KeyError, TypeError) as error:
+        except (FrameError, TimeoutError) as error:
             # Whatever a worker says, it costs that worker and never the supervisor.
             _LOG.error("worker %d: %s", process.pid, str(error) or "not ready in time")
             process.kill()
@@ -286,12 +288,12 @@ class WorkerPool:
                 slot.stats = WorkerStats.from_json(payload)
                 self._wake_stats_waiters(slot)
             case Kind.EVENT:
-                self._on_event(json.loads(payload))
+                self._on_event(decode_event(payload))
             case Kind.APPLIED:
-                slot.snapshot = int(json.loads(payload)["number"])
+                slot.snapshot = as_integer(parse_object(payload).get("number"))
                 await self._notify()
             case Kind.DRAINED:
-                slot.drained = int(json.loads(payload)["forced"])
+                slot.drained = as_integer(parse_object(payload).get("forced"))
             case _:
                 raise FrameError(f"unexpected frame {kind.name}")
 

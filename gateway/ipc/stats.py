@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final, Self
+
+from gateway.ipc.frames import FrameError
+from gateway.ipc.json_values import (
+    as_counts,
+    as_integer,
+    as_object,
+    as_seconds,
+    as_text,
+    parse_object,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +76,39 @@ class WorkerStats:
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """Rebuild what `to_json` wrote; unknown keys are an error."""
-        raw: dict[str, Any] = json.loads(data)
-        routes = {name: RouteStats(**item) for name, item in raw.pop("routes").items()}
-        return cls(routes=routes, **raw)
+        """Rebuild what `to_json` wrote. Raises `FrameError` for anything else."""
+        return cls(**_checked(cls, parse_object(data)))
+
+
+def _routes(value: object) -> dict[str, RouteStats]:
+    return {as_text(name): _route(item) for name, item in as_object(value).items()}
+
+
+def _route(value: object) -> RouteStats:
+    stats = RouteStats(**_checked(RouteStats, as_object(value)))
+    for bound in stats.duration_buckets:
+        try:
+            is_number = not math.isnan(float(bound))
+        except ValueError:
+            is_number = False
+        if not is_number:
+            raise FrameError(f"{bound!r} is not a bound of durations")
+    return stats
+
+
+_CHECKS: Final[Mapping[str, Callable[[object], object]]] = {
+    "int": as_integer,
+    "float": as_seconds,
+    "str": as_text,
+    "dict[str, int]": as_counts,
+    "dict[str, RouteStats]": _routes,
+}
+
+
+def _checked(kind: type[RouteStats] | type[WorkerStats], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes, each checked against the type that it is declared with."""
+    checks = {item.name: _CHECKS[str(item.type)] for item in fields(kind)}
+    if raw.keys() != checks.keys():
+        odd = sorted(raw.keys() ^ checks.keys())[0]
+        raise FrameError(f"{kind.__name__} lacks {odd!r}, or should")
+    return {name: check(raw[name]) for name, check in checks.items()}

@@ -1,8 +1,8 @@
 """A worker that speaks the frames and answers every connection with its own pid.
 
 Run as `python worker.py [MODE] FD`. Modes: "mute" never says READY, "crash" exits at once, "deaf"
-takes no notice of DRAIN, "babbling" answers STATS with nonsense, "chatty" sends one of each event
-and an access line after a snapshot.
+takes no notice of DRAIN, "babbling:KIND:TEXT" answers STATS with a frame of that kind (a
+number) and payload, "chatty" sends one of each event and an access line after a snapshot.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ class FakeWorker:
                 self._selector.register(listening, selectors.EVENT_READ, self._accept)
         elif kind is Kind.SNAPSHOT:
             self._apply(Snapshot.from_json(payload))
-        elif kind is Kind.STATS and self._mode == "babbling":
-            self._send(Kind.STATS, {"routes": {}, "pid": 1, "snapshot": 1, "nonsense": 1})
+        elif kind is Kind.STATS and self._mode.startswith("babbling"):
+            _, number, text = self._mode.split(":", 2)
+            self._link.sendall(encode(Kind(int(number)), text.encode()))
         elif kind is Kind.STATS:
             self._link.sendall(encode(Kind.STATS, self._stats().to_json()))
         elif kind is Kind.DRAIN and self._mode != "deaf":

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.control_plane.worker_pool import WorkerPool, restart_delay_s
+from gateway.ipc.frames import Kind
 from gateway.ipc.snapshot import LimitsSpec, Snapshot
 from tests.fakes import worker
 
@@ -94,8 +95,23 @@ async def test_a_worker_that_never_says_ready_ends_with_the_pool() -> None:
         os.kill(pid, 0)
 
 
-async def test_a_worker_that_talks_nonsense_is_replaced_and_nothing_else_happens() -> None:
-    async with pool("babbling") as made:
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        (Kind.EVENT, "[]"),
+        (Kind.EVENT, '"x"'),
+        (Kind.STATS, "[" * 100_000),
+        (Kind.STATS, '{"pid":1,"snapshot":1,"routes":{"planner":{"requests":[1]}}}'),
+        (Kind.APPLIED, '{"number":Infinity}'),
+        (Kind.DRAINED, "{}"),
+        (Kind.READY, "{}"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+async def test_a_worker_that_talks_nonsense_is_replaced_and_nothing_else_happens(
+    kind: Kind, payload: str
+) -> None:
+    async with pool(f"babbling:{kind.value}:{payload}") as made:
         made.publish(SNAPSHOT, [])
         assert await made.wait_applied(1, 10)
         before = made.views[0].pid
