@@ -122,6 +122,9 @@ class Route:
         if epoch is None or epoch.credentials is not credentials or not same_far_side:
             self.epoch = None if credentials is None else Epoch(credentials)
             self._retire_idle("generation")
+        if not same_far_side:
+            stats = self.stats
+            stats.tls_version = stats.tls_group = stats.tls_cipher = stats.peer = ""
         self._dispatch_waiting()
 
     def _dispatch_waiting(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from enum import IntEnum
 from math import inf
@@ -144,8 +145,10 @@ class UpstreamConnection(Connection):
             # the loop, so that the route is never re-entered from its own call.
             code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or self._dial_error
             if code not in (0, errno.EINPROGRESS):
+                host, port = self.address
+                where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
                 self._not_established(
-                    Failure("unreachable", f"connecting failed: {errno.errorcode.get(code, code)}")
+                    Failure("unreachable", f"connecting to {where} failed: {os.strerror(code)}")
                 )
                 return
             self._begin_handshake()
