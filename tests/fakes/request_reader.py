@@ -37,7 +37,7 @@ def read_requests(data: bytes, rules: HeaderRules | None = None) -> Reading:
             if end < 4:
                 verdict = "wait"
                 break
-            request = parse_request_head(data[:end], rules.names)
+            request = parse_request_head(data[:end], rules.lines)
             head = rules.request_head(request)
             data = data[end:]
             body = b""

@@ -49,14 +49,14 @@ def check_request_head(data: bytes) -> None:
     if head is None:
         return
     try:
-        request = parse_request_head(head, _RULES.names)
+        request = parse_request_head(head, _RULES.lines)
     except ProtocolViolation:
         return
     sent = _RULES.request_head(request)
     _check_lines(sent)
     if len(request.forwarded) > MAX_FIELDS - 5:
         return  # with our own there can be too many to read it again
-    again = parse_request_head(sent, _RULES.names)
+    again = parse_request_head(sent, _RULES.lines)
     assert (again.method, again.target, again.minor) == (request.method, request.target, 1)
     assert again.host == b"agent.example"
     assert (type(again.body), again.body.framing) == (type(request.body), request.body.framing)

@@ -84,7 +84,7 @@ def test_the_upstream_sees_exactly_the_configured_credentials(
     fields = data.draw(client_fields(configured))
     head = b"GET / HTTP/1.1\r\nHost: h\r\n" + joined(fields) + b"\r\n"
     try:
-        sent = rules.request_head(parse_request_head(head, rules.names))
+        sent = rules.request_head(parse_request_head(head, rules.lines))
     except ProtocolViolation as violation:
         assert violation.reason in {"bad_nomination", "repeated_field"}  # noqa: PT017
         return
@@ -108,7 +108,7 @@ def test_a_nominated_credential_is_refused(
     nominated = data.draw(st.sampled_from(configured).flatmap(spelled))
     head = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close, " + nominated + b"\r\n\r\n"
     try:
-        parse_request_head(head, rules.names)
+        parse_request_head(head, rules.lines)
     except ProtocolViolation as violation:
         assert violation.reason == "bad_nomination"  # noqa: PT017
     else:

@@ -19,8 +19,8 @@ def finished(request: RequestHead, **changes: Any) -> ClientConnection:
     """What a log line is made of: a client connection at the end of an exchange."""
     values: dict[str, Any] = {
         "request": request,
-        "request_id": "7f-1",
-        "route": SimpleNamespace(name="planner"),
+        "request_id": b"7f-1",
+        "route": SimpleNamespace(encoded_name=b"planner"),
         "status": 200,
         "reason": "",
         "bytes_up": 3,
@@ -35,7 +35,7 @@ def finished(request: RequestHead, **changes: Any) -> ClientConnection:
 
 def request_of(line: bytes, *fields: bytes) -> RequestHead:
     head = b"\r\n".join((line, b"Host: 127.0.0.1:8701", *fields, b"", b""))
-    return parse_request_head(head, header_rules().names)
+    return parse_request_head(head, header_rules().lines)
 
 
 def line_of(request: RequestHead, **changes: Any) -> dict[str, Any]:

@@ -83,6 +83,9 @@ class Probe(Connection):
     def on_drained(self) -> None:
         self.told.append("drained")
 
+    def on_progress(self) -> None:
+        self.told.append("progress")
+
     def on_lost(self, lost: ConnectionLost) -> None:
         self.told.append(str(lost))
         self.abort()
@@ -99,10 +102,12 @@ def test_what_is_not_taken_waits_and_goes_out_later() -> None:
     probe.send(b"ghi")
     probe.stream.room = 4
     probe.on_event(WRITE)
-    assert (probe.out, probe.told) == (b"hi", [])
+    assert (probe.out, probe.told) == (b"hi", ["progress"])
+    probe.on_event(WRITE)
+    assert (probe.out, probe.told) == (b"hi", ["progress"]), "nothing was taken"
     probe.stream.room = 100
     probe.on_event(WRITE)
-    assert (probe.out, probe.mask, probe.told) == (b"", READ, ["drained"])
+    assert (probe.out, probe.mask, probe.told) == (b"", READ, ["progress", "drained"])
     assert probe.stream.written == b"abcdefghi"
 
 

@@ -51,7 +51,7 @@ def read(answer: bytes, *, method: str = "GET") -> tuple[h11.Response, bytes, by
 def test_the_answer_says_what_failed_and_what_to_do(reason: str) -> None:
     failure = Failure(reason, 'a "detail" — with marks\r\nSet-Cookie: x')
     answer = problem_response(
-        failure, request_id="r-1", route="planner", with_body=True, connection=b""
+        failure, request_id=b"r-1", route="planner", with_body=True, connection=b""
     )
     response, body, rest = read(answer)
     assert (response.status_code, rest) == (STATUSES[reason], b"")
@@ -71,7 +71,7 @@ def test_the_answer_says_what_failed_and_what_to_do(reason: str) -> None:
 def test_the_answer_to_head_has_the_length_and_no_body() -> None:
     answer = problem_response(
         Failure("unreachable", "x"),
-        request_id="r",
+        request_id=b"r",
         route="p",
         with_body=False,
         connection=b"Connection: close\r\n",
@@ -87,7 +87,7 @@ def test_the_answer_to_head_has_the_length_and_no_body() -> None:
 def test_a_wait_is_told_when_there_is_one() -> None:
     def retry_after(failure: Failure) -> bytes | None:
         answer = problem_response(
-            failure, request_id="r", route="p", with_body=True, connection=b""
+            failure, request_id=b"r", route="p", with_body=True, connection=b""
         )
         return dict(read(answer)[0].headers).get(b"retry-after")
 

@@ -20,7 +20,7 @@ LOCAL = b"127.0.0.1:8701"
 def upstream_head(*fields: bytes, line: bytes = b"POST /a HTTP/1.1", **changes: Any) -> bytes:
     rules = header_rules(**changes)
     head = b"\r\n".join((line, b"Host: " + LOCAL, *fields, b"", b""))
-    return rules.request_head(parse_request_head(head, rules.names))
+    return rules.request_head(parse_request_head(head, rules.lines))
 
 
 def client_head(

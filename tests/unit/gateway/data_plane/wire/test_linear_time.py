@@ -28,7 +28,7 @@ def request_with(line: bytes, *fields: bytes) -> bytes:
 
 
 def read_request(head: bytes) -> object:
-    return parse_request_head(head, RULES.names)
+    return parse_request_head(head, RULES.lines)
 
 
 def read_response(head: bytes) -> object:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.data_plane.wire.body import Chunked, FixedLength
-from gateway.data_plane.wire.fields import NameTable
+from gateway.data_plane.wire.fields import FieldLines, NameTable
 from gateway.data_plane.wire.request import (
+    MEMORABLE,
     UNREADABLE,
     RequestField,
     RequestHead,
@@ -30,7 +31,8 @@ CODES = {
 
 
 def parse(head: bytes) -> RequestHead:
-    return parse_request_head(head, NameTable(lambda name: CODES.get(name, RequestField.FORWARD)))
+    names = NameTable(lambda name: CODES.get(name, RequestField.FORWARD))
+    return parse_request_head(head, FieldLines(names, MEMORABLE))
 
 
 def with_line(line: bytes, *, host: bytes = b"h") -> bytes:
@@ -56,10 +58,10 @@ def test_a_head_is_read() -> None:
     assert (request.method, request.target, request.minor) == (b"POST", b"/a%20b?c=/d", 1)
     assert request.host == b"localhost:8701"
     assert request.forwarded == [
-        (b"X-One", b"1"),
-        (b"Mcp-Method", b"tools/call"),
-        (b"Mcp-Name", b"sum"),
-        (b"x-two", b"2"),
+        b"X-One: 1\r\n",
+        b"Mcp-Method: tools/call\r\n",
+        b"Mcp-Name: sum\r\n",
+        b"x-two: 2\r\n",
     ]
     assert (request.origin, request.fetch_site) == (b"http://a", b"none")
     assert (request.mcp_method, request.mcp_name) == (b"tools/call", b"sum")
@@ -353,7 +355,7 @@ def test_nominated_fields_are_removed() -> None:
     request = parse(
         with_fields(b"X-One: 1", b"x-two: 2", b"X-ONE: 3", b"Connection: x-one, close, te")
     )
-    assert request.forwarded == [(b"x-two", b"2")]
+    assert request.forwarded == [b"x-two: 2\r\n"]
 
 
 @pytest.mark.parametrize(
