@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import stat
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from gateway.errors import StartFailed
 
 _LOG: Final = logging.getLogger(__name__)
 _BACKLOG: Final = 4096
+_SOCKET_MODE: Final = 0o600
 _NO_IPV6: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 Key = tuple[str, str]
@@ -175,9 +177,13 @@ def open_unix_socket(path: Path) -> tuple[socket.socket, tuple[int, int]]:
     _check_folder(path.parent)
     _clear_stale(path)
     item = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
     try:
+        # Not by a umask: it is the whole process's, and other threads make folders meanwhile.
+        if sys.platform == "linux":
+            os.fchmod(item.fileno(), _SOCKET_MODE)  # what `bind` makes has the socket's mode
         item.bind(str(path))
+        if sys.platform != "linux":
+            path.chmod(_SOCKET_MODE)  # the folder is nobody else's, and our umask private
         item.listen(_BACKLOG)
         item.setblocking(False)
         status = path.lstat()
@@ -186,8 +192,6 @@ def open_unix_socket(path: Path) -> tuple[socket.socket, tuple[int, int]]:
         raise StartFailed(
             f"can't listen on {path}: {_reason(error)}", hint=_unix_hint(error)
         ) from error
-    finally:
-        os.umask(mask)
     return item, (status.st_dev, status.st_ino)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,6 +103,32 @@ def test_an_address_that_moves_to_another_route_stays_open(
     change(listeners, [configs.route("new", listen=address)])
     assert first(listeners, "new") is before
     assert address[0].path.exists()
+
+
+def test_a_unix_socket_is_private_whatever_the_umask_and_leaves_it_alone(tmp_path: Path) -> None:
+    opened = threading.Event()
+    folders: list[int] = []
+
+    def make_folders() -> None:
+        while not opened.is_set():
+            folder = tmp_path / f"folder{len(folders)}"
+            folder.mkdir(mode=0o700)
+            folders.append(stat.S_IMODE(folder.stat().st_mode))
+
+    before = os.umask(0)
+    thread = threading.Thread(target=make_folders)
+    thread.start()
+    try:
+        for index in range(200):
+            path = tmp_path / f"{index}.sock"
+            item, _ = open_unix_socket(path)
+            item.close()
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        opened.set()
+        thread.join()
+        os.umask(before)
+    assert set(folders) == {0o700}
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback here")
