@@ -19,6 +19,8 @@ from typing import Any, Final
 from gateway.errors import GatewayError
 
 FIRST: Final = "0" * 64
+#: Characters of a field: a line, six bytes a character at worst, stays far below what is read back.
+MAX_TEXT: Final = 1024
 _TAIL_BYTES: Final = 64 * 1024
 
 
@@ -48,7 +50,8 @@ class Journal:
         self._lock = threading.Lock()
 
     def record(self, action: str, *, outcome: str, name: str = "", reason: str = "") -> None:
-        """Write one event; when this returns it is with the operating system.
+        """Write one event; when this returns it is with the operating system. Texts are cut to
+        `MAX_TEXT` characters.
 
         Blocks for the time of one small write. Callable from any thread.
 
@@ -61,9 +64,9 @@ class Journal:
             "pid": os.getpid(),
             "project": self._project,
             "action": action,
-            "name": name,
+            "name": name[:MAX_TEXT],
             "outcome": outcome,
-            "reason": reason,
+            "reason": reason[:MAX_TEXT],
         }
         try:
             with self._lock:
@@ -71,7 +74,8 @@ class Journal:
         except OSError as error:
             raise AuditFailed(
                 f"can't write the audit journal {self._path}: {(error.strerror or '').lower()}",
-                hint="check the folder's mode and the free space",
+                hint="check the folder's mode and the free space, "
+                "or set XDG_STATE_HOME to a folder that can be written to",
             ) from error
 
     def _append(self, event: dict[str, Any]) -> None:
@@ -82,7 +86,9 @@ class Journal:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             last, whole = _last_line(descriptor)
             event["prev"] = hashlib.sha256(last).hexdigest() if last else FIRST
-            line = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+            text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+            # What UTF-8 can't hold becomes an escape, which JSON writes the same way.
+            line = text.encode("utf-8", "backslashreplace") + b"\n"
             # A line cut short by a full disk stays visible as a broken one, on a line of its own.
             _write_whole(descriptor, line if whole else b"\n" + line)
         finally:

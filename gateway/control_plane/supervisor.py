@@ -110,6 +110,7 @@ class Supervisor:
             await self._admin.close()
             await self._identity.close()
         outcome = "forced" if forced else "ok"
+        await self._audit.flush()
         self._audit.put("gateway.stop", outcome=outcome)
         await self._audit.flush()
         _LOG.info("stopped", extra={"event": "stopped", "connections_cut": forced})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.audit.journal import FIRST, AuditFailed, Journal, journal_path
+from gateway.audit.journal import FIRST, MAX_TEXT, AuditFailed, Journal, journal_path
 
 
 def chained(path: Path) -> list[dict[str, Any]]:
@@ -83,12 +83,21 @@ def test_a_change_breaks_the_chain(tmp_path: Path) -> None:
         chained(path)
 
 
+def test_the_chain_holds_whatever_the_texts_are(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    texts = ("\x00" * 100_000, "\ud800 half a character", "\N{BROOM}" * 100_000, 'a\n"b"')
+    for text in texts:
+        make(path).record("x", outcome="ok", name=text, reason=text)
+    assert [event["name"] for event in chained(path)] == [text[:MAX_TEXT] for text in texts]
+    assert [event["reason"] for event in chained(path)] == [text[:MAX_TEXT] for text in texts]
+
+
 def test_what_can_not_be_written_is_an_error_with_a_hint(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(AuditFailed, match=r"audit\.jsonl") as got:
         make(blocked / "audit.jsonl").record("x", outcome="ok")
-    assert got.value.hint
+    assert "XDG_STATE_HOME" in got.value.hint
 
 
 @pytest.mark.parametrize(
