@@ -57,7 +57,8 @@ def _renew(args: argparse.Namespace) -> int:
     client = client_for(args.config)
     before = _identity(client)
     deadline = time.monotonic() + args.timeout
-    client.post("/identity/renew", deadline_s=args.timeout)
+    asked = client.post("/identity/renew", deadline_s=args.timeout)
+    _refuse_when_too_soon(asked, before, args.timeout)
     with output.Progress("renewing the identity") as progress:
         while not _is_new(identity := _identity(client), before):
             if time.monotonic() >= deadline:
@@ -69,6 +70,21 @@ def _renew(args: argparse.Namespace) -> int:
             time.sleep(_POLL_S)
     output.line(f"renewed: generation {identity['generation']}, serial {identity.get('serial')}")
     return ExitCode.OK
+
+
+def _refuse_when_too_soon(
+    asked: Mapping[str, Any], before: Mapping[str, Any], timeout_s: float
+) -> None:
+    wait_s = float(asked.get("possible_in_s") or 0)
+    if wait_s < timeout_s:
+        return
+    why = f"the certificate is {output.duration(asked.get('age_s') or 0)} old"
+    if error := before.get("last_error"):
+        why = f"the last renewal failed: {error}"
+    raise GatewayError(
+        f"{why}; the next renewal is possible in {output.duration(wait_s)}",
+        hint="the gateway renews it then; the one in use stays until it has the new one",
+    )
 
 
 def _is_new(identity: Mapping[str, Any], before: Mapping[str, Any]) -> bool:

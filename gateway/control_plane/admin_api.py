@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -20,6 +21,7 @@ from identity.fault import Fault
 
 if TYPE_CHECKING:
     from gateway.control_plane.status import GatewayState
+    from gateway.control_plane.views import IdentityView
 
 _LOG: Final = logging.getLogger(__name__)
 _UCRED: Final = struct.Struct("3i")
@@ -42,8 +44,8 @@ class Controls(Protocol):
         """Begin to stop."""
         ...
 
-    async def renew(self) -> None:
-        """Ask for a new certificate now."""
+    async def renew(self) -> IdentityView:
+        """Ask for a new certificate now; the identity as it stands, with when that is possible."""
         ...
 
     def denied(self, uid: int, what: str) -> None:
@@ -125,8 +127,14 @@ class AdminApi:
         return web.json_response({"ok": True})
 
     async def _renew(self, _request: web.Request) -> web.Response:
-        await self._controls.renew()
-        return web.json_response({"ok": True})
+        identity, now = await self._controls.renew(), datetime.now(UTC)
+        age, wait = _seconds(identity.since, now), _seconds(now, identity.earliest_renewal)
+        return web.json_response({"ok": True, "age_s": age, "possible_in_s": wait})
+
+
+def _seconds(begin: datetime | None, end: datetime | None) -> float:
+    """The time from `begin` to `end`, 0 where there is none."""
+    return max(0.0, (end - begin).total_seconds()) if begin and end else 0.0
 
 
 def peer_uid(sock: socket.socket | None) -> int | None:

@@ -164,10 +164,11 @@ class Supervisor:
             self._audit.put("config.reload")
             _LOG.info("reloaded", extra={"event": "reloaded"})
 
-    async def renew(self) -> None:
-        """Ask for a new certificate now."""
+    async def renew(self) -> IdentityView:
+        """Ask for a new certificate now; the identity as it stands, with when that is possible."""
         self._audit.put("identity.renew_asked")
         self._identity.refresh("asked for by the operator")
+        return self._identity_view()
 
     def denied(self, uid: int, what: str) -> None:
         """Somebody else's user knocked at the admin socket."""

@@ -14,12 +14,18 @@ WorkerState = Literal["starting", "ready", "restarting", "crash-loop", "draining
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityView:
-    """What is known of the identity; `reason` says why it is not usable or about to be not."""
+    """What is known of the identity; `reason` says why it is not usable or about to be not.
+
+    `since` is where its life is counted from, and before `earliest_renewal` nobody can hasten the
+    next one.
+    """
 
     source: str
     state: str
     generation: Generation | None = None
+    since: datetime | None = None
     next_renewal: datetime | None = None
+    earliest_renewal: datetime | None = None
     last_error: str = ""
     last_error_hint: str = ""
     last_error_at: datetime | None = None

@@ -124,6 +124,41 @@ def test_renew_tells_why_it_failed(
     )
 
 
+def test_renew_tells_at_once_when_it_is_too_soon(
+    start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = 200, {"ok": True, "age_s": 12.3, "possible_in_s": 851.7}
+    server = start_admin(
+        {"GET /status": with_identity(generation=3), "POST /identity/renew": asked}
+    )
+    assert main(["identity", "renew"]) == ExitCode.FAILED
+    assert capsys.readouterr().err.startswith(
+        "error: the certificate is 12s old; the next renewal is possible in 14m 11s\nhint: "
+    )
+    assert server.requests == ["GET /status", "POST /identity/renew"]
+
+
+def test_renew_tells_why_the_source_is_not_asked_again_yet(
+    start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = with_identity(generation=3, last_error="busy", last_error_at="2026-11-24T12:00:00Z")
+    asked = 200, {"ok": True, "age_s": 3000.0, "possible_in_s": 40.0}
+    start_admin({"GET /status": failed, "POST /identity/renew": asked})
+    assert main(["identity", "renew"]) == ExitCode.FAILED
+    text = "the last renewal failed: busy; the next renewal is possible in 40s"
+    assert text in capsys.readouterr().err
+
+
+def test_renew_waits_for_what_is_possible_soon(
+    start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = with_identity(generation=3), with_identity(generation=4, serial="bb")
+    asked = 200, {"ok": True, "age_s": 2.0, "possible_in_s": 3.0}
+    start_admin({"GET /status": in_turn(old, old, new), "POST /identity/renew": asked})
+    assert main(["identity", "renew"]) == ExitCode.OK
+    assert "generation 4" in capsys.readouterr().out
+
+
 def test_renew_gives_up_at_its_deadline(
     start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 
 from gateway.control_plane.admin_api import AdminApi, peer_uid
 from gateway.control_plane.status import GatewayState
+from gateway.control_plane.views import IdentityView
 from gateway.errors import StartFailed
 from tests.unit.gateway.control_plane.test_status import gateway_state
 
@@ -45,8 +48,9 @@ class FakeControls:
         if self.fault:
             raise self.fault
 
-    async def renew(self) -> None:
+    async def renew(self) -> IdentityView:
         self.called.append("renew")
+        return self.shown.identity
 
     def drain(self) -> None:
         self.called.append("drain")
@@ -116,6 +120,23 @@ async def test_a_refused_reload_says_why_as_a_problem(tmp_path: Path) -> None:
         code, content_type, body = await ask(path, "POST", "/reload")
     assert (code, content_type) == (409, "application/problem+json")
     assert (body["title"], body["detail"]) == ("port taken", "stop the other one")
+
+
+async def test_a_renewal_is_answered_with_when_it_is_possible(tmp_path: Path) -> None:
+    controls = FakeControls()
+    async with api(tmp_path, controls) as path:
+        _, _, body = await ask(path, "POST", "/identity/renew")
+        assert body == {"ok": True, "age_s": 0.0, "possible_in_s": 0.0}
+        now = datetime.now(UTC)
+        young = replace(
+            controls.shown.identity,
+            since=now - timedelta(seconds=100),
+            earliest_renewal=now + timedelta(seconds=764),
+        )
+        controls.shown = replace(controls.shown, identity=young)
+        _, _, body = await ask(path, "POST", "/identity/renew")
+    assert body["age_s"] == pytest.approx(100, abs=30)
+    assert body["possible_in_s"] == pytest.approx(764, abs=30)
 
 
 async def test_drain_is_answered_before_it_begins(tmp_path: Path) -> None:

@@ -60,7 +60,10 @@ async def test_the_view_follows_the_rotation() -> None:
     view = feed.view()
     assert got.serial == "01"
     assert (view.state, view.reason, view.last_error) == ("valid", "", "")
+    assert view.since is not None
+    assert view.earliest_renewal is not None
     assert view.next_renewal is not None
+    assert view.since < view.earliest_renewal < view.next_renewal
     assert view.renewals["ok"] == 1
     task.cancel()
     await feed.close()
