@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway.audit.journal import journal_path
 from gateway.config.model import Limits
 from gateway.config.parse import parse
 from gateway.errors import ConfigInvalid
@@ -65,3 +66,10 @@ def test_each_known_key_is_described(table: str) -> None:
     ]
     for key in known.split(", "):
         assert f"| `{key}` |" in PAGE or f"{table}.{key}]" in PAGE
+
+
+def test_the_journal_is_where_the_page_says() -> None:
+    path = journal_path("PROJECT", {"XDG_STATE_HOME": "/state"})
+    assert str(path).replace("/state", "`$XDG_STATE_HOME", 1) + "`" in PAGE
+    path = journal_path("PROJECT", {"HOME": "/home"})
+    assert f"`~/{path.relative_to('/home').parents[2]}`" in PAGE
