@@ -18,6 +18,7 @@ TICK: Final = timedelta(seconds=15)
 # Issuers in use back-date by 10 s (SPIRE) to 2 min (Istio). What is older was not made for us now.
 _MOST_BACKDATE: Final = timedelta(minutes=2)
 _FLOOR_LEAST: Final = timedelta(seconds=5)
+_FLOOR_SHARE: Final = 0.01
 _EARLIEST: Final = 0.5
 _SPREAD: Final = 0.1
 _EARLIEST_SUGGESTED: Final = 0.1
@@ -134,8 +135,11 @@ def schedule(
 def floor_between(life: timedelta) -> timedelta:
     """The least time between two renewals that succeeded, whatever anybody asks for: an issuer
     that hands out leaves which are due at once must not be asked in a loop.
+
+    Never more than half of the life: a renewal that came after the end would find the identity
+    lost, and there may be no second join token.
     """
-    return max(_FLOOR_LEAST, life * 0.01)
+    return min(max(_FLOOR_LEAST, life * _FLOOR_SHARE), life * _EARLIEST)
 
 
 def backoff(previous_s: float, draw: float) -> float:
@@ -179,14 +183,15 @@ def renewed(plan: Plan, got: Schedule, now: datetime, draw: float) -> Plan:
     News of the source wait for the least floor only: a file that was swapped for a better one must
     not wait for a part of the long life of the one that it replaces.
     """
-    earliest = now + floor_between(got.not_after - got.begin)
+    floor = floor_between(got.not_after - got.begin)
+    earliest = now + floor
     wait_s = backoff(plan.backoff_s, draw) if got.renew_at <= now else 0.0
     due = max(got.renew_at, earliest, now + timedelta(seconds=wait_s))
     return Plan(
         schedule=got,
         due=due,
         earliest=earliest,
-        earliest_news=now + _FLOOR_LEAST,
+        earliest_news=now + min(floor, _FLOOR_LEAST),
         backoff_s=wait_s,
     )
 

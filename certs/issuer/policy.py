@@ -18,7 +18,8 @@ from certs.issuer.refusal import Code, Refused
 from certs.profiles import LeafNames
 from identity.spiffe import SpiffeId, TrustDomain
 
-MIN_LEAF_LIFE: Final = timedelta(seconds=5)
+#: Below it a slow reply would cost the part of a life in which its renewal can still be repeated.
+MIN_LEAF_LIFE: Final = timedelta(seconds=10)
 MAX_LEAF_LIFE: Final = timedelta(hours=24)
 MAX_TOKEN_LIFE: Final = timedelta(days=365)
 MAX_TOKEN_USES: Final = 1_000_000
@@ -68,7 +69,7 @@ def bind(
         )
     if not MIN_LEAF_LIFE <= max_life <= MAX_LEAF_LIFE:
         raise InvalidPolicy(
-            f"a certificate life of {max_life} is out of range", hint="use 5 seconds to 24 hours"
+            f"a certificate life of {max_life} is out of range", hint="use 10 seconds to 24 hours"
         )
     path = path or f"/agent/{workload}"
     path = path if path.startswith("/") else f"/{path}"

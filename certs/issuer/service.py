@@ -119,7 +119,7 @@ class IssuerService:
         if not policy.MIN_LEAF_LIFE <= leaf_life <= policy.MAX_LEAF_LIFE:
             raise InvalidPolicy(
                 f"a certificate life of {leaf_life} is out of range",
-                hint="use 5 seconds to 24 hours",
+                hint="use 10 seconds to 24 hours",
             )
         self._store = store
         self._audit = audit

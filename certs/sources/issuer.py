@@ -47,7 +47,8 @@ ReadToken = Callable[[], Awaitable[Secret]]
 _PIN: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _ISSUER_PATH: Final = "/devwiz-gw/issuer"
 _REMEDY: Final = "make one with 'devwiz-gw issuer token' and put it where the configuration says"
-_MIN_LIFE: Final = timedelta(seconds=2)
+# Half of the least that the issuer grants: the rest may have gone by while the reply was coming.
+_MIN_LIFE: Final = timedelta(seconds=5)
 _MAX_LIFE: Final = timedelta(hours=25)
 _MAX_AUTHORITIES: Final = 16
 

@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_duration,
         default=timedelta(hours=1),
         metavar="TIME",
-        help="life of the certificates: 5s to 24h (default: 1h)",
+        help="life of the certificates: 10s to 24h (default: 1h)",
     )
     _add_token(
         commands.add(

@@ -29,6 +29,23 @@ def test_order_of_an_identitys_times(life: timedelta, age: timedelta, draw: floa
         assert got.renew_at < got.must_have < got.not_after
 
 
+@given(
+    # From what a client of the issuer accepts at the least to what it accepts at the most.
+    life=st.timedeltas(timedelta(seconds=5), timedelta(hours=25)),
+    back_dated=st.timedeltas(timedelta(0), timedelta(minutes=2)),
+    draw=draws,
+    back_off=draws,
+)
+def test_a_renewal_is_due_while_the_identity_still_lives(
+    life: timedelta, back_dated: timedelta, draw: float, back_off: float
+) -> None:
+    got = renewal.schedule(START - back_dated, START + life, obtained=START, draw=draw)
+    plan = renewal.renewed(renewal.start(START), got, START, back_off)
+    for is_wanted in (False, True):
+        due = renewal.next_attempt(plan, is_wanted=is_wanted)
+        assert START < due < got.must_have < got.not_after
+
+
 @given(life=lives, wish=moments, draw=draws)
 def test_a_wish_is_kept_within_the_life(life: timedelta, wish: datetime, draw: float) -> None:
     got = renewal.schedule(START, START + life, obtained=START, draw=draw, suggested=wish)
@@ -109,7 +126,8 @@ class RenewalMachine(RuleBasedStateMachine):
         got = renewal.schedule(not_before, not_before + life, obtained=self.now, draw=draw)
         self.plan = renewal.renewed(self.plan, got, self.now, draw)
         self.got = got
-        self._quiet(max(5.0, (got.not_after - got.begin).total_seconds() / 100))
+        whole_s = (got.not_after - got.begin).total_seconds()
+        self._quiet(min(max(5.0, whole_s / 100), whole_s / 2))
         assert self.plan.failures == 0
 
     @rule(

@@ -52,7 +52,7 @@ def test_back_dating_is_no_age_and_real_age_is(obtained_s: float, begin_s: float
     assert renewal.life_begin(START, after(seconds=obtained_s)) == after(seconds=begin_s)
 
 
-@pytest.mark.parametrize(("life_s", "floor_s"), [(20, 5), (500, 5), (3600, 36), (86_400, 864)])
+@pytest.mark.parametrize(("life_s", "floor_s"), [(8, 4), (10, 5), (20, 5), (500, 5), (3600, 36)])
 def test_floor(life_s: float, floor_s: float) -> None:
     assert renewal.floor_between(timedelta(seconds=life_s)) == timedelta(seconds=floor_s)
 

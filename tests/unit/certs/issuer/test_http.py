@@ -99,7 +99,7 @@ async def test_an_expired_certificate_is_refused_in_the_handshake(
     server: IssuerServer, folder: Path, clock: ManualClock
 ) -> None:
     await server.stop()
-    short = IssuerServer(folder, clock=clock, leaf_life=timedelta(seconds=5))
+    short = IssuerServer(folder, clock=clock, leaf_life=timedelta(seconds=10))
     clock.pass_by(timedelta(seconds=-20))
     await short.start()
     client = Client(short)

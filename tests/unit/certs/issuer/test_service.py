@@ -111,7 +111,7 @@ def test_a_repeated_join_works_after_the_token_and_the_certificate_ended(
     service: IssuerService, clock: ManualClock
 ) -> None:
     token = new_token(
-        service, clock, life=timedelta(seconds=10), max_leaf_life=timedelta(seconds=5)
+        service, clock, life=timedelta(seconds=10), max_leaf_life=timedelta(seconds=10)
     )
     key = keys.generate()
     join(service, clock, token, key)
