@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.data_plane.wire.body import Body, Chunked, FixedLength
 from gateway.data_plane.wire.fields import MAX_FIELDS, parse_fields
-from gateway.data_plane.wire.request import parse_request_head
+from gateway.data_plane.wire.request import RequestHead, parse_request_head
 from gateway.data_plane.wire.response import ResponseHead, parse_response_head
 from gateway.data_plane.wire.violation import ProtocolViolation
 from gateway.ipc.frames import FrameDecoder, FrameError, Kind, encode
@@ -43,14 +43,32 @@ def _check_lines(head: bytes) -> None:
     assert b"\x00" not in head
 
 
+def _read_thrice(head: bytes) -> RequestHead | None:
+    """The head as read with a memory of nothing, then of itself, then of all heads so far."""
+    own = header_rules().lines
+    readings: list[tuple[object, ...]] = []
+    request = None
+    for lines in (own, own, _RULES.lines):
+        try:
+            request = parse_request_head(head, lines)
+        except ProtocolViolation as violation:
+            readings.append((violation.reason, violation.status))
+        else:
+            said = (getattr(request, name) for name in request.__slots__ if name != "body")
+            readings.append((*said, type(request.body), request.body.framing))
+    assert readings[1:] == readings[:1] * 2
+    return request
+
+
 def check_request_head(data: bytes) -> None:
-    """An accepted head is written as one that is read alike, with our credential and no other."""
+    """An accepted head is written as one that is read alike, with our credential and no other;
+    what was read before makes no difference.
+    """
     head = _first_head(data)
     if head is None:
         return
-    try:
-        request = parse_request_head(head, _RULES.lines)
-    except ProtocolViolation:
+    request = _read_thrice(head)
+    if request is None:
         return
     sent = _RULES.request_head(request)
     _check_lines(sent)

@@ -44,6 +44,7 @@ def line_of(request: RequestHead, **changes: Any) -> dict[str, Any]:
     (line,) = log.lines
     assert line.count(b"\n") == 1
     assert line.endswith(b"}\n")
+    assert line.isascii(), "nothing that a terminal could take for a command"
     return cast("dict[str, Any]", json.loads(line))
 
 
@@ -98,11 +99,15 @@ def test_no_query_is_logged(target: bytes) -> None:
         (b"\x80\xff", "\u0080\u00ff"),
         (b"%s %d %b {0}", "%s %d %b {0}"),
         (b"</script>", "</script>"),
+        (b"\x9b2J\x85", "\u009b2J\u0085"),
+        (b'"' * 128, '"' * 128),
+        (b'"\xe9' * 100, '"\u00e9' * 100),
     ],
 )
 def test_a_value_cannot_break_out_of_its_place(value: bytes, shown: str) -> None:
-    line = line_of(request_of(b"GET / HTTP/1.1", b"Mcp-Name: " + value, b"Mcp-Method: " + value))
-    assert (line["mcp_name"], line["mcp_method"], line["status"]) == (shown, shown, 200)
+    request = request_of(b"GET / HTTP/1.1", b"Mcp-Name: " + value, b"Mcp-Method: " + value)
+    for line in (line_of(request), line_of(request)):
+        assert (line["mcp_name"], line["mcp_method"], line["status"]) == (shown, shown, 200)
 
 
 def test_a_path_and_a_method_of_marks_are_shown_as_sent() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from gateway.data_plane.client import ClientConnection
 from gateway.data_plane.plane import DataPlane
+from gateway.data_plane.wire.request import UNREADABLE
 from gateway.ipc.snapshot import (
     IdentitySpec,
     LimitsSpec,
@@ -171,6 +175,39 @@ def test_a_removed_route_is_gone_from_the_numbers(rig: Rig) -> None:
     assert rig.plane.stats().snapshot == 2
 
 
+def finished(rig: Rig, status: int, took: float) -> ClientConnection:
+    """A client connection at the end of an exchange on route "a"."""
+    exchange = SimpleNamespace(
+        route=rig.plane.routes["a"],
+        status=status,
+        started=rig.plane.reactor.now - took,
+        bytes_up=3,
+        bytes_down=5,
+        request=UNREADABLE,
+        request_id=b"7f-1",
+        reason="",
+        first_byte_at=0.0,
+        generation=1,
+        reused=False,
+    )
+    return cast("ClientConnection", exchange)
+
+
+def test_finished_requests_are_counted_by_status_and_duration(rig: Rig) -> None:
+    rig.apply(_route("a"), _route("b"))
+    rig.plane.reactor.now = 64.0  # so that durations below are exact
+    for status, took in ((200, 0.0), (200, 0.25), (502, 0.375), (0, 10.0), (101, 11.0)):
+        rig.plane.record(finished(rig, status, took))
+    stats = rig.plane.stats().routes["a"]
+    assert stats.requests == {"200": 2, "502": 1, "499": 1, "101": 1}
+    assert stats.duration_buckets == {"0.005": 1, "0.25": 1, "0.5": 1, "10.0": 1, "+Inf": 1}
+    assert (stats.duration_sum_s, stats.bytes_up, stats.bytes_down) == (21.625, 15, 25)
+    assert rig.plane.stats().routes["b"].requests == {}
+    rig.plane.record(finished(rig, 200, 0.0))
+    stats = rig.plane.stats().routes["a"]
+    assert (stats.requests["200"], stats.duration_buckets["0.005"]) == (3, 2)
+
+
 def test_limits_are_those_of_the_last_snapshot(rig: Rig) -> None:
     rig.apply()
     rig.apply()
@@ -181,5 +218,6 @@ def test_request_ids_are_unique_across_planes() -> None:
     planes = [Rig().plane for _ in range(2)]
     ids = [plane.next_request_id() for plane in planes for _ in range(100)]
     assert len(set(ids)) == 200
+    assert all(re.fullmatch(rb"[0-9a-f]{10}-[0-9a-f]+", request_id) for request_id in ids)
     for plane in planes:
         plane.reactor._poller.close()  # type: ignore[attr-defined]

@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 
 from gateway.data_plane.wire.body import Chunked
-from gateway.data_plane.wire.fields import parse_fields, parse_token_list
-from gateway.data_plane.wire.request import parse_request_head
+from gateway.data_plane.wire.fields import FieldLines, NameTable, parse_fields, parse_token_list
+from gateway.data_plane.wire.request import MEMORABLE, parse_request_head
 from gateway.data_plane.wire.response import parse_response_head, trailer_lines
 from gateway.data_plane.wire.violation import ProtocolViolation
 from tests.fakes.routes import header_rules
@@ -25,6 +25,10 @@ QUICK_NS = 3_000_000
 
 def request_with(line: bytes, *fields: bytes) -> bytes:
     return b"\r\n".join((line, b"Host: h", *fields, b"", b""))
+
+
+def read_line(line: bytes) -> object:
+    return FieldLines(NameTable(lambda name: 0), MEMORABLE)[line]
 
 
 def read_request(head: bytes) -> object:
@@ -54,6 +58,20 @@ CASES: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes]]] = {
     "empty lines": (parse_fields, lambda n: b"\r\n" * (n // 2)),
     "carriage returns": (parse_fields, lambda n: b"a: " + b"\r" * n),
     "colons": (parse_fields, lambda n: b"a" + b":" * n),
+    "blanks before a line's value": (read_line, lambda n: b"a:" + b" \t" * (n // 2) + b"\n"),
+    "blanks behind a line's value": (read_line, lambda n: b"a: b" + b" " * n),
+    "blanks within a line's value": (read_line, lambda n: b"a: " + b"b " * (n // 2) + b"\x00"),
+    "a line without its colon": (read_line, lambda n: b"a" * n),
+    "a line of colons": (read_line, lambda n: b"a" + b":" * n + b"\r"),
+    "lines of a head without colons": (
+        read_request,
+        lambda n: request_with(GET, *[b"a"] * (n // 3)),
+    ),
+    "lines of a head": (
+        read_request,
+        lambda n: request_with(GET, *[b"a:" + b" " * 600] * (n // 604)),
+    ),
+    "returns in a head": (read_request, lambda n: request_with(GET, b"a: " + b"\r" * n)),
     "blanks in a list": (parse_token_list, lambda n: b"a," + b" " * n + b'"'),
     "blanks between items": (parse_token_list, lambda n: (b"a" + b" " * 64 + b",") * (n // 66)),
     "a long item": (parse_token_list, lambda n: b"a" * n + b'"'),
