@@ -22,16 +22,24 @@ def peer_matches(cert: x509.Certificate, expected: Sequence[str]) -> str:
     """The first item of `expected` that `cert` carries.
 
     Items are "spiffe://…", "dns:name" or "ip:address". A SPIFFE id must be the certificate's one
-    URI name, byte by byte, on a leaf that is no signer (X509-SVID §2, §5.2). DNS names and
-    addresses match as RFC 9525 says; the subject's common name never counts.
+    URI name, byte by byte (X509-SVID §2, §5.2). DNS names and addresses match as RFC 9525 says; the
+    subject's common name never counts. A signer's own certificate is nobody's: whoever can sign may
+    make itself a leaf.
 
     Raises:
-        PeerRejected: none matches; says what was found and what was expected.
+        PeerRejected: none matches, or the certificate is not readable; says what was found and what
+            was expected. No other error, whatever a stranger put into the certificate.
     """
     try:
         extensions = extensions_of(cert)
     except InvalidCertificate as error:
         raise PeerRejected("the extensions of the server's certificate are not readable") from error
+    if _is_signer(extensions):
+        raise PeerRejected(
+            f"the server showed a CA certificate, for {_found(extensions)}",
+            hint="a server needs a certificate of its own; one that 'openssl req -x509' makes says "
+            "CA:TRUE unless told -addext basicConstraints=critical,CA:FALSE",
+        )
     for item in expected:
         if _carries(cert, extensions, item):
             return item
@@ -46,7 +54,7 @@ def _carries(cert: x509.Certificate, extensions: x509.Extensions, item: str) -> 
     kind, _, value = item.partition(":")
     match kind:
         case "spiffe":
-            return uri_names(extensions) == (item,) and not _is_signer(extensions)
+            return uri_names(extensions) == (item,)
         case "dns":
             return value != "" and _carries_dns(cert, value)
         case "ip":
@@ -70,23 +78,21 @@ def _is_signer(extensions: x509.Extensions) -> bool:
 
 
 def _carries_dns(cert: x509.Certificate, name: str) -> bool:
-    from service_identity import CertificateError, VerificationError
     from service_identity.cryptography import verify_certificate_hostname
 
     try:
         verify_certificate_hostname(cert, name)
-    except (VerificationError, CertificateError, ValueError):
+    except Exception:  # noqa: BLE001 - its errors for strangers' bytes are not all its own
         return False
     return True
 
 
 def _carries_ip(cert: x509.Certificate, address: str) -> bool:
-    from service_identity import CertificateError, VerificationError
     from service_identity.cryptography import verify_certificate_ip_address
 
     try:
         verify_certificate_ip_address(cert, address)
-    except (VerificationError, CertificateError, ValueError):
+    except Exception:  # noqa: BLE001 - its errors for strangers' bytes are not all its own
         return False
     return True
 
@@ -97,8 +103,7 @@ def _found(extensions: x509.Extensions) -> str:
         *(f"dns:{name}" for name in dns_names(extensions)),
         *(f"ip:{address}" for address in ip_names(extensions)),
     ]
-    signer = " (a CA certificate)" if _is_signer(extensions) else ""
-    return (_listed(names) or "no name") + signer
+    return _listed(names) or "no name"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -98,7 +98,7 @@ def _hardened(context: ssl.SSLContext) -> ssl.SSLContext:
 def _require_id(leaf_der: bytes | None, expected: str) -> None:
     try:
         ids = uri_names(extensions_of(x509.load_der_x509_certificate(leaf_der or b"")))
-    except (ValueError, InvalidCertificate):
+    except (ValueError, x509.InvalidVersion, InvalidCertificate):
         ids = ()
     if ids != (expected,):
         raise ssl.SSLCertVerificationError(

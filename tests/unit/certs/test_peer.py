@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
@@ -84,9 +85,12 @@ def test_common_name_never_counts() -> None:
 @pytest.mark.parametrize(
     "like", [Leaf(is_ca=True), Leaf(usages=("digital_signature", "key_cert_sign"))]
 )
-def test_signer_with_the_right_id_is_not_the_peer(like: Leaf) -> None:
-    with pytest.raises(PeerRejected, match="a CA certificate"):
-        peer_matches(peer(like=like), [AGENT])
+@pytest.mark.parametrize("expected", [AGENT, "dns:a.example", "ip:127.0.0.1"])
+def test_signer_with_the_right_name_is_not_the_peer(like: Leaf, expected: str) -> None:
+    names = (uri(AGENT), dns("a.example"), ip("127.0.0.1"))
+    assert peer_matches(peer(*names), [expected])
+    with pytest.raises(PeerRejected, match=f"a CA certificate, for {AGENT}, dns:a.example"):
+        peer_matches(peer(like=replace(like, names=names)), [expected])
 
 
 def test_nothing_expected_matches_nothing() -> None:
@@ -119,6 +123,23 @@ def test_unreadable_extensions_are_refused() -> None:
     der = certificate.public_bytes(Encoding.DER).replace(b"spiffe://acme.example/zzz", b"\xff" * 25)
     with pytest.raises(PeerRejected, match="not readable"):
         peer_matches(x509.load_der_x509_certificate(der), [AGENT])
+
+
+@pytest.mark.parametrize("expected", [AGENT, "dns:a.example", "ip:127.0.0.1"])
+@pytest.mark.parametrize("value", [b"\x16\x00", b"\x16\x01_", b"\x16\x01\xff", b"\x04\x01a"])
+def test_odd_service_name_is_refused_and_no_defect(value: bytes, expected: str) -> None:
+    """RFC 4985 names, which `service_identity` reads while it looks for other ones."""
+    odd = x509.OtherName(x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7"), value)
+    with pytest.raises(PeerRejected, match="expected"):
+        peer_matches(peer(odd), [expected])
+
+
+def test_kind_of_name_that_nobody_uses_is_refused() -> None:
+    der = peer(uri("spiffe://acme.example/zzz")).public_bytes(Encoding.DER)
+    x400 = der.replace(b"\x86\x19spiffe://acme.example/zzz", b"\xa3\x19" + b"\x04\x17" + b"a" * 23)
+    assert x400 != der
+    with pytest.raises(PeerRejected, match="not readable"):
+        peer_matches(x509.load_der_x509_certificate(x400), ["dns:a.example"])
 
 
 def test_spiffe_peers_cost_no_name_library() -> None:
