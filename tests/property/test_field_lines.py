@@ -31,7 +31,7 @@ VALUES = (
     b"", b" ", b"1", b" 1", b"1 ", b"01", b"5", b"h", b"H", b"close", b"keep-alive, x-one",
     b"x-one", b"authorization", b"Upgrade", b"websocket", b"chunked", b"Chunked", b"gzip",
     b"none", b"http://a", b"text/event-stream", b"https://agent.example/a", b"s3cr3t-value",
-    b"a\x00", b"a\rb", b"\x80\xff", b"\ta\t",
+    b"a\x00", b"a\rb", b"\x80\xff", b"\tab\t", b"ab", b"AB", b"ab ",
 )  # fmt: skip
 
 lines_of_heads = st.one_of(

@@ -131,14 +131,14 @@ def test_a_line_is_read_once() -> None:
 
 def test_spellings_are_not_confused() -> None:
     lines = memory()
-    texts = (b"X: a", b"x: a", b"X:a", b"X: a ", b"X: A", b"X: a\t")
+    texts = (b"X: ab", b"x: ab", b"X:ab", b"X: ab ", b"X: AB", b"X: ab\t")
     assert [lines[text][1:] for text in texts * 2] == [
-        (b"a", b"X: a\r\n"),
-        (b"a", b"x: a\r\n"),
-        (b"a", b"X: a\r\n"),
-        (b"a", b"X: a\r\n"),
-        (b"A", b"X: A\r\n"),
-        (b"a", b"X: a\r\n"),
+        (b"ab", b"X: ab\r\n"),
+        (b"ab", b"x: ab\r\n"),
+        (b"ab", b"X: ab\r\n"),
+        (b"ab", b"X: ab\r\n"),
+        (b"AB", b"X: AB\r\n"),
+        (b"ab", b"X: ab\r\n"),
     ] * 2
 
 
