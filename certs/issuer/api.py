@@ -198,9 +198,20 @@ async def _members(request: web.Request, *names: str) -> dict[str, str]:
     if not isinstance(content, dict):
         raise Refused(Code.MALFORMED_REQUEST, "the body is not a JSON object")
     for name in names:
-        if not isinstance(content.get(name), str) or not content[name]:
+        if not _is_text(content.get(name)):
             raise Refused(Code.MALFORMED_REQUEST, f"the body has no text member {name!r}")
     return {name: content[name] for name in names}
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # JSON can spell half of a surrogate pair, which is no character (RFC 8259 §8.2).
+        return False
+    return True
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -40,7 +42,7 @@ def test_a_request_signed_by_another_key_is_refused() -> None:
     forged = der.replace(keys.public_der(own.public_key()), keys.public_der(other.public_key()))
     assert forged != der
     with pytest.raises(InvalidCertificate, match="not signed by its own key"):
-        csr.check(_pem(forged))
+        csr.parse(_pem(forged))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_a_request_signed_by_another_key_is_refused() -> None:
     ids=["p256", "p384", "ed25519", "rsa2048"],
 )
 def test_allowed_kinds_of_key(key: keys.PrivateKey) -> None:
-    assert keys.spki_pin(csr.check(csr.build(key))) == keys.spki_pin(key.public_key())
+    assert keys.spki_pin(csr.parse(csr.build(key)).public_key) == keys.spki_pin(key.public_key())
 
 
 @pytest.mark.parametrize(
@@ -68,19 +70,38 @@ def test_allowed_kinds_of_key(key: keys.PrivateKey) -> None:
 )
 def test_other_kinds_of_key_are_refused(key: keys.PrivateKey) -> None:
     with pytest.raises(InvalidCertificate, match="not of an allowed kind"):
-        csr.check(csr.build(key))
+        csr.parse(csr.build(key))
 
 
 @pytest.mark.parametrize("pem", [b"", b"no request", b"\xff\xfe"], ids=["empty", "text", "bytes"])
 def test_what_is_not_a_request_is_refused(pem: bytes) -> None:
     with pytest.raises(InvalidCertificate, match="not readable"):
-        csr.check(pem)
+        csr.parse(pem)
+
+
+def test_a_kind_of_name_that_nobody_uses_is_refused() -> None:
+    """An x400Address in the place of a URI."""
+    der = _der(csr.build(keys.generate(), spiffe_id="x" * 25))
+    odd = der.replace(b"\x86\x19" + b"x" * 25, b"\xa3\x19\x04\x17" + b"a" * 23)
+    assert odd != der
+    with pytest.raises(InvalidCertificate, match="not readable"):
+        csr.parse(_pem(odd))
+
+
+def test_an_unknown_version_is_refused() -> None:
+    der = _der(csr.build(keys.generate()))
+    odd = der.replace(b"\x02\x01\x00\x30\x00", b"\x02\x01\x05\x30\x00")
+    assert odd != der
+    armoured = base64.encodebytes(odd).decode()
+    pem = f"-----BEGIN CERTIFICATE REQUEST-----\n{armoured}-----END CERTIFICATE REQUEST-----\n"
+    with pytest.raises(InvalidCertificate, match="not readable"):
+        csr.parse(pem.encode())
 
 
 def test_an_oversized_request_is_not_parsed() -> None:
     names = [f"host-{number}.acme.example" for number in range(500)]
     with pytest.raises(InvalidCertificate, match="larger than"):
-        csr.check(csr.build(keys.generate(), dns_names=names))
+        csr.parse(csr.build(keys.generate(), dns_names=names))
 
 
 def _signed(builder: x509.CertificateSigningRequestBuilder) -> bytes:

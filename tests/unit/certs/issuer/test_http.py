@@ -150,8 +150,22 @@ async def test_the_bundle_is_versioned(server: IssuerServer) -> None:
         b'{"token": "", "csr_pem": "x"}',
         b'{"token": "a", "token": "b", "csr_pem": "x"}',
         b"[" * 16_000,
+        b'{"token": "t", "csr_pem": "\\ud800"}',
+        b'{"token": "\\udfff", "csr_pem": "x"}',
     ],
-    ids=["empty", "array", "torn", "bytes", "missing", "number", "blank", "twice", "deep"],
+    ids=[
+        "empty",
+        "array",
+        "torn",
+        "bytes",
+        "missing",
+        "number",
+        "blank",
+        "twice",
+        "deep",
+        "half CSR",
+        "half token",
+    ],
 )
 async def test_a_malformed_body_is_told(server: IssuerServer, body: bytes) -> None:
     status, _, problem = await Client(server).call("POST", "/v1/join", data=body)
