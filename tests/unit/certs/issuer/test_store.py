@@ -56,6 +56,30 @@ def test_a_transaction_that_fails_leaves_nothing(path: Path) -> None:
     store.close()
 
 
+def test_a_commit_that_fails_leaves_nothing_open(path: Path) -> None:
+    """A reference that is checked at the commit is a way to make one fail."""
+    store = Store.create(path)
+    store._db.execute("PRAGMA foreign_keys = ON")
+    store._db.execute(
+        "CREATE TABLE uses (token TEXT REFERENCES tokens (id) DEFERRABLE INITIALLY DEFERRED)"
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"), store.transaction():
+        store._db.execute("INSERT INTO uses VALUES ('nobody')")
+    with store.transaction():
+        store.add_token(TOKEN)
+    assert store.token("t1") == TOKEN
+    assert not store._db.execute("SELECT * FROM uses").fetchall()
+    store.close()
+
+
+def test_an_error_that_ended_the_transaction_is_told_itself(path: Path) -> None:
+    store = Store.create(path)
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        store._db.execute("ROLLBACK")  # as SQLite does by itself when the disk is full
+        raise ZeroDivisionError
+    store.close()
+
+
 def test_a_token_is_never_spent_below_nothing(path: Path) -> None:
     store = Store.create(path)
     with store.transaction():
