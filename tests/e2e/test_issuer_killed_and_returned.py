@@ -20,7 +20,7 @@ def ask(gateway: AnyGateway) -> tuple[int, str | None, bytes]:
 
 
 def test_it_serves_until_expiry_and_recovers(start_stack: StartStack) -> None:
-    stack = start_stack(life_s=8)
+    stack = start_stack(life_s=10)
     gateway = stack.gateway
     gateway.start()
     gateway.until_ready()

@@ -12,7 +12,7 @@ from tests.e2e.conftest import StartStack
 
 
 def test_no_request_fails_after_waking(start_stack: StartStack) -> None:
-    stack = start_stack(life_s=5)
+    stack = start_stack(life_s=10)
     gateway = stack.gateway
     gateway.start()
     gateway.until_ready()
@@ -24,7 +24,7 @@ def test_no_request_fails_after_waking(start_stack: StartStack) -> None:
     assert len(processes) == 2
     for pid in processes:
         os.kill(pid, signal.SIGSTOP)
-    time.sleep(5.5)
+    time.sleep(10.5)
     with ThreadPoolExecutor(8) as agents:
         replies = [
             agents.submit(gateway.request, "POST", "/echo", at=address, body=b"after")

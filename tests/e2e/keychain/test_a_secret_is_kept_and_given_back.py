@@ -17,7 +17,8 @@ def test_a_secret_goes_through_its_life(desktop: Desktop) -> None:
     done = desktop.secret("set", "planner-token", value=b"canary\n")
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr == b"acme/planner-token is set\n"
-    assert desktop.secret("get", "planner-token").stdout == b"canary"
+    got = desktop.secret("get", "planner-token")
+    assert (got.stdout, got.stderr) == (b"canary", b"")
     assert desktop.secret("list").stdout == (
         b"NAME           STATE  ROUTES\nplanner-token  kept   planner\n"
     )

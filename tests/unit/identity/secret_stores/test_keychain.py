@@ -21,6 +21,7 @@ from identity.secret_stores.keychain_helper import KeychainHelper
 from tests.contract.secret_store_suite import processes_showing
 from tests.fakes import keychain_backend
 from tests.fakes.keychain_backend import FolderKeyring
+from tests.fakes.scripted_upstream import wait_until
 
 TOKEN = SecretRef("acme", "planner-token")
 LONG = "l" * 5000
@@ -161,6 +162,14 @@ def test_no_process_shows_the_value(tmp_path: Path) -> None:
         assert processes_showing(canary) == []
 
 
+def is_pipe_or_null(descriptor: Path) -> bool:
+    try:
+        target = str(descriptor.readlink())
+    except FileNotFoundError:
+        return True  # closed meanwhile
+    return target.startswith("pipe:") or target == "/dev/null"
+
+
 def test_the_helper_inherits_only_what_it_needs() -> None:
     env = {
         "HOME": "/home/someone",
@@ -174,10 +183,10 @@ def test_the_helper_inherits_only_what_it_needs() -> None:
     helper.start()
     try:
         assert helper.pid is not None
-        raw = Path(f"/proc/{helper.pid}/environ").read_bytes()
-        assert raw == b"HOME=/home/someone\0"
-        open_files = {str(path.readlink()) for path in Path(f"/proc/{helper.pid}/fd").iterdir()}
-        assert all(file.startswith("pipe:") or file == "/dev/null" for file in open_files)
+        process = Path(f"/proc/{helper.pid}")
+        # Until it is started it has no environment, and until it waits it opens what it imports.
+        wait_until(lambda: process.joinpath("environ").read_bytes() == b"HOME=/home/someone\0")
+        wait_until(lambda: all(map(is_pipe_or_null, process.joinpath("fd").iterdir())))
     finally:
         helper.stop()
 
