@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from itertools import count
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -109,3 +110,7 @@ class CopiedIdentity(RuleBasedStateMachine):
 
 
 TestCopiedIdentity = CopiedIdentity.TestCase
+# What two holders can do to each other shows within a few moves.
+TestCopiedIdentity.settings = settings(
+    TestCopiedIdentity.settings, max_examples=100, stateful_step_count=15
+)
