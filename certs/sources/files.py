@@ -63,8 +63,9 @@ class _Texts:
 class FilesSource:
     """An `IdentitySource` over a chain, its key and a trust bundle, PEM.
 
-    `certificate` and `private_key` may be the same file. The key must be readable by its owner
-    only, and none of the folders writable by everybody.
+    `certificate` and `private_key` may be the same file. The key must be readable by nobody but its
+    owner and a group of this process (Kubernetes' fsGroup). None of the folders may be writable by
+    everybody, unless it is sticky like /tmp and the file in it belongs to this user or to root.
     """
 
     name = "files"
@@ -235,12 +236,23 @@ def _check_folders(path: Path) -> None:
     """Who can write to a folder can put another file there. Looked at on both sides of a link."""
     if os.name != "posix":
         return
-    for folder in {path.parent, path.resolve(strict=True).parent}:
-        if folder.stat().st_mode & stat.S_IWOTH:
+    for entry in {path, path.resolve(strict=True)}:
+        if entry.parent.stat().st_mode & stat.S_IWOTH and not _is_kept_by_sticky_bit(entry):
             raise SourceDenied(
-                f"everybody may write to {folder}",
-                hint=f"chmod o-w {folder}, or move the files to a folder of their own",
+                f"everybody may write to {entry.parent}",
+                hint=f"chmod o-w {entry.parent}, or move the files to a folder of their own",
             )
+
+
+def _is_kept_by_sticky_bit(entry: Path) -> bool:
+    """In a sticky folder only the owners of the entry and of the folder can put another there. So
+    Kubernetes mounts its volumes.
+    """
+    folder = entry.parent.stat()
+    return bool(folder.st_mode & stat.S_ISVTX) and {folder.st_uid, entry.lstat().st_uid} <= {
+        os.geteuid(),
+        0,
+    }
 
 
 def _check_file(path: Path, facts: os.stat_result, *, is_key: bool) -> None:
@@ -248,13 +260,20 @@ def _check_file(path: Path, facts: os.stat_result, *, is_key: bool) -> None:
         raise SourceDenied(f"{path} is not a regular file")
     if os.name != "posix":
         return
-    if is_key and facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if is_key and facts.st_mode & _forbidden_on_key(facts.st_gid):
         raise SourceDenied(
             f"{path} holds a private key and others than its owner may use it",
             hint=f"chmod 600 {path}",
         )
     if facts.st_mode & stat.S_IWOTH:
         raise SourceDenied(f"everybody may write to {path}", hint=f"chmod o-w {path}")
+
+
+def _forbidden_on_key(group: int) -> int:
+    forbidden = stat.S_IRWXG | stat.S_IRWXO
+    if group in {os.getegid(), *os.getgroups()}:
+        return forbidden & ~stat.S_IRGRP
+    return forbidden
 
 
 def _key_block(text: bytes) -> bytes:

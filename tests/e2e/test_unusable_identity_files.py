@@ -28,8 +28,8 @@ def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
         yield made
 
 
-def make_the_key_readable_by_the_group(folder: Path) -> None:
-    (folder / "client.key").chmod(0o640)
+def make_the_key_readable_by_everybody(folder: Path) -> None:
+    (folder / "client.key").chmod(0o604)
 
 
 def replace_the_key_by_a_foreign_one(folder: Path) -> None:
@@ -43,7 +43,7 @@ def break_the_bundle(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "told", "file", "remedy"),
     [
-        (make_the_key_readable_by_the_group, "holds a private key", "client.key", "chmod 600"),
+        (make_the_key_readable_by_everybody, "holds a private key", "client.key", "chmod 600"),
         (replace_the_key_by_a_foreign_one, "", "client.crt", "belong together"),
         (break_the_bundle, "", "ca.pem", ""),
     ],

@@ -112,5 +112,5 @@ class CopiedIdentity(RuleBasedStateMachine):
 TestCopiedIdentity = CopiedIdentity.TestCase
 # What two holders can do to each other shows within a few moves.
 TestCopiedIdentity.settings = settings(
-    TestCopiedIdentity.settings, max_examples=100, stateful_step_count=15
+    TestCopiedIdentity.settings, max_examples=200, stateful_step_count=15
 )

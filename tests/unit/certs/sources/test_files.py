@@ -136,7 +136,7 @@ async def test_missing_file_is_named_and_may_come_later(folder: Folder, name: st
     assert (await source.obtain(None)).spiffe_id == AGENT
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610])
+@pytest.mark.parametrize("mode", [0o604, 0o620, 0o660, 0o602, 0o610])
 async def test_key_that_others_may_use_is_refused_until_mended(folder: Folder, mode: int) -> None:
     folder.key.chmod(mode)
     source = folder.source()
@@ -149,6 +149,21 @@ async def test_key_that_others_may_use_is_refused_until_mended(folder: Folder, m
     assert (await source.obtain(None)).spiffe_id == AGENT
 
 
+@pytest.mark.parametrize("mode", [0o440, 0o640])
+async def test_key_may_be_read_by_a_group_of_ours(folder: Folder, mode: int) -> None:
+    """As Kubernetes writes it for a container that isn't root (fsGroup)."""
+    folder.key.chmod(mode)
+    assert (await folder.source().obtain(None)).spiffe_id == AGENT
+
+
+async def test_key_that_another_group_may_read_is_refused(folder: Folder) -> None:
+    require_root()
+    folder.key.chmod(0o640)
+    os.chown(folder.key, -1, max([os.getegid(), *os.getgroups()]) + 1)
+    with pytest.raises(SourceDenied, match="others than its owner"):
+        await folder.source().obtain(None)
+
+
 @pytest.mark.parametrize("name", ["client.crt", "ca.pem"])
 async def test_public_file_may_be_read_but_not_written_by_all(folder: Folder, name: str) -> None:
     (folder.path / name).chmod(0o644)
@@ -158,7 +173,7 @@ async def test_public_file_may_be_read_but_not_written_by_all(folder: Folder, na
         await folder.source().obtain(None)
 
 
-@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o703])
+@pytest.mark.parametrize("mode", [0o777, 0o2777, 0o703])
 async def test_folder_that_everybody_may_write_to_is_refused(folder: Folder, mode: int) -> None:
     folder.path.chmod(mode)
     source = folder.source()
@@ -167,6 +182,38 @@ async def test_folder_that_everybody_may_write_to_is_refused(folder: Folder, mod
     async with watched(source) as watch:
         folder.path.chmod(0o755)
         assert await looks(folder, watch)
+
+
+async def test_sticky_folder_keeps_our_files(folder: Folder) -> None:
+    folder.path.chmod(0o1777)
+    assert (await folder.source().obtain(None)).spiffe_id == AGENT
+
+
+@pytest.mark.parametrize("name", ["client.crt", "client.key", "ca.pem"])
+async def test_strangers_file_in_a_sticky_folder_is_refused(folder: Folder, name: str) -> None:
+    require_root()
+    folder.path.chmod(0o1777)
+    os.chown(folder.path / name, os.geteuid() + 1, -1)
+    with pytest.raises(SourceDenied, match=r"everybody may write to .*identity$"):
+        await folder.source().obtain(None)
+
+
+async def test_strangers_link_in_a_sticky_folder_is_refused(folder: Folder) -> None:
+    require_root()
+    volume = Folder(folder.path.with_name("volume"))
+    volume.path.mkdir()
+    volume.path.chmod(0o1777)
+    for path in (folder.chain, folder.key, folder.bundle):
+        (volume.path / path.name).symlink_to(path)
+    assert (await volume.source().obtain(None)).spiffe_id == AGENT
+    os.chown(volume.key, os.geteuid() + 1, -1, follow_symlinks=False)
+    with pytest.raises(SourceDenied, match=r"everybody may write to .*volume$"):
+        await volume.source().obtain(None)
+
+
+def require_root() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
 
 
 async def test_folder_behind_a_link_counts_too(folder: Folder, tmp_path: Path) -> None:
