@@ -36,7 +36,7 @@ class SecretFolder:
     def get(self, ref: SecretRef) -> Secret:
         """See `SecretStore.get`. A name can't hold a slash, so it can't leave the folder."""
         try:
-            with (self._folder / ref.name).open("rb") as file:
+            with open(self._folder / ref.name, "rb", opener=_open_at_once) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise not_set(ref)
                 data = file.read(MAX_VALUE_BYTES + 2)
@@ -86,3 +86,8 @@ class SecretFolder:
             f"the secret folder {self._folder} is not there",
             hint="mount it: 'secrets:' of the compose service, or a Secret volume",
         )
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # A named pipe would be waited for until somebody writes to it.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,12 @@ def test_a_missing_file_and_a_missing_folder_are_told_apart(tmp_path: Path) -> N
 
 def test_a_folder_of_that_name_is_no_secret(tmp_path: Path) -> None:
     (tmp_path / "planner-token").mkdir()
+    with pytest.raises(SecretNotFound):
+        SecretFolder(tmp_path).get(TOKEN)
+
+
+def test_a_pipe_of_that_name_is_no_secret_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "planner-token")
     with pytest.raises(SecretNotFound):
         SecretFolder(tmp_path).get(TOKEN)
 
