@@ -42,8 +42,6 @@ _LOOKS_TO_READ: Final = 2
 _PRIVATE_KEY: Final = re.compile(
     rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL
 )
-# A named pipe must not hang the thread that opens it; what was opened is checked to be a file.
-_OPEN: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -212,9 +210,8 @@ def _state_of(path: Path) -> tuple[object, ...] | None:
 def _read(path: Path, *, is_key: bool = False) -> bytes:
     try:
         _check_folders(path)
-        fd = os.open(path, _OPEN)
-        with os.fdopen(fd, "rb") as file:
-            _check_file(path, os.fstat(fd), is_key=is_key)
+        with open(path, "rb", opener=_open_at_once) as file:
+            _check_file(path, os.fstat(file.fileno()), is_key=is_key)
             data = file.read(_MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
         raise SourceUnavailable(
@@ -230,6 +227,11 @@ def _read(path: Path, *, is_key: bool = False) -> bytes:
     if len(data) > _MAX_FILE_BYTES:
         raise SourceDenied(f"{path} is larger than 1 MiB", hint="is it the right file?")
     return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # A named pipe must not hang the thread that opens it; what was opened is checked to be a file.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _check_folders(path: Path) -> None:
