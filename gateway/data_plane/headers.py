@@ -45,6 +45,8 @@ _DECIDING: Final[dict[str, RequestField]] = {
 _BODILESS: Final = frozenset((b"GET", b"HEAD"))
 _NO_CONTENT: Final = frozenset((b"", b"Content-Length: 0\r\n"))
 UPGRADES: Final = frozenset((b"websocket",))
+# Fields of these names are forwarded, but their values aren't kept in the worker's memory.
+_SECRETIVE: Final = re.compile(r"token|secret|key|auth|session|cookie|password")
 _PUNCTUATION: Final = re.compile(r"[^a-z0-9]")
 REDACTED: Final = b"[redacted]"
 
@@ -93,7 +95,7 @@ class HeaderRules:
         if folded in _STRIPPED or folded.startswith("x-forwarded-") or folded in _DECIDING:
             # The last: "content_length" and the like, which some servers read as the real one.
             return RequestField.STRIP
-        return RequestField.FORWARD
+        return RequestField.PASSED if _SECRETIVE.search(folded) else RequestField.FORWARD
 
     def screened(self, lines: list[bytes]) -> list[bytes]:
         """Those of lines let through by other rules that pass these too."""

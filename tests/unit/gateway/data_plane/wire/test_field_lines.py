@@ -242,12 +242,12 @@ def test_the_local_token_is_read_anew_each_time() -> None:
 
 
 def test_each_routes_rules_have_their_own_memory() -> None:
-    line = b"X-Team-Token: " + VALUE
+    line = b"X-Team-Name: " + VALUE
     open_rules = header_rules()
     for _ in range(2):
         assert request_with(open_rules, line).forwarded == [line + b"\r\n"]
     assert holds(open_rules.lines, VALUE), "to this route it is a field like any other"
-    own = header_rules(headers=(("x-team-token", "ours"),))
+    own = header_rules(headers=(("x-team-name", "ours"),))
     assert VALUE not in own.request_head(request_with(own, line))
     assert not holds(own.lines, VALUE)
 
@@ -300,3 +300,11 @@ def test_what_becomes_of_a_head_does_not_change_the_memory(of_responses: FieldLi
         request = request_with(rules, b"X-One: 1", b"X-Two: 2")
         assert request.forwarded == [b"X-One: 1\r\n", b"X-Two: 2\r\n"]
         request.forwarded.clear()
+
+
+@pytest.mark.parametrize("name", [b"Mcp-Session-Id", b"X-Auth-Token", b"X-Goog-Api-Key"])
+def test_fields_that_may_hold_a_secret_pass_and_are_not_remembered(name: bytes) -> None:
+    line = name + b": " + VALUE
+    rules = header_rules()
+    assert request_with(rules, line).forwarded == [line + b"\r\n"]
+    assert not holds(rules.lines, VALUE)
