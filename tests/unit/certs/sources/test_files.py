@@ -88,6 +88,10 @@ async def watched(source: FilesSource) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.gather(watch, return_exceptions=True)
 
 
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 async def test_reads_an_identity(folder: Folder) -> None:
     identity = await folder.source().obtain(None)
     assert identity.spiffe_id == AGENT
@@ -272,11 +276,11 @@ async def test_bad_content_is_refused_and_mended(
 async def test_folder_in_place_of_a_file(folder: Folder) -> None:
     folder.chain.unlink()
     folder.chain.mkdir()
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_descriptors()
     for _ in range(9):
         with pytest.raises(CertsError, match=r"client\.crt"):
             await folder.source().obtain(None)
-    assert len(list(Path("/proc/self/fd").iterdir())) < before + 9
+    assert open_descriptors() < before + 9
 
 
 async def test_pipe_doesnt_hang(folder: Folder) -> None:
