@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socketserver
 import threading
@@ -34,10 +35,15 @@ class FakeAdminServer:
                 answer = fake.answers[fake.requests[-1]]
                 status, body = answer() if callable(answer) else answer
                 data = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                with contextlib.suppress(ConnectionError):  # the asker may be content already
+                    self.send_response(status)
+                    self.send_header("Content-Length", str(len(data)))
+                    self.end_headers()
+                    self.wfile.write(data)
+
+            def finish(self) -> None:
+                with contextlib.suppress(ConnectionError):
+                    super().finish()
 
             do_GET = answer  # noqa: N815 - the names that BaseHTTPRequestHandler looks for
             do_POST = answer  # noqa: N815
