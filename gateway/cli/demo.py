@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import signal
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 _READY_DEADLINE_S: Final = 30.0
 _MOST_WORK_S: Final = 55.0
+# A stream begins at the latest when 60 % of a certificate's life are over, and takes 5 s.
+_LEAST_LIFE_S: Final = 15
+_MOST_LIFE_S: Final = 3600
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--certificate-life",
         metavar="SECONDS",
-        type=int,
+        type=_life,
         default=20,
-        help="life of the certificates (default: 20)",
+        help="life of the certificates (default: 20, at least 15: a stream of 5 s must end on the "
+        "certificate that it began with)",
     )
     parser.add_argument(
         "--keep", action="store_true", help="leave everything running until interrupted"
@@ -53,12 +59,35 @@ def _run(args: argparse.Namespace) -> int:
         try:
             return asyncio.run(_story(Path(folder), args))
         except KeyboardInterrupt:
-            return ExitCode.OK if args.keep else 130
+            return ExitCode.OK if args.keep else ExitCode.INTERRUPTED
+        except asyncio.CancelledError:
+            return ExitCode.OK if args.keep else ExitCode.TERMINATED
+
+
+def _life(text: str) -> int:
+    try:
+        seconds = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if not _LEAST_LIFE_S <= seconds <= _MOST_LIFE_S:
+        raise argparse.ArgumentTypeError(
+            f"{seconds} is out of range: {_LEAST_LIFE_S} to {_MOST_LIFE_S}"
+        )
+    return seconds
+
+
+def _stop_on_sigterm() -> None:
+    """End this task as Ctrl-C does, so that what it started is stopped too."""
+    task = asyncio.current_task()
+    if task is not None:
+        with contextlib.suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def _story(folder: Path, args: argparse.Namespace) -> int:
     from gateway.demo.stack import PEER, refused_without_certificate, running
 
+    _stop_on_sigterm()
     _step("starting an issuer, a remote MCP agent behind mutual TLS 1.3, and the gateway")
     async with running(folder, leaf_life=timedelta(seconds=args.certificate_life)) as stack:
         admin = AdminClient(stack.admin_socket)
@@ -68,7 +97,7 @@ async def _story(folder: Path, args: argparse.Namespace) -> int:
             raise GatewayError("the remote agent answered a caller without a certificate")
         _step(f"a direct call without a certificate is refused: {refusal}")
         _step(f"the official MCP client works {stack.url} (remote: {PEER})")
-        tally = await _work(stack, admin, args.renewals)
+        tally = await _work(stack, admin, args)
         status = await asyncio.to_thread(admin.status)
         output.line()
         for line in status_lines(status, now=datetime.now(UTC), columns=output.terminal_width()):
@@ -95,26 +124,29 @@ async def _until_ready(admin: AdminClient, log: Path) -> None:
     raise GatewayError("the gateway did not become ready", hint=said[-2000:].strip())
 
 
-async def _work(stack: Stack, admin: AdminClient, renewals: int) -> Tally:
+async def _work(stack: Stack, admin: AdminClient, args: argparse.Namespace) -> Tally:
     """Keep the local agent working until enough certificates were renewed under it."""
     from gateway.demo.local_agent import Tally, work
 
     tally = Tally()
     loop = asyncio.get_running_loop()
-    end = loop.time() + _MOST_WORK_S
+    end = loop.time() + max(_MOST_WORK_S, args.renewals * args.certificate_life)
     first = last = _generation(await asyncio.to_thread(admin.status))
     done = False
     agent = asyncio.create_task(work(stack.url, until=lambda: done, tally=tally))
-    with output.Progress("working") as progress:
-        while loop.time() < end and last - first < renewals and not agent.done():
-            await asyncio.sleep(0.25)
-            generation = _generation(await asyncio.to_thread(admin.status))
-            if generation != last:
-                last = generation
-                _step(f"certificate renewed: generation {generation}, {tally.calls} calls so far")
-            progress.tick(f"{tally.calls} calls, {tally.events} events, generation {last}")
-    done = True
-    await agent
+    try:
+        with output.Progress("working") as progress:
+            while loop.time() < end and last - first < args.renewals and not agent.done():
+                await asyncio.sleep(0.25)
+                generation = _generation(await asyncio.to_thread(admin.status))
+                if generation != last:
+                    last = generation
+                    _step(f"certificate renewed: generation {last}, {tally.calls} calls so far")
+                progress.tick(f"{tally.calls} calls, {tally.events} events, generation {last}")
+        done = True
+        await agent
+    finally:
+        agent.cancel()  # its streams would be drained when the gateway stops
     return tally
 
 

@@ -13,6 +13,7 @@ class ExitCode(IntEnum):
     NOT_RUNNING = 2
     INTERRUPTED = 130
     BROKEN_PIPE = 141
+    TERMINATED = 143
 
     @property
     def meaning(self) -> str:
@@ -26,4 +27,5 @@ _MEANINGS = {
     ExitCode.NOT_RUNNING: "No gateway answers on the admin socket, or the command line is wrong.",
     ExitCode.INTERRUPTED: "Stopped from the keyboard (SIGINT).",
     ExitCode.BROKEN_PIPE: "The reader of the output went away (SIGPIPE).",
+    ExitCode.TERMINATED: "`demo` was told to stop (SIGTERM), and stopped what it had started.",
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,16 @@ async def work(url: str, *, until: Callable[[], bool], tally: Tally) -> None:
                 group.create_task(_keep_calling(client, until, tally))
                 group.create_task(_keep_streaming(client, until, tally))
     except* Exception as errors:  # noqa: BLE001 - the tally is the report
-        tally.failures.extend(f"{type(error).__name__}: {error}" for error in errors.exceptions)
+        tally.failures.extend(f"{type(error).__name__}: {error}" for error in _single(errors))
+
+
+def _single(error: BaseException) -> Iterator[BaseException]:
+    """The errors themselves: the SDK's task groups put groups into groups."""
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for inner in error.exceptions:
+        yield from _single(inner)
 
 
 async def _keep_calling(client: Client, until: Callable[[], bool], tally: Tally) -> None:

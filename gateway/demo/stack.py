@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import secrets
 import socket
 import ssl
@@ -98,7 +99,7 @@ token_file = "laptop.token"
 
 [[routes]]
 name = "planner"
-listen = "localhost:{gateway_port}"
+listen = "127.0.0.1:{gateway_port}"
 upstream = "https://127.0.0.1:{agent_port}"
 peer = ["{PEER}"]
 
@@ -134,6 +135,8 @@ async def _start_gateway(folder: Path, config: Path) -> asyncio.subprocess.Proce
             "gateway",
             "serve",
             f"--config={config}",
+            # The audit journal goes where everything else is, also where the home is read-only.
+            env=os.environ | {"XDG_STATE_HOME": str(folder / "state")},
             stdout=log,
             stderr=log,
         )

@@ -10,13 +10,16 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from tests.contract.secret_store_suite import processes_showing
 from tests.fakes.gateway_process import COMMAND
 
 
 def test_it_works_and_leaves_nothing_behind(tmp_path: Path) -> None:
     done = subprocess.run(
-        [*COMMAND, "demo", "--renewals", "1", "--certificate-life", "14"],
-        env=os.environ | {"TMPDIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")},
+        [*COMMAND, "demo", "--renewals", "1", "--certificate-life", "15"],
+        env=without_a_home(tmp_path),
         capture_output=True,
         text=True,
         timeout=50,
@@ -31,4 +34,39 @@ def test_it_works_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert int(told["renewals"]) >= 1
     assert "a direct call without a certificate is refused" in done.stdout
     assert "certificate renewed: generation 2" in done.stdout
-    assert [path.name for path in tmp_path.iterdir()] == ["state"], "nothing but the journal"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_ends_what_it_started_when_it_is_terminated(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "demo"], env=without_a_home(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as demo:
+        try:
+            assert demo.stdout is not None
+            assert any("MCP client works" in line for line in demo.stdout)
+            assert processes_showing(str(tmp_path)), "the gateway and the remote agent"
+            demo.terminate()
+            assert demo.wait(timeout=30) == 143
+        finally:
+            demo.kill()
+    assert processes_showing(str(tmp_path)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("life", ["14", "3601", "soon"])
+def test_a_life_that_can_not_work_is_refused(life: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, "demo", "--certificate-life", life],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert life in done.stderr
+
+
+def without_a_home(folder: Path) -> dict[str, str]:
+    """An environment in which only `folder` can be written to."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    return env | {"TMPDIR": str(folder), "HOME": "/dev/null"}
