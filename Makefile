@@ -37,8 +37,8 @@ lint: setup ## format, lint, types, import rules and dead code
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/vulture
 
-unit: setup ## only the quick tests: unit, contract and property
-	$(PYTEST) --numprocesses=$(JOBS) tests/unit tests/contract tests/property
+unit: setup ## only the quick tests: unit, contract, property and fuzz
+	$(PYTEST) --numprocesses=$(JOBS) tests/unit tests/contract tests/property tests/fuzz
 
 coverage: setup ## all tests, and which lines and branches they leave out
 	$(BIN)/coverage erase
