@@ -36,7 +36,6 @@ class RotationState:
         since: where the life of `generation` is counted from; None before the first.
         next_attempt: when the source is asked again.
         earliest_attempt: the time before which it is not asked, whoever wishes it.
-        attempts: how many failed since the last good reply.
         last_error: why the last of them failed; "" after a good reply.
         reason: why there is no usable identity, or why there may soon be none; "" when all is well.
         renewals: attempts so far by outcome: "ok", "unavailable", "denied", "rejected".
@@ -47,7 +46,6 @@ class RotationState:
     since: datetime | None = None
     next_attempt: datetime | None = None
     earliest_attempt: datetime | None = None
-    attempts: int = 0
     last_error: str = ""
     last_error_hint: str = ""
     last_error_at: datetime | None = None
@@ -98,7 +96,6 @@ class Rotation:
             since=self._plan.schedule.begin if self._plan.schedule else None,
             next_attempt=self._plan.due,
             earliest_attempt=self._plan.earliest,
-            attempts=self._plan.failures,
             last_error=str(self._failure) if self._failure else "",
             last_error_hint=self._failure.hint if self._failure else "",
             last_error_at=self._failed_at if self._failure else None,

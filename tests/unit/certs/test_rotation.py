@@ -110,12 +110,11 @@ async def test_failures_keep_the_last_good_and_say_why() -> None:
         assert state.last_error == "the issuer refuses connections"
         assert state.last_error_hint == "start it"
         assert state.last_error_at == bench.clock.now()
-        assert state.attempts == 1
         assert state.reason.endswith(": the issuer refuses connections")
         assert state.renewals == {"ok": 1, "unavailable": 1}
         await bench.clock.advance(1)
         after = bench.rotation.state
-        assert (after.state, after.last_error, after.attempts) == (IdentityState.VALID, "", 0)
+        assert (after.state, after.last_error) == (IdentityState.VALID, "")
         assert after.renewals == {"ok": 2, "unavailable": 1}
 
 
