@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from certs.errors import InvalidCertificate, PeerRejected
 from certs.names import dns_names, extensions_of, ip_names, uri_names
+from identity.errors import InvalidSpiffeId
+from identity.spiffe import SpiffeId
 
 _SHOWN_NAMES: Final = 5
 _SHOWN_CHARACTERS: Final = 200
@@ -47,6 +50,61 @@ def peer_matches(cert: x509.Certificate, expected: Sequence[str]) -> str:
         f"the server's certificate is for {_found(extensions)}, "
         f"expected {_listed(expected) or 'nothing'}",
         hint="is the address right? if it is, correct the route's 'peer' or the server's name",
+    )
+
+
+def peer_evidence(cert: x509.Certificate, own_id: str) -> tuple[str, bytes]:
+    """The SPIFFE id of a caller's certificate, and the line that tells a local agent of it.
+
+    The line is what Envoy writes as x-forwarded-client-cert: who vouches (`own_id`), the SHA-256 of
+    the certificate, and the id. A signer's own certificate and one without exactly one SPIFFE id
+    name no workload (X509-SVID §2, §4).
+
+    Raises:
+        PeerRejected: the certificate names no workload.
+    """
+    try:
+        extensions = extensions_of(cert)
+        (uri,) = uri_names(extensions)
+        spiffe_id = str(SpiffeId.parse_leaf(uri))
+    except (InvalidCertificate, InvalidSpiffeId, ValueError) as error:
+        raise PeerRejected("the caller's certificate names no workload") from error
+    if _is_signer(extensions):
+        raise PeerRejected("the caller showed a CA certificate")
+    digest = cert.fingerprint(hashes.SHA256()).hex()
+    # No part can hold what separates them: all three are of a narrow alphabet.
+    text = f"X-Forwarded-Client-Cert: By={own_id};Hash={digest};URI={spiffe_id}\r\n"
+    return spiffe_id, text.encode("ascii")
+
+
+def peer_allowed(spiffe_id: str, patterns: Sequence[str]) -> str:
+    """The first pattern that `spiffe_id` fits: `*` stands for one segment of the path, a last `**`
+    for one or more.
+
+    Raises:
+        PeerRejected: none does.
+    """
+    segments = spiffe_id.split("/")
+    for pattern in patterns:
+        if _fits(segments, pattern.split("/")):
+            return pattern
+    raise PeerRejected(
+        f"the caller is {spiffe_id}, and {_listed(patterns) or 'nobody'} may",
+        hint="add its id to the route's 'peer'",
+    )
+
+
+def _fits(segments: list[str], pattern: list[str]) -> bool:
+    if pattern[-1] == "**":
+        pattern = pattern[:-1]
+        if len(segments) <= len(pattern):
+            return False
+        segments = segments[: len(pattern)]
+    if len(segments) != len(pattern):
+        return False
+    # The trust domain is never left open: the first three parts are "spiffe:", "" and its name.
+    return segments[:3] == pattern[:3] and all(
+        wanted in ("*", segment) for segment, wanted in zip(segments, pattern, strict=True)
     )
 
 

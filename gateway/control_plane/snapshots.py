@@ -15,6 +15,7 @@ from gateway.ipc.snapshot import (
     ListenerSpec,
     RouteSpec,
     Snapshot,
+    TlsSpec,
     UpstreamSpec,
 )
 
@@ -116,6 +117,7 @@ def _route(route: Route, world: World) -> RouteSpec:
         name=route.name,
         listeners=tuple(_listener(item, route) for item in world.listeners.get(route.name, ())),
         upstream=_upstream(route, world),
+        tls=_tls(route, world),
         pass_headers=tuple(name.lower() for name in route.pass_headers),
         headers=attached.headers,
         redact=attached.redact,
@@ -147,12 +149,17 @@ def _listener(listener: BoundListener, route: Route) -> ListenerSpec:
 def _upstream(route: Route, world: World) -> UpstreamSpec:
     addresses = world.addresses.get((route.upstream_host, route.upstream_port), Addresses())
     pending = "" if addresses.found else f"{route.upstream_host} is still being looked up"
-    own_bundle = world.bundles.get(route.name)
-    identity_bundle = world.generation.bundle_pem.decode() if world.generation else ""
     return UpstreamSpec(
         authority=route.upstream_authority,
         addresses=addresses.found,
         resolve_error="" if addresses.found else addresses.error or pending,
+    )
+
+
+def _tls(route: Route, world: World) -> TlsSpec:
+    own_bundle = world.bundles.get(route.name)
+    identity_bundle = world.generation.bundle_pem.decode() if world.generation else ""
+    return TlsSpec(
         server_name=route.server_name,
         peers=tuple(str(peer) for peer in route.peer),
         bundle_pem=identity_bundle if own_bundle is None else own_bundle,

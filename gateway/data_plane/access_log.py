@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from gateway.data_plane.client import ClientConnection
+    from gateway.data_plane.downstream import Downstream
 
 _LINE = (
     b'{"ts":"%b.%03dZ","event":"request","id":"%b","route":"%b","method":"%b","path":"%b",'
@@ -27,7 +27,7 @@ class AccessLog:
         self._second = 0
         self._stamp = b""
 
-    def add(self, client: ClientConnection, now: float) -> None:
+    def add(self, client: Downstream, now: float) -> None:
         """Add the line of a finished exchange; `now` is the loop's monotonic time."""
         wall = time.time()
         second = int(wall)

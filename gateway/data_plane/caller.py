@@ -32,13 +32,19 @@ _PEERCRED: Final = struct.Struct("=iII")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A local process on the other end. `uid` is None when the kernel doesn't tell; of a Unix
-    socket the `pid` is known, of a TCP connection the `inode` of the caller's socket.
+    """Who is on the other end: a local process, or a remote workload at an ingress.
+
+    `uid` is None when the kernel doesn't tell; of a Unix socket the `pid` is known, of a TCP
+    connection the `inode` of the caller's socket. A remote workload has its SPIFFE id as `peer`,
+    the header line that tells the local agent of it as `evidence`, or the reason of a `refusal`.
     """
 
     uid: int | None
     pid: int = 0
     inode: int = 0
+    peer: str = ""
+    evidence: bytes = b""
+    refusal: str = ""
 
     def exe(self) -> str:
         """The path of the caller's program, "" when unknown. It takes milliseconds on TCP. Another

@@ -1,25 +1,25 @@
-"""The downstream side: one local agent's connection, one request after the other."""
+"""The downstream side in HTTP: one agent's connection, one request after the other."""
 
 from __future__ import annotations
 
-import socket
 from enum import IntEnum
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from gateway.data_plane.connection import Connection
+from gateway.data_plane.downstream import Accepted, Downstream
 from gateway.data_plane.failure import Failure, problem_response, status_of
 from gateway.data_plane.headers import UPGRADES
 from gateway.data_plane.reactor import ERROR, HANGUP, PEER_CLOSED, READ
-from gateway.data_plane.stream import ConnectionLost, PlainStream
-from gateway.data_plane.wire.request import UNREADABLE, RequestHead, parse_request_head
+from gateway.data_plane.stream import ConnectionLost
+from gateway.data_plane.upstream import UpstreamConnection
+from gateway.data_plane.wire.request import UNREADABLE, parse_request_head
 from gateway.data_plane.wire.violation import ProtocolViolation
 
 if TYPE_CHECKING:
-    from gateway.data_plane.caller import Caller
+    from gateway.data_plane.dial import Dial
     from gateway.data_plane.listener import Listener
     from gateway.data_plane.plane import DataPlane
-    from gateway.data_plane.upstream import UpstreamConnection
+    from gateway.data_plane.tunnel import Tunnel
 
 _CLOSE: Final = b"Connection: close\r\n"
 _KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"
@@ -33,19 +33,14 @@ class ClientState(IntEnum):
     HEAD = 0  # waiting for a request, or in the middle of its head
     WAITING = 1  # head read; the upstream connection is being made
     EXCHANGE = 2  # request sent or being sent, response awaited or being relayed
-    TUNNEL = 3  # after a 101
-    LINGERING = 4  # answered and shut; reading on so that the answer isn't lost to a reset
-    FLUSHING = 5  # answered; closing once the last bytes are taken
+    LINGERING = 3  # answered and shut; reading on so that the answer isn't lost to a reset
+    FLUSHING = 4  # answered; closing once the last bytes are taken
 
 
-class ClientConnection(Connection):
+class ClientConnection(Downstream):
     """Reads requests strictly, hands each to its route, and relays what comes back.
 
-    Every attribute of the current request is overwritten by the next one: a connection costs its
-    objects once, not once a request.
-
     Attributes:
-        route: of the current request; a snapshot may give the listener another one meanwhile.
         resendable: whether nothing went up but the head and what came of the body with it.
     """
 
@@ -54,63 +49,31 @@ class ClientConnection(Connection):
         "_first",
         "_parsing",
         "_rules",
-        "bytes_down",
-        "bytes_up",
-        "caller",
-        "dialling",
-        "first_byte_at",
-        "generation",
-        "listener",
-        "plane",
-        "reason",
-        "replayed",
-        "request",
-        "request_id",
         "resendable",
-        "responded",
-        "reused",
-        "route",
-        "started",
         "state",
-        "status",
-        "streaming",
         "upstream",
     )
 
-    request: RequestHead
-
-    def __init__(
-        self, plane: DataPlane, listener: Listener, sock: socket.socket, caller: Caller
-    ) -> None:
-        super().__init__(plane.reactor, PlainStream(sock), sock.fileno())
+    def __init__(self, plane: DataPlane, listener: Listener, accepted: Accepted) -> None:
+        super().__init__(plane, listener, accepted)
         # A caller that goes away is noticed even while its bytes aren't read.
         self._reading_mask = self._mask = READ | PEER_CLOSED
         self._paused_mask = PEER_CLOSED
-        self.plane = plane
-        self.listener = listener
-        self.caller = caller
         self.state = ClientState.HEAD
         self.upstream: UpstreamConnection | None = None
-        self.dialling: UpstreamConnection | None = None
         self._buffer = b""
         self._parsing = False
-        self.route = listener.route
         self._rules = self.route.rules
         self._first = b""
         self.resendable = False
         self.deadline = plane.reactor.now + plane.limits.head_timeout_s
-        self._reset()
         plane.reactor.add(self.fd, self._mask, self.on_event)
 
-    def _reset(self) -> None:
-        self.request_id = b""
-        self.started = 0.0
-        self.first_byte_at = 0.0
-        self.bytes_up = self.bytes_down = 0
-        self.status = 0
-        self.reason = ""
-        self.generation = 0
-        self.responded = self.replayed = self.reused = self.streaming = False
+    @property
+    def busy(self) -> bool:
+        """See `Downstream`."""
+        waits_or_goes = self.state in (ClientState.WAITING, ClientState.EXCHANGE)
+        return waits_or_goes or self.tunnel is not None
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -128,8 +91,6 @@ class ClientConnection(Connection):
                 return
             self._buffer = self._buffer + data if self._buffer else data
             self._next_requests()
-        elif state == ClientState.TUNNEL:
-            self._relay_up(data)
         elif state >= ClientState.LINGERING:
             pass  # dropped: the answer is given
         elif self.request.body.done:
@@ -223,6 +184,10 @@ class ClientConnection(Connection):
         if not self.request.body.done:
             self.pause()
 
+    def connected(self, dial: Dial) -> None:
+        """See `Downstream`."""
+        UpstreamConnection(self.route, dial).begin(self)
+
     def attach(self, upstream: UpstreamConnection, *, reused: bool) -> None:
         """The upstream connection is ready: send the head with the first of the body."""
         self.upstream = upstream
@@ -233,7 +198,7 @@ class ClientConnection(Connection):
         if rules is not self._rules:
             self._rules = rules
             self.request.forwarded = rules.screened(self.request.forwarded)
-        head = rules.request_head(self.request)
+        head = rules.request_head(self.request, self.caller.evidence)
         upstream.send(head + self._first if self._first else head)
         if not self.closed and self.upstream is upstream and not upstream.out:
             self.resume()
@@ -279,7 +244,9 @@ class ClientConnection(Connection):
 
     @property
     def _leaving(self) -> bool:
-        return self.plane.draining or self.listener.closed
+        if self.plane.draining or self.listener.closed:
+            return True
+        return self.epoch is not None and self.epoch is not self.listener.route.door
 
     def _connection_line(self) -> bytes:
         if not self.request.keep_alive:
@@ -309,7 +276,7 @@ class ClientConnection(Connection):
     def finish(self) -> None:
         """The response is complete."""
         self.upstream = None
-        self._record()
+        self.record()
         if not self.request.keep_alive or self._leaving:
             self._close_after_flush()
             return
@@ -325,32 +292,14 @@ class ClientConnection(Connection):
         if self._buffer:
             self._next_requests()
 
-    def start_tunnel(self) -> None:
+    def start_tunnel(self, tunnel: Tunnel) -> None:
         """A 101 was passed on: from now on bytes go both ways as they are."""
-        self.state = ClientState.TUNNEL
-        self._reading_mask, self._paused_mask = READ, 0
-        early, self._buffer = self._buffer, b""
-        self.pause()
-        self.resume()
-        if early:
-            self._relay_up(early)
-
-    def end_down(self) -> None:
-        """The upstream of a tunnel will send no more."""
-        try:
-            self.stream.shutdown_write()
-        except ConnectionLost as lost:
-            self.on_lost(lost)
-
-    def finish_tunnel(self) -> None:
-        """Both directions of the tunnel have ended."""
         self.upstream = None
-        self._record()
-        self.request.keep_alive = False
-        self._close_after_flush()
+        early, self._buffer = self._buffer, b""
+        tunnel.start(early)
 
     def fail(self, failure: Failure) -> None:
-        """Answer with an error of our own; after the head went out, cut the response instead."""
+        """See `Downstream`: an answer of our own, or a cut when the response has begun."""
         self.upstream = None
         self.reason = failure.reason
         self.route.note_failure(failure)
@@ -379,8 +328,8 @@ class ClientConnection(Connection):
 
     def _cut(self) -> None:
         """End a response that can't be completed so that nobody takes it for complete."""
-        self._record()
-        if self.request.minor == 0 or self.state == ClientState.TUNNEL:
+        self.record()
+        if self.request.minor == 0:
             self.abort()  # the end of the connection would be the end of the body
         else:
             self.close()
@@ -414,16 +363,15 @@ class ClientConnection(Connection):
         self.deadline = self.reactor.now + _LINGER_S
         self._buffer = b""
         self.resume()
-        self.end_down()
+        try:
+            self.stream.shutdown_write()
+        except ConnectionLost as lost:
+            self.on_lost(lost)
 
     def _on_end(self) -> None:
         """The client said that it sends no more. Outside a tunnel nobody half-closes a request:
         the client is gone, and a remote agent's work for it must stop now.
         """
-        if self.state == ClientState.TUNNEL and self.upstream is not None:
-            self.reading_done()
-            self.upstream.end_up()
-            return
         self._gone()
 
     def on_lost(self, lost: ConnectionLost) -> None:  # noqa: ARG002 - a caller's reasons are its own
@@ -431,19 +379,17 @@ class ClientConnection(Connection):
         self._gone()
 
     def _on_paused_event(self, readiness: int) -> None:
-        if self.state == ClientState.TUNNEL and not self._ended:
-            super()._on_paused_event(readiness)
-        elif readiness & (PEER_CLOSED | HANGUP | ERROR):  # not bytes that came before the pause
+        if readiness & (PEER_CLOSED | HANGUP | ERROR):  # not bytes that came before the pause
             self._gone()
 
     def _gone(self) -> None:
-        busy = self.state in (ClientState.WAITING, ClientState.EXCHANGE, ClientState.TUNNEL)
+        busy = self.busy
         self.close()
         self._drop_upstream("client_closed")
         self.route.abandon(self)
         if busy:
             self.reason = self.reason or "client_closed"
-            self._record()
+            self.record()
         self.state = ClientState.FLUSHING
 
     def _drop_upstream(self, reason: str) -> None:
@@ -456,7 +402,7 @@ class ClientConnection(Connection):
         self.deadline = inf
         if self.state == ClientState.WAITING:
             self.route.waited_too_long(self)
-        elif self.state in (ClientState.EXCHANGE, ClientState.TUNNEL):
+        elif self.state == ClientState.EXCHANGE:
             self.reason = "client_stalled"
             self.abort()
             self._gone()
@@ -464,8 +410,11 @@ class ClientConnection(Connection):
             self.close()
 
     def retire(self, *, force: bool) -> None:
-        """The worker is draining: close when idle, or now when forced."""
-        if self.state == ClientState.HEAD and not self._buffer and not force:
+        """See `Downstream`."""
+        if self.tunnel is not None:
+            if force:
+                self.tunnel.retire("draining")
+        elif self.state == ClientState.HEAD and not self._buffer and not force:
             if self.out:
                 self._close_after_flush()
             else:
@@ -473,10 +422,20 @@ class ClientConnection(Connection):
         elif force:
             self._force()
 
+    def expire(self) -> None:
+        """See `Downstream`."""
+        if self.tunnel is not None:
+            self.tunnel.retire("certificate_expired")
+        elif self.busy:
+            self._drop_upstream("certificate_expired")
+            self.route.abandon(self)
+            self.fail(Failure("certificate_ended", "the certificate of this connection has ended"))
+        else:
+            self.close()
+
     def _force(self) -> None:
         """The time to finish is over."""
-        waiting = self.state in (ClientState.WAITING, ClientState.EXCHANGE) and not self.responded
-        if waiting:
+        if self.busy and not self.responded:
             self._drop_upstream("draining")
             self.route.abandon(self)
             self.fail(Failure("draining", "the time for requests in flight is over", 1))
@@ -484,15 +443,6 @@ class ClientConnection(Connection):
             self.reason = "draining"
             self.abort()
             self._gone()
-
-    def _forget(self) -> None:
-        super()._forget()
-        self.plane.clients.discard(self)
-
-    def _record(self) -> None:
-        """One access-log line and the numbers of the finished request."""
-        self.plane.record(self)
-        self._reset()
 
 
 def _has_bare_newline(data: bytes) -> bool:

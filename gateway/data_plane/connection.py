@@ -175,6 +175,13 @@ class Connection(ABC):
             self._forget()
             self.stream.abort()
 
+    def hand_over(self) -> bytes:
+        """Leave stream and descriptor to somebody else; the bytes that wait to be written."""
+        self.reactor.remove(self.fd)
+        self.deadline = inf
+        out, self.out = self.out, b""
+        return out
+
     def _forget(self) -> None:
         self.closed = True
         self.deadline = inf

@@ -51,6 +51,12 @@ _KINDS: Final[dict[str, _Kind]] = {
         "this caller may not use the route",
         "call as the user who runs the gateway, or add a rule under [[routes.allow]]",
     ),
+    "handshake_failed": _Kind(
+        403,
+        "caller",
+        "a caller's TLS handshake failed",
+        "callers of an ingress need TLS 1.3 and a certificate of the route's trust bundle",
+    ),
     "refused_method": _Kind(
         403, "request", "this method is not forwarded", "send the request itself to this port"
     ),

@@ -28,6 +28,8 @@ _STRIPPED: Final = frozenset(
 )
 # What proves a caller: the route's own credentials stand in their place.
 _CREDENTIALS: Final = frozenset(("authorization", "proxy-authorization", "x-api-key", "cookie"))
+_EVIDENCE: Final = "x-forwarded-client-cert"
+_PROXY_CREDENTIALS: Final = frozenset(("proxy-authorization",))
 _DECIDING: Final[dict[str, RequestField]] = {
     "host": RequestField.HOST,
     "content-length": RequestField.LENGTH,
@@ -59,18 +61,35 @@ class HeaderRules:
     it through. The route's own headers are attached last, from the snapshot only.
     """
 
-    __slots__ = ("_attached", "_host", "_managed", "_origin", "_passed", "_secrets", "lines")
+    __slots__ = (
+        "_attached",
+        "_credentials",
+        "_host",
+        "_local_scheme",
+        "_managed",
+        "_origin",
+        "_passed",
+        "_secrets",
+        "lines",
+    )
 
     def __init__(self, spec: RouteSpec) -> None:
         self._passed = frozenset(spec.pass_headers)
-        self._managed = frozenset(_folded(name) for name, _ in spec.headers)
+        # A remote workload's own credentials are meant for the local agent.
+        self._credentials = _PROXY_CREDENTIALS if spec.ingress else _CREDENTIALS
+        managed = {_folded(name) for name, _ in spec.headers}
+        self._managed = managed | {_EVIDENCE} if spec.ingress else managed
         self.lines = FieldLines(NameTable(self._classify), MEMORABLE)
         authority = spec.upstream.authority.encode("ascii")
         self._host = b"Host: %b\r\n" % authority
         port = b"" if ":" in spec.upstream.authority.rpartition("]")[2] else rb"(?::443)?"
+        scheme, self._local_scheme = b"https://", b"http://"
+        if spec.ingress:
+            scheme, self._local_scheme = self._local_scheme, scheme
+            port = port.replace(b"443", b"80")
         # Only at the start: behind that the origin is another site's parameter.
         self._origin = re.compile(
-            rb"\Ahttps://" + re.escape(authority) + port + rb"(?=[/?#]|\Z)", re.I
+            rb"\A" + scheme + re.escape(authority) + port + rb"(?=[/?#]|\Z)", re.I
         )
         self._attached = b"".join(
             b"%b: %b\r\n" % (name.encode("ascii"), value.encode("latin-1"))
@@ -90,7 +109,7 @@ class HeaderRules:
             return _DECIDING[text]
         if text in self._passed:
             return RequestField.PASSED
-        if folded in _CREDENTIALS:
+        if folded in self._credentials:
             return RequestField.CREDENTIAL
         if folded in _STRIPPED or folded.startswith("x-forwarded-") or folded in _DECIDING:
             # The last: "content_length" and the like, which some servers read as the real one.
@@ -102,8 +121,10 @@ class HeaderRules:
         stopped = (RequestField.STRIP, RequestField.CREDENTIAL)
         return [line for line in lines if self.lines.names[name_of(line)] not in stopped]
 
-    def request_head(self, request: RequestHead) -> bytes:
-        """The head for the upstream: the client's fields that pass, framing, our credentials."""
+    def request_head(self, request: RequestHead, evidence: bytes = b"") -> bytes:
+        """The head for the upstream: the client's fields that pass, framing, our credentials, and
+        the line that tells of a remote caller.
+        """
         lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target), self._host]
         lines += request.forwarded
         lines.append(request.body.framing)
@@ -113,6 +134,8 @@ class HeaderRules:
             request.ends_connection = True
             lines.append(b"Connection: close\r\n")
         lines.append(self._attached)
+        if evidence:
+            lines.append(evidence)
         lines.append(b"\r\n")
         return b"".join(lines)
 
@@ -124,7 +147,7 @@ class HeaderRules:
         """
         for index in response.locations:
             name, value = _name_and_value(response.forwarded[index])
-            value = self._origin.sub(b"http://" + local, value, count=1)
+            value = self._origin.sub(self._local_scheme + local, value, count=1)
             response.forwarded[index] = b"%b: %b\r\n" % (name, value)
         if response.upgrade in UPGRADES:
             connection = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.upgrade

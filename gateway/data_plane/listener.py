@@ -7,17 +7,22 @@ import socket
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from gateway.data_plane.arrival import Arrival
 from gateway.data_plane.client import ClientConnection
+from gateway.data_plane.dial import keep_alive
+from gateway.data_plane.downstream import Accepted
 from gateway.data_plane.failure import Failure, problem_response
 from gateway.data_plane.policy import refusal_of
 from gateway.data_plane.reactor import READ
+from gateway.data_plane.stream import PlainStream, reset
+from gateway.data_plane.tcp import TcpClient
 
 if TYPE_CHECKING:
     from gateway.data_plane.caller import Caller
     from gateway.data_plane.plane import DataPlane
     from gateway.data_plane.route import Route
     from gateway.data_plane.wire.request import RequestHead
-    from gateway.ipc.snapshot import AllowSpec, ListenerSpec
+    from gateway.ipc.snapshot import ListenerSpec
 
 _ACCEPTS_A_TURN: Final = 32
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -82,17 +87,44 @@ class Listener:
 
     def _welcome(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        if len(self.plane.clients) >= self.plane.limits.max_connections:
+        plane = self.plane
+        if len(plane.clients) + len(plane.arrivals) >= plane.limits.max_connections:
             self._turn_away(sock)
             return
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        caller = self.plane.callers.of(sock)
-        self.plane.clients.add(ClientConnection(self.plane, self, sock, caller))
+        if self.route.spec.ingress:
+            self._begin_arrival(sock)
+        else:
+            caller = plane.callers.of(sock)
+            self.take(Accepted(PlainStream(sock), sock.fileno(), caller))
+
+    def _begin_arrival(self, sock: socket.socket) -> None:
+        epoch = self.route.door
+        if epoch is None:
+            self.plane.want_identity()
+            self.route.note_failure(Failure("no_identity", self.route.reason))
+            reset(sock)
+            return
+        if sock.family != socket.AF_UNIX:
+            keep_alive(sock)
+        Arrival(self.plane, self, sock, epoch)
+
+    def take(self, accepted: Accepted) -> None:
+        """Serve a connection; of an ingress once its handshake is done."""
+        if self.route.spec.kind == "tcp":
+            raw = TcpClient(self.plane, self, accepted)
+            self.plane.clients.add(raw)
+            raw.begin()
+        else:
+            self.plane.clients.add(ClientConnection(self.plane, self, accepted))
 
     def _turn_away(self, sock: socket.socket) -> None:
         failure = Failure("overloaded", "the limit on open connections is reached", 1)
         self.route.note_failure(failure)
+        if self.route.spec.ingress or self.route.spec.kind == "tcp":
+            reset(sock)  # nothing can be said
+            return
         answer = problem_response(
             failure,
             request_id=self.plane.next_request_id(),
@@ -141,21 +173,23 @@ class Listener:
         site = request.fetch_site
         if site is not None and not _is_own_site(site.lower(), origin):
             return Failure("foreign_origin", "a browser says that another site's page asks")
-        rules = self.route.spec.allow
-        if not rules and caller.uid == self.plane.own_uid:
-            return None
-        return self._judge(rules, request, caller)
+        return self.caller_refusal(caller, request.local_token)
 
-    def _judge(
-        self, rules: tuple[AllowSpec, ...], request: RequestHead, caller: Caller
-    ) -> Failure | None:
-        reason = refusal_of(
-            rules,
-            uid=caller.uid,
-            exe=caller.exe,
-            token=request.local_token,
-            own_uid=self.plane.own_uid,
-        )
+    def caller_refusal(self, caller: Caller, token: bytes) -> Failure | None:
+        """Why the route's rules don't allow the caller, if so."""
+        spec = self.route.spec
+        if spec.ingress:
+            reason = caller.refusal
+        elif not spec.allow and caller.uid == self.plane.own_uid:
+            return None
+        else:
+            reason = refusal_of(
+                spec.allow,
+                uid=caller.uid,
+                exe=caller.exe,
+                token=token,
+                own_uid=self.plane.own_uid,
+            )
         if not reason:
             return None
         self.route.tell_denied(self.address, reason)

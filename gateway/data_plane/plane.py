@@ -12,12 +12,13 @@ from typing import Final
 from OpenSSL import SSL
 
 from gateway.data_plane.access_log import AccessLog
+from gateway.data_plane.arrival import Arrival
 from gateway.data_plane.caller import CallerLookup
-from gateway.data_plane.client import ClientConnection, ClientState
+from gateway.data_plane.downstream import Downstream
 from gateway.data_plane.listener import Listener
 from gateway.data_plane.reactor import Reactor, system_poller
 from gateway.data_plane.route import BUCKETS, Credentials, Route
-from gateway.data_plane.tls import Material, client_context, load_material
+from gateway.data_plane.tls import Material, client_context, load_material, server_context
 from gateway.ipc import events
 from gateway.ipc.snapshot import IdentitySpec, LimitsSpec, ListenerSpec, RouteSpec, Snapshot
 from gateway.ipc.stats import WorkerStats
@@ -30,11 +31,15 @@ _WANT_EVERY_S: Final = 3.0
 _BUCKET_NAMES: Final = (*map(str, BUCKETS), "+Inf")
 
 
+#: Whether as server; authorities; revocation lists; application protocols.
+_ContextKey = tuple[bool, str, str, tuple[str, ...]]
+
+
 class DataPlane:
     """The root of a worker. `tell(event, **fields)` reports to the supervisor.
 
     Attributes:
-        clients: open downstream connections.
+        clients: open downstream connections; `arrivals` are still shaking hands.
         limits: bounds of the snapshot in use.
         draining: whether new requests end their connections.
     """
@@ -43,7 +48,8 @@ class DataPlane:
         self.reactor = Reactor(system_poller(), self._on_tick)
         self.tell = tell
         self.limits = LimitsSpec()
-        self.clients: set[ClientConnection] = set()
+        self.clients: set[Downstream] = set()
+        self.arrivals: set[Arrival] = set()
         self.callers = CallerLookup()
         self.own_uid = os.getuid() if hasattr(os, "getuid") else -1
         self.routes: dict[str, Route] = {}
@@ -58,7 +64,7 @@ class DataPlane:
         self._identity: IdentitySpec | None = None
         self._wanted_at = -_WANT_EVERY_S
         self._material: Material | None = None
-        self._credentials: dict[str, Credentials] = {}
+        self._credentials: dict[_ContextKey, Credentials] = {}
         self._leaving: list[Route] = []
         self._id_prefix = os.urandom(5).hex().encode()
         self._id_count = 0
@@ -82,7 +88,7 @@ class DataPlane:
         self.limits = snapshot.limits
         self._log_access = snapshot.access_log
         reason = self._take_identity(snapshot)
-        credentials: dict[str, Credentials] = {}
+        credentials: dict[_ContextKey, Credentials] = {}
         for spec in snapshot.routes:
             given, why = self._credentials_for(spec, credentials, reason)
             route = self.routes.get(spec.name)
@@ -123,21 +129,25 @@ class DataPlane:
         return ""
 
     def _credentials_for(
-        self, spec: RouteSpec, made: dict[str, Credentials], reason: str
+        self, spec: RouteSpec, made: dict[_ContextKey, Credentials], reason: str
     ) -> tuple[Credentials | None, str]:
-        """The TLS context for a route's bundle: kept while identity and bundle stay the same."""
-        if self._material is None or self._identity is None or reason:
+        """The TLS context for a route's trust: kept while identity and trust stay the same."""
+        identity = self._identity
+        if self._material is None or identity is None or reason:
             return None, reason
-        bundle = spec.upstream.bundle_pem
-        credentials = made.get(bundle) or self._credentials.get(bundle)
+        key = (spec.ingress, spec.tls.bundle_pem, spec.tls.crl_pem, spec.tls.alpn)
+        credentials = made.get(key) or self._credentials.get(key)
         if credentials is None:
+            make = server_context if spec.ingress else client_context
             try:
-                context = client_context(self._material, bundle)
+                context = make(self._material, spec.tls)
             except (ValueError, SSL.Error) as error:
                 self.tell(events.ROUTE_REJECTED, route=spec.name, reason=type(error).__name__)
                 return None, "the route's trust bundle or the identity can't be used"
-            credentials = Credentials(self._identity.generation, context, self._identity.not_after)
-        made[bundle] = credentials
+            credentials = Credentials(
+                identity.generation, context, identity.not_after, identity.spiffe_id
+            )
+        made[key] = credentials
         return credentials, ""
 
     def want_identity(self) -> None:
@@ -162,10 +172,8 @@ class DataPlane:
     def _on_tick(self) -> None:
         """Once a second: deadlines, expired certificates, and what the link wants to do."""
         now = self.reactor.now
-        for client in list(self.clients):
-            if client.deadline <= now:
-                client.on_deadline()
         wall = time.time()
+        self._sweep_clients(now, wall)
         self._leaving = [route for route in self._leaving if route.connections]
         for route in (*self.routes.values(), *self._leaving):
             for connection in list(route.connections):
@@ -177,12 +185,24 @@ class DataPlane:
                 listener.on_deadline()
         self.on_tick()
 
+    def _sweep_clients(self, now: float, wall: float) -> None:
+        for client in list(self.clients):
+            if client.deadline <= now:
+                client.on_deadline()
+            elif client.epoch is not None and client.epoch.credentials.not_after <= wall:
+                client.expire()
+        for arrival in list(self.arrivals):
+            if arrival.deadline <= now:
+                arrival.on_deadline()
+
     def drain(self) -> None:
         """Stop accepting; idle connections close now, busy ones after their response."""
         self.draining = True
         for listener in self._listeners.values():
             listener.close()
         self._listeners.clear()
+        for arrival in list(self.arrivals):
+            arrival.abort()
         self._retire_clients(force=False)
 
     def force(self) -> int:
@@ -200,9 +220,13 @@ class DataPlane:
         for client in list(self.clients):
             client.retire(force=force)
 
+    def clients_of(self, route: Route) -> list[Downstream]:
+        """The connections that came in by a route's listeners."""
+        return [client for client in self.clients if client.listener.route is route]
+
     # -- numbers ---------------------------------------------------------------------------------
 
-    def record(self, client: ClientConnection) -> None:
+    def record(self, client: Downstream) -> None:
         """A request is finished, however it ended."""
         now = self.reactor.now
         route = client.route
@@ -237,7 +261,7 @@ class DataPlane:
         for client in self.clients:
             stats = client.route.stats
             stats.downstream_connections += 1
-            if ClientState.WAITING <= client.state <= ClientState.TUNNEL:
+            if client.busy:
                 stats.active += 1
                 stats.streams += client.streaming
         return WorkerStats(

@@ -39,6 +39,12 @@ class Stream(Protocol):
         """How many of the bytes were taken; the rest must be offered again, unchanged."""
         ...
 
+    def has_news(self) -> bool:
+        """Whether a look at the socket, which costs a system call, finds bytes, the end or an
+        error.
+        """
+        ...
+
     def shutdown_write(self) -> None:
         """Say that nothing more will be written; reading goes on."""
         ...
@@ -79,6 +85,10 @@ class PlainStream:
         except OSError as error:
             raise ConnectionLost(_os_reason(error)) from error
 
+    def has_news(self) -> bool:
+        """See `Stream`."""
+        return has_news(self._socket)
+
     def shutdown_write(self) -> None:
         """See `Stream`."""
         try:
@@ -96,7 +106,7 @@ class PlainStream:
 
 
 class TlsStream:
-    """A TLS connection over a TCP socket, client side."""
+    """A TLS connection over a TCP socket, on either side."""
 
     __slots__ = ("_socket", "connection")
     read_size: int = RECORD
@@ -151,6 +161,10 @@ class TlsStream:
             raise _lost(error) from error
         return written
 
+    def has_news(self) -> bool:
+        """See `Stream`. Whole records are read, so that OpenSSL keeps nothing back."""
+        return has_news(self._socket)
+
     def shutdown_write(self) -> None:
         """Send close_notify; in TLS 1.3 that closes this direction only (RFC 8446 section 6.1)."""
         try:
@@ -173,6 +187,17 @@ class TlsStream:
         reset(self._socket)
 
 
+def has_news(sock: socket.socket) -> bool:
+    """Whether bytes, the end or an error wait in a socket."""
+    try:
+        sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # reading will tell
+    return True
+
+
 def reset(sock: socket.socket) -> None:
     """Close with a TCP reset where the socket knows one."""
     try:
@@ -190,4 +215,4 @@ def _lost(error: SSL.Error) -> ConnectionLost:
     alert = alert_of(error)
     if alert is None:
         return ConnectionLost("the TLS connection broke")
-    return ConnectionLost(f"the server sent the TLS alert {alert.name!r}", alert)
+    return ConnectionLost(f"the peer sent the TLS alert {alert.name!r}", alert)

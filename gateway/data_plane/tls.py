@@ -1,7 +1,7 @@
-"""TLS 1.3 towards upstreams: contexts from memory, verification, and what an alert means.
+"""TLS 1.3 in both directions: contexts from memory, verification, and what an alert means.
 
-The chain is checked by OpenSSL during the handshake; the peer's *name* is not, so `verified_peer`
-must be called before the first byte of a request is written.
+The chain is checked by OpenSSL during the handshake; the peer's *name* is not: `verified_peer` (of
+an upstream) or `arrived_caller` (at an ingress) must be called before a byte is carried.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
 from certs.errors import PeerRejected
-from certs.peer import peer_matches
-from gateway.ipc.snapshot import IdentitySpec
+from certs.peer import peer_allowed, peer_evidence, peer_matches
+from gateway.data_plane.caller import Caller
+from gateway.ipc.snapshot import IdentitySpec, TlsSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A client certificate and key as objects that contexts can share."""
+    """A certificate and its key as objects that contexts can share."""
 
     key: object
     chain: tuple[x509.Certificate, ...]
@@ -36,17 +37,55 @@ def load_material(identity: IdentitySpec) -> Material:
     return Material(key, tuple(chain))
 
 
-def client_context(material: Material, bundle_pem: str) -> SSL.Context:
-    """An immutable context for one generation and one bundle.
+def client_context(material: Material, spec: TlsSpec) -> SSL.Context:
+    """An immutable context towards an upstream, for one generation and one trust.
+
+    Raises `ValueError` or `SSL.Error` for unusable material.
+    """
+    context = _context(SSL.TLS_CLIENT_METHOD, material, spec)
+    if spec.alpn:
+        context.set_alpn_protos([name.encode("ascii") for name in spec.alpn])
+    context.set_verify(SSL.VERIFY_PEER, _note_verify_error)
+    return context
+
+
+def server_context(material: Material, spec: TlsSpec) -> SSL.Context:
+    """An immutable context of an ingress: a caller has to show a certificate.
+
+    Raises `ValueError` or `SSL.Error` for unusable material.
+    """
+    context = _context(SSL.TLS_SERVER_METHOD, material, spec)
+    # The tickets that TLS 1.3 sends name sessions that are nowhere kept: each handshake is whole.
+    context.set_options(SSL.OP_NO_TICKET)
+    ours = [name.encode("ascii") for name in spec.alpn]
+
+    def choose(_connection: SSL.Connection, theirs: list[bytes]) -> bytes:
+        for name in ours:
+            if name in theirs:
+                return name
+        # RFC 7301 section 3.2: a server that speaks none of them ends the handshake.
+        raise NoCommonProtocol(b", ".join(theirs).decode("ascii", "backslashreplace"))
+
+    context.set_alpn_select_callback(choose)
+    verify = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+    context.set_verify(verify, _note_verify_error)
+    return context
+
+
+class NoCommonProtocol(Exception):
+    """A caller offers only application protocols that the ingress doesn't speak."""
+
+
+def _context(method: int, material: Material, spec: TlsSpec) -> SSL.Context:
+    """What both directions have in common.
 
     Sessions are neither kept nor resumed: a resumed TLS 1.3 session would present the certificate
-    of the time when it was made. Raises `ValueError` or `SSL.Error` for unusable material.
+    of the time when it was made.
     """
-    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context = SSL.Context(method)
     context.set_min_proto_version(SSL.TLS1_3_VERSION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-    context.set_alpn_protos([b"http/1.1"])
     context.use_privatekey(material.key)  # type: ignore[arg-type]
     leaf, *intermediates = material.chain
     context.use_certificate(leaf)
@@ -54,16 +93,40 @@ def client_context(material: Material, bundle_pem: str) -> SSL.Context:
     context.check_privatekey()
     for certificate in intermediates:
         context.add_extra_chain_cert(certificate)
+    _fill_store(store_of(context), spec)
+    context.set_info_callback(_count_messages)
+    return context
+
+
+def _fill_store(store: crypto.X509Store, spec: TlsSpec) -> None:
+    # A bundle's authorities are trust anchors whether or not they signed themselves.
+    flags = crypto.X509StoreFlags.PARTIAL_CHAIN
+    for certificate in x509.load_pem_x509_certificates(spec.bundle_pem.encode()):
+        store.add_cert(crypto.X509.from_cryptography(certificate))
+    for revoked in load_crls(spec.crl_pem):
+        store.add_crl(revoked)
+        # Every authority of a chain then needs a list that is in force, as with nginx and Envoy.
+        flags |= crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL
+    store.set_flags(flags)
+
+
+def store_of(context: SSL.Context) -> crypto.X509Store:
+    """The authorities and revocation lists of a context."""
     store = context.get_cert_store()
     if store is None:
         raise ValueError("the TLS context has no certificate store")
-    # A bundle's authorities are trust anchors whether or not they signed themselves.
-    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
-    for certificate in x509.load_pem_x509_certificates(bundle_pem.encode()):
-        store.add_cert(crypto.X509.from_cryptography(certificate))
-    context.set_verify(SSL.VERIFY_PEER, _note_verify_error)
-    context.set_info_callback(_count_messages)
-    return context
+    return store
+
+
+def load_crls(pem: str) -> list[x509.CertificateRevocationList]:
+    """The revocation lists in a text that may hold several. Raises `ValueError`."""
+    parts = _CRL.findall(pem)
+    if pem.strip() and not parts:
+        raise ValueError("the revocation lists hold none in PEM")
+    return [x509.load_pem_x509_crl(part.encode()) for part in parts]
+
+
+_CRL: Final = re.compile(r"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----\n?", re.DOTALL)
 
 
 def _note_verify_error(
@@ -110,41 +173,89 @@ def _count_messages(connection: SSL.Connection, where: int, _value: int) -> None
 
 # X509_V_ERR_* numbers (OpenSSL, x509_vfy.h) that people meet, in their words.
 _VERIFY_ERRORS: Final = {
-    7: "the server's chain was signed by another authority of the same name as the bundle's",
-    9: "the server's certificate is not valid yet",
-    10: "the server's certificate has expired",
-    18: "the server's certificate signed itself and is not in the trust bundle",
-    19: "the server's chain ends in an authority that is not in the trust bundle",
-    20: "the server's issuer is not in the trust bundle",
-    21: "the server's issuer is not in the trust bundle",
-    23: "the server's certificate is revoked",
-    26: "the server's certificate may not be used for a TLS server",
+    3: "there is no revocation list in force of {who}'s issuer",
+    7: "{who}'s chain was signed by another authority of the same name as the bundle's",
+    9: "{who}'s certificate is not valid yet",
+    10: "{who}'s certificate has expired",
+    11: "the revocation list of {who}'s issuer is not valid yet",
+    12: "the revocation list of {who}'s issuer has expired",
+    18: "{who}'s certificate signed itself and is not in the trust bundle",
+    19: "{who}'s chain ends in an authority that is not in the trust bundle",
+    20: "{who}'s issuer is not in the trust bundle",
+    21: "{who}'s issuer is not in the trust bundle",
+    23: "{who}'s certificate is revoked",
+    26: "{who}'s certificate may not be used for this side of TLS",
+}
+# What OpenSSL calls what people meet, and what to call it.
+_HANDSHAKE_REASONS: Final = {
+    "peer did not return a certificate": "{who} showed no certificate",
+    "http request": "{who} speaks plaintext HTTP to a port that wants TLS",
+    "unsupported protocol": "{who} does not speak TLS 1.3",
+    "tlsv1 alert protocol version": "{who} does not speak TLS 1.3",
 }
 
 
-def handshake_problem(connection: SSL.Connection, error: Exception) -> str:
-    """What went wrong in a failed handshake, in one sentence."""
+def _verify_problem(code: int, who: str) -> str:
+    text = _VERIFY_ERRORS.get(code, f"{{who}}'s certificate is not acceptable (X509 {code})")
+    return text.format(who=who)
+
+
+def handshake_problem(connection: SSL.Connection, error: Exception, who: str = "the server") -> str:
+    """What went wrong in a failed handshake with `who`, in one sentence."""
     code = _notes(connection).verify_error
     if code:
-        return _VERIFY_ERRORS.get(code, f"the server's certificate is not acceptable (X509 {code})")
+        return _verify_problem(code, who)
     if isinstance(error, SSL.SysCallError):
-        return "the server closed the connection during the handshake"
+        return f"{who} closed the connection during the handshake"
+    if isinstance(error, NoCommonProtocol):
+        return f"{who} offers no application protocol that is spoken here, but {error}"
     reason = _reason(error)
-    if "protocol version" in reason or "unsupported protocol" in reason:
-        return "the server does not speak TLS 1.3"
-    return f"the handshake failed: {reason or 'no reason given'}"
+    if "protocol version" in reason:
+        return f"{who} does not speak TLS 1.3"
+    known = _HANDSHAKE_REASONS.get(reason, f"the handshake failed: {reason or 'no reason given'}")
+    return known.format(who=who)
 
 
 def verified_peer(connection: SSL.Connection, expected: tuple[str, ...]) -> str:
     """The name of the peer's certificate that is one of `expected`. Raises `PeerRejected`."""
     try:
-        certificate = connection.get_peer_certificate(as_cryptography=True)
-        if certificate is None:
-            raise PeerRejected("the server showed no certificate")
-        return peer_matches(certificate, expected)
+        return peer_matches(_certificate(connection, "the server"), expected)
     except (ValueError, x509.InvalidVersion) as error:
         # OpenSSL reads some certificates that the stricter parser doesn't.
         raise PeerRejected("the server's certificate is malformed") from error
+
+
+def arrived_caller(connection: SSL.Connection, allowed: tuple[str, ...], own_id: str) -> Caller:
+    """Who is on the other end of an ingress, and whether one of the patterns lets it in."""
+    try:
+        certificate = _certificate(connection, "the caller")
+        spiffe_id, evidence = peer_evidence(certificate, own_id)
+        try:
+            peer_allowed(spiffe_id, allowed)
+        except PeerRejected as rejected:
+            return Caller(None, peer=spiffe_id, refusal=str(rejected))
+    except (ValueError, x509.InvalidVersion, PeerRejected):
+        return Caller(None, refusal="the caller's certificate is malformed or names no workload")
+    return Caller(None, peer=spiffe_id, evidence=evidence)
+
+
+def _certificate(connection: SSL.Connection, who: str) -> x509.Certificate:
+    certificate = connection.get_peer_certificate(as_cryptography=True)
+    if certificate is None:
+        raise PeerRejected(f"{who} showed no certificate")
+    return certificate
+
+
+def objection(connection: SSL.Connection, store: crypto.X509Store, who: str) -> str:
+    """Why a store of today would not accept the chain that a connection was made with, or ""."""
+    chain = connection.get_verified_chain()
+    if not chain:
+        return f"{who} showed no certificate"
+    try:
+        crypto.X509StoreContext(store, chain[0], chain[1:]).verify_certificate()
+    except crypto.X509StoreContextError as error:
+        return _verify_problem(error.errors[0], who)
+    return ""
 
 
 # Alerts by which a TLS 1.3 server refuses a client certificate; they arrive with the first read

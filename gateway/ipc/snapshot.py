@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,21 +47,35 @@ class UpstreamSpec:
     """The one origin that a route leads to.
 
     Attributes:
-        authority: Host header value; "https://" + authority is the origin that Location values
-            are mapped back from.
+        authority: Host header value; "https://" + authority ("http://" for an ingress) is the
+            origin that Location values are mapped back from.
         addresses: resolved (IP literal, port) pairs in the order to try; empty with
             `resolve_error` set when the name can't be resolved.
-        server_name: SNI; "" sends none (an IP literal).
-        peers: accepted names of the server's certificate: "spiffe://…", "dns:…" or "ip:…".
-        bundle_pem: authorities that the server's chain is checked against.
     """
 
     authority: str
     addresses: tuple[tuple[str, int], ...]
     resolve_error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSpec:
+    """The mutual TLS of a route: towards its upstream, or from its callers for an ingress.
+
+    Attributes:
+        server_name: SNI; "" sends none (an IP literal).
+        peers: accepted names of the far side's certificate: "spiffe://…", "dns:…" or "ip:…"; for
+            an ingress SPIFFE ids in which `*` stands for one segment and a last `**` for any.
+        bundle_pem: authorities that the far side's chain is checked against.
+        crl_pem: revocation lists of those authorities; "" checks none.
+        alpn: application protocols, offered to an upstream or chosen for a caller, best first.
+    """
+
     server_name: str
     peers: tuple[str, ...]
     bundle_pem: str
+    crl_pem: str = ""
+    alpn: tuple[str, ...] = ("http/1.1",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -69,6 +83,9 @@ class RouteSpec:
     """One route: its listeners, its upstream, and what is attached to each request.
 
     Attributes:
+        kind: what it carries: HTTP/1.1, or bytes as they are.
+        ingress: whether mutual TLS faces the callers, in front of a local plaintext agent, instead
+            of the upstream.
         pass_headers: client headers (lower case) let through that are stripped by default.
         headers: (name, value) attached last; values are whole and secret.
         redact: secret values that must never travel to the client in a response head.
@@ -79,11 +96,14 @@ class RouteSpec:
     name: str
     listeners: tuple[ListenerSpec, ...]
     upstream: UpstreamSpec
+    tls: TlsSpec
     pass_headers: tuple[str, ...]
     headers: tuple[tuple[str, str], ...]
     redact: tuple[str, ...]
     unavailable: str
     allow: tuple[AllowSpec, ...] = ()
+    kind: Literal["http", "tcp"] = "http"
+    ingress: bool = False
 
     def __repr__(self) -> str:
         return f"RouteSpec({self.name} → {self.upstream.authority})"
@@ -151,7 +171,7 @@ class Snapshot:
 
 
 def _route(raw: dict[str, Any]) -> RouteSpec:
-    upstream = raw["upstream"]
+    upstream, tls = raw["upstream"], raw["tls"]
     return RouteSpec(
         name=raw["name"],
         listeners=tuple(
@@ -167,13 +187,19 @@ def _route(raw: dict[str, Any]) -> RouteSpec:
             authority=upstream["authority"],
             addresses=tuple((host, port) for host, port in upstream["addresses"]),
             resolve_error=upstream["resolve_error"],
-            server_name=upstream["server_name"],
-            peers=tuple(upstream["peers"]),
-            bundle_pem=upstream["bundle_pem"],
+        ),
+        tls=TlsSpec(
+            server_name=tls["server_name"],
+            peers=tuple(tls["peers"]),
+            bundle_pem=tls["bundle_pem"],
+            crl_pem=tls["crl_pem"],
+            alpn=tuple(tls["alpn"]),
         ),
         pass_headers=tuple(raw["pass_headers"]),
         headers=tuple((name, value) for name, value in raw["headers"]),
         redact=tuple(raw["redact"]),
         unavailable=raw["unavailable"],
         allow=tuple(AllowSpec(**rule) for rule in raw["allow"]),
+        kind=raw["kind"],
+        ingress=raw["ingress"],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.data_plane.headers import HeaderRules
-from gateway.ipc.snapshot import RouteSpec, UpstreamSpec
+from gateway.ipc.snapshot import RouteSpec, TlsSpec, UpstreamSpec
 
 AUTHORITY = "agent.example"
 CREDENTIAL = ("Authorization", "Bearer s3cr3t-value")
@@ -20,6 +20,8 @@ def route_spec(authority: str = AUTHORITY, **changes: Any) -> RouteSpec:
             authority=authority,
             addresses=(("127.0.0.1", 8443),),
             resolve_error="",
+        ),
+        "tls": TlsSpec(
             server_name=authority,
             peers=(f"dns:{authority}",),
             bundle_pem="",

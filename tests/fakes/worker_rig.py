@@ -27,6 +27,7 @@ from gateway.ipc.snapshot import (
     ListenerSpec,
     RouteSpec,
     Snapshot,
+    TlsSpec,
     UpstreamSpec,
 )
 from gateway.ipc.stats import RouteStats, WorkerStats
@@ -90,6 +91,8 @@ class WorkerRig:
                 authority=f"localhost:{upstream_ports[0]}",
                 addresses=tuple(("127.0.0.1", port) for port in upstream_ports),
                 resolve_error="",
+            ),
+            tls=TlsSpec(
                 server_name="localhost",
                 peers=peers,
                 bundle_pem=authority.pem,
@@ -181,11 +184,18 @@ class WorkerRig:
         )
 
     def change(
-        self, *, reason: str = "", upstream: dict[str, Any] | None = None, **changes: Any
+        self,
+        *,
+        reason: str = "",
+        upstream: dict[str, Any] | None = None,
+        tls: dict[str, Any] | None = None,
+        **changes: Any,
     ) -> None:
-        """Change the route (and with `upstream` its far side) and apply the snapshot."""
+        """Change the route (with `upstream` and `tls` its far side) and apply the snapshot."""
         if upstream:
             changes["upstream"] = replace(self.route.upstream, **upstream)
+        if tls:
+            changes["tls"] = replace(self.route.tls, **tls)
         self.route = replace(self.route, **changes)
         self.apply((self.route,), reason)
 

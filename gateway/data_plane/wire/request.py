@@ -134,9 +134,10 @@ class RequestHead:
     mcp_name: bytes
 
 
-def _unreadable() -> RequestHead:
+def _without_head(method: bytes) -> RequestHead:
     request = RequestHead()
-    request.method = request.target = b"-"
+    request.method = method
+    request.target = b"-"
     request.minor = 1
     request.host = request.upgrade = request.local_token = request.mcp_method = request.mcp_name = (
         b""
@@ -149,7 +150,9 @@ def _unreadable() -> RequestHead:
 
 
 #: Stands in for a request that could not be read, where an answer or a log line needs one.
-UNREADABLE: Final = _unreadable()
+UNREADABLE: Final = _without_head(b"-")
+#: Stands in where bytes are carried as they are.
+RAW: Final = _without_head(b"TCP")
 
 
 def parse_request_head(head: bytes, lines: FieldLines) -> RequestHead:

@@ -49,7 +49,7 @@ def test_unreadable_material_is_a_reason(lab: StartLab) -> None:
 
 def test_an_unusable_bundle_is_told_and_harms_only_its_route(lab: StartLab) -> None:
     here = lab(answering(echo))
-    here.worker.change(upstream={"bundle_pem": "nonsense"})
+    here.worker.change(tls={"bundle_pem": "nonsense"})
     assert here.connect().get().status == 503
     assert [event["route"] for event in here.worker.events("route_rejected")] == ["planner"]
 

@@ -59,7 +59,7 @@ def test_another_authority_of_the_same_name(lab: StartLab) -> None:
     here.worker.identity = here.worker.new_identity(2, leaf=impostor.issue(SPIFFE_ID))
     here.worker.change()
     here.upstream.context = server_context(impostor.issue("x"), Authority(name="twin"))
-    here.worker.change(upstream={"bundle_pem": impostor.pem, "peers": ("dns:x",)})
+    here.worker.change(tls={"bundle_pem": impostor.pem, "peers": ("dns:x",)})
     assert "another authority of the same name" in _problem(here)["detail"]
 
 

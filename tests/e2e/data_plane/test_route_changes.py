@@ -56,8 +56,8 @@ def test_another_far_side_gets_the_next_request_and_never_the_old_token(
             upstream={
                 "authority": "second.example",
                 "addresses": (("127.0.0.1", second.port),),
-                "peers": ("dns:second.example",),
             },
+            tls={"peers": ("dns:second.example",)},
             headers=(("Authorization", "Bearer for-the-second"),),
         )
         assert client.get().body == b"second"
@@ -86,8 +86,8 @@ def test_a_request_whose_dial_hangs_goes_to_the_new_far_side_with_its_token(
             upstream={
                 "authority": "second.example",
                 "addresses": (("127.0.0.1", second.port),),
-                "peers": ("dns:second.example",),
             },
+            tls={"peers": ("dns:second.example",)},
             headers=(("X-Extra", "ours"),),
         )
         hold.set()

@@ -83,7 +83,7 @@ def test_an_authority_that_is_not_in_the_bundle(lab: StartLab, authority: Author
 def test_another_authority_of_the_same_name(lab: StartLab, authority: Authority) -> None:
     wire = Wire()
     here = lab(wire.script)
-    here.worker.change(upstream={"bundle_pem": Authority(name="twin").pem})
+    here.worker.change(tls={"bundle_pem": Authority(name="twin").pem})
     twin = Authority(name="twin").issue("localhost", PEER)
     here.upstream.context = server_context(twin, authority)
     problem = json.loads(_answer(here).body)

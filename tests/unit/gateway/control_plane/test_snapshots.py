@@ -60,10 +60,10 @@ def test_origins_follow_hosts_and_what_the_route_allows() -> None:
 
 
 def test_the_upstream_is_checked_against_the_routes_bundle_else_the_identitys() -> None:
-    assert only_route(configs.route()).upstream.bundle_pem == "BUNDLE"
+    assert only_route(configs.route()).tls.bundle_pem == "BUNDLE"
     own = only_route(configs.route(), bundles={"planner": "OWN"})
-    assert own.upstream.bundle_pem == "OWN"
-    assert only_route(configs.route(), generation=None).upstream.bundle_pem == ""
+    assert own.tls.bundle_pem == "OWN"
+    assert only_route(configs.route(), generation=None).tls.bundle_pem == ""
 
 
 def test_addresses_that_were_found_outlast_an_error() -> None:
@@ -96,7 +96,7 @@ def test_identity_and_the_reason_for_having_none() -> None:
     assert made.identity_reason == ""
     expired = snapshot(configs.route(), identity_reason="expired")
     assert expired.identity is None
-    assert expired.routes[0].upstream.bundle_pem == "BUNDLE"
+    assert expired.routes[0].tls.bundle_pem == "BUNDLE"
     none = snapshot(configs.route(), generation=None, identity_reason="why")
     assert none.identity is None
     assert none.identity_reason == "why"
@@ -104,9 +104,9 @@ def test_identity_and_the_reason_for_having_none() -> None:
 
 def test_names_of_the_upstream_keep_their_kind() -> None:
     peers = (PeerName("spiffe", "spiffe://a/b"), PeerName("dns", "x.example"))
-    upstream = only_route(configs.route(peer=peers, server_name="x.example")).upstream
-    assert upstream.peers == ("spiffe://a/b", "dns:x.example")
-    assert upstream.server_name == "x.example"
+    tls = only_route(configs.route(peer=peers, server_name="x.example")).tls
+    assert tls.peers == ("spiffe://a/b", "dns:x.example")
+    assert tls.server_name == "x.example"
 
 
 def test_the_snapshot_survives_its_wire_form_and_shows_no_secret() -> None:

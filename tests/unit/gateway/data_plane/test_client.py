@@ -9,15 +9,16 @@ import pytest
 
 from gateway.data_plane.caller import Caller
 from gateway.data_plane.client import ClientConnection, ClientState
+from gateway.data_plane.downstream import Accepted
 from gateway.data_plane.listener import Listener
 from gateway.data_plane.plane import DataPlane
 from gateway.data_plane.reactor import ERROR, HANGUP, PEER_CLOSED, READ
 from gateway.data_plane.route import Route
-from gateway.ipc.snapshot import ListenerSpec, RouteSpec, UpstreamSpec
+from gateway.data_plane.stream import PlainStream
+from gateway.ipc.snapshot import ListenerSpec, RouteSpec, TlsSpec, UpstreamSpec
 
-UPSTREAM = UpstreamSpec(
-    authority="up", addresses=(), resolve_error="", server_name="", peers=(), bundle_pem=""
-)
+UPSTREAM = UpstreamSpec(authority="up", addresses=(), resolve_error="")
+TLS = TlsSpec(server_name="", peers=(), bundle_pem="")
 
 
 @pytest.fixture
@@ -29,6 +30,7 @@ def client() -> Iterator[ClientConnection]:
             name="planner",
             listeners=(),
             upstream=UPSTREAM,
+            tls=TLS,
             pass_headers=(),
             headers=(),
             redact=(),
@@ -39,7 +41,8 @@ def client() -> Iterator[ClientConnection]:
     listener = Listener(plane, spec, socket.create_server(("127.0.0.1", 0)), route)
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    made = ClientConnection(plane, listener, ours, Caller(plane.own_uid))
+    accepted = Accepted(PlainStream(ours), ours.fileno(), Caller(plane.own_uid))
+    made = ClientConnection(plane, listener, accepted)
     plane.clients.add(made)
     yield made
     made.close()

@@ -52,6 +52,9 @@ class ScriptedStream:
         self.written += taken
         return len(taken)
 
+    def has_news(self) -> bool:
+        return False
+
     def shutdown_write(self) -> None:
         self.ending = "shut"
 

@@ -11,7 +11,14 @@ import pytest
 
 from gateway.data_plane.link import SupervisorLink
 from gateway.ipc.frames import FrameDecoder, Kind, encode
-from gateway.ipc.snapshot import LimitsSpec, ListenerSpec, RouteSpec, Snapshot, UpstreamSpec
+from gateway.ipc.snapshot import (
+    LimitsSpec,
+    ListenerSpec,
+    RouteSpec,
+    Snapshot,
+    TlsSpec,
+    UpstreamSpec,
+)
 from gateway.ipc.stats import WorkerStats
 
 Frame = tuple[Kind, bytes]
@@ -66,9 +73,6 @@ def _snapshot(number: int, *listeners: str) -> bytes:
         authority="up",
         addresses=(),
         resolve_error="no such host",
-        server_name="up",
-        peers=("dns:up",),
-        bundle_pem="",
     )
     route = RouteSpec(
         name="planner",
@@ -76,6 +80,7 @@ def _snapshot(number: int, *listeners: str) -> bytes:
             ListenerSpec(id=name, address=name, hosts=("here",), origins=()) for name in listeners
         ),
         upstream=upstream,
+        tls=TlsSpec(server_name="up", peers=("dns:up",), bundle_pem=""),
         pass_headers=(),
         headers=(),
         redact=(),

@@ -20,6 +20,7 @@ from gateway.ipc.snapshot import (
     ListenerSpec,
     RouteSpec,
     Snapshot,
+    TlsSpec,
     UpstreamSpec,
 )
 from tests.fakes.authority import Authority
@@ -44,6 +45,8 @@ def _route(name: str, listener: str = "", bundle: str = AUTHORITY.pem) -> RouteS
             authority="up",
             addresses=(("127.0.0.1", 1),),
             resolve_error="",
+        ),
+        tls=TlsSpec(
             server_name="up",
             peers=("dns:up",),
             bundle_pem=bundle,
@@ -108,7 +111,10 @@ def test_another_far_side_begins_an_epoch(rig: Rig, change: dict[str, Any]) -> N
     epoch = rig.plane.routes["a"].epoch
     if "bundle_pem" in change:
         change = {"bundle_pem": Authority().pem}
-    rig.apply(replace(before, upstream=replace(before.upstream, **change)))
+    if "authority" in change:
+        rig.apply(replace(before, upstream=replace(before.upstream, **change)))
+    else:
+        rig.apply(replace(before, tls=replace(before.tls, **change)))
     assert rig.plane.routes["a"].epoch is not epoch
 
 

@@ -11,7 +11,7 @@ from OpenSSL import SSL
 
 from gateway.data_plane.stream import RECORD, ConnectionLost, PlainStream, TlsStream
 from gateway.data_plane.tls import client_context, load_material
-from gateway.ipc.snapshot import IdentitySpec
+from gateway.ipc.snapshot import IdentitySpec, TlsSpec
 from tests.fakes.authority import Authority, server_context
 from tests.fakes.scripted_upstream import Conversation, Script, ScriptedUpstream, wait_until
 
@@ -96,7 +96,8 @@ class Tls:
         )
         self.socket = socket.create_connection(("127.0.0.1", self.upstream.port))
         self.socket.setblocking(False)
-        tls = SSL.Connection(client_context(load_material(identity), authority.pem), self.socket)
+        trust = TlsSpec(server_name="localhost", peers=(), bundle_pem=authority.pem)
+        tls = SSL.Connection(client_context(load_material(identity), trust), self.socket)
         tls.set_connect_state()
         self.stream = TlsStream(self.socket, tls)
 

@@ -20,7 +20,7 @@ from gateway.data_plane.tls import (
     load_material,
     verified_peer,
 )
-from gateway.ipc.snapshot import IdentitySpec
+from gateway.ipc.snapshot import IdentitySpec, TlsSpec
 from tests.fakes.authority import Authority, Leaf, server_context
 from tests.fakes.scripted_upstream import ScriptedUpstream, wait_until
 
@@ -36,6 +36,10 @@ def _identity(leaf: Leaf) -> IdentitySpec:
     )
 
 
+def _trust(bundle: str) -> TlsSpec:
+    return TlsSpec(server_name="localhost", peers=(), bundle_pem=bundle)
+
+
 def _against(
     context: ssl.SSLContext, attempt: Attempt, *, leaf: Leaf = CLIENT, bundle: str = AUTHORITY.pem
 ) -> None:
@@ -45,7 +49,7 @@ def _against(
         socket.create_connection(("127.0.0.1", upstream.port)) as sock,
     ):
         sock.setblocking(False)
-        tls = SSL.Connection(client_context(load_material(_identity(leaf)), bundle), sock)
+        tls = SSL.Connection(client_context(load_material(_identity(leaf)), _trust(bundle)), sock)
         tls.set_connect_state()
         attempt(TlsStream(sock, tls))
 
@@ -162,7 +166,7 @@ def test_an_intermediate_may_be_the_trust_anchor() -> None:
 
 def test_no_session_is_resumed() -> None:
     """A resumed session would show the certificate of the time when it was made."""
-    context = client_context(load_material(_identity(CLIENT)), AUTHORITY.pem)
+    context = client_context(load_material(_identity(CLIENT)), _trust(AUTHORITY.pem))
     assert context.get_session_cache_mode() == SSL.SESS_CACHE_OFF
 
 
@@ -173,11 +177,11 @@ def test_unusable_material_is_a_value_error(broken: str) -> None:
             _identity(Leaf(key_pem=broken, chain_pem=CLIENT.chain_pem, serial=0, not_after=0))
         )
     with pytest.raises(ValueError, match=r"."):
-        client_context(load_material(_identity(CLIENT)), broken)
+        client_context(load_material(_identity(CLIENT)), _trust(broken))
 
 
 def test_a_key_that_does_not_fit_is_refused() -> None:
     other = AUTHORITY.issue("spiffe://acme.example/other")
     mixed = Leaf(key_pem=other.key_pem, chain_pem=CLIENT.chain_pem, serial=0, not_after=0)
     with pytest.raises((ValueError, SSL.Error)):
-        client_context(load_material(_identity(mixed)), AUTHORITY.pem)
+        client_context(load_material(_identity(mixed)), _trust(AUTHORITY.pem))

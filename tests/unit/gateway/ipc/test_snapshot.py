@@ -10,6 +10,7 @@ from gateway.ipc.snapshot import (
     ListenerSpec,
     RouteSpec,
     Snapshot,
+    TlsSpec,
     UpstreamSpec,
 )
 
@@ -31,14 +32,20 @@ SNAPSHOT = Snapshot(
                 authority="up:1",
                 addresses=(("127.0.0.1", 1), ("::1", 1)),
                 resolve_error="",
+            ),
+            tls=TlsSpec(
                 server_name="up",
                 peers=("dns:up", "spiffe://acme.example/up"),
                 bundle_pem="the bundle",
+                crl_pem="the list",
+                alpn=("h2",),
             ),
             pass_headers=("cookie",),
             headers=(("Authorization", "Bearer hush\u00e9"),),
             redact=("hush\u00e9",),
             unavailable="",
+            kind="tcp",
+            ingress=True,
         ),
     ),
     limits=LimitsSpec(head_timeout_s=0.5),

@@ -1,0 +1,184 @@
+"""One attempt to reach an upstream: connect, shake hands, check the peer's name."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING, Final
+
+from OpenSSL import SSL
+
+from certs.errors import PeerRejected
+from gateway.data_plane.failure import Failure
+from gateway.data_plane.reactor import READ, WRITE
+from gateway.data_plane.stream import PlainStream, Stream, TlsStream
+from gateway.data_plane.tls import alert_of, handshake_problem, verified_peer
+
+if TYPE_CHECKING:
+    from gateway.data_plane.route import Epoch, Route
+
+_KEEPALIVE_IDLE_S: Final = 30
+_KEEPALIVE_EVERY_S: Final = 10
+_KEEPALIVE_TRIES: Final = 3
+
+
+class Dial:
+    """Tells its route once what came of it: `established` with a stream on which not a byte of a
+    request was written yet, or `not_established`.
+
+    Attributes:
+        epoch: the identity and bundle that are shown.
+        others: addresses to dial should this one fail; `give_up` when all dialling ends.
+        deadline: monotonic seconds at which this attempt is over.
+        stream: to be taken over when established, with `fd`.
+    """
+
+    __slots__ = (
+        "_error",
+        "_handshake",
+        "_mask",
+        "_reactor",
+        "_route",
+        "_socket",
+        "address",
+        "deadline",
+        "epoch",
+        "fd",
+        "give_up",
+        "others",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        route: Route,
+        epoch: Epoch,
+        address: tuple[str, int],
+        *,
+        others: tuple[tuple[str, int], ...],
+        deadline: float,
+    ) -> None:
+        sock = _open_socket(address)
+        self._route = route
+        self._reactor = route.plane.reactor
+        self._socket = sock
+        self._handshake: TlsStream | None = None
+        context = epoch.credentials.context
+        self.stream: Stream
+        if context is None:
+            self.stream = PlainStream(sock)
+        else:
+            self.stream = TlsStream(sock, SSL.Connection(context, sock))
+        self.fd = sock.fileno()
+        self.epoch = epoch
+        self.address = address
+        self.others = others
+        self.give_up = deadline
+        now = self._reactor.now
+        # The addresses share the time, so that a silent first one doesn't use it up.
+        self.deadline = now + (deadline - now) / (1 + len(others))
+        self._mask = WRITE
+        self._reactor.add(self.fd, WRITE, self._on_event)
+        self._error = sock.connect_ex(address)
+
+    @property
+    def generation(self) -> int:
+        """The generation of the client certificate that is shown."""
+        return self.epoch.credentials.generation
+
+    def _on_event(self, _readiness: int) -> None:
+        """Until the handshake is done every event drives it."""
+        if self._handshake is None:
+            # A dial that failed at once (no route to host) shows here too: on the next turn of
+            # the loop, so that the route is never re-entered from its own call.
+            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or self._error
+            if code not in (0, errno.EINPROGRESS):
+                self._fail(Failure("unreachable", f"{self._where()} failed: {os.strerror(code)}"))
+                return
+            if not isinstance(self.stream, TlsStream):
+                self._done("")
+                return
+            self._handshake = self.stream
+            self._begin_handshake(self.stream.connection)
+        self._go_on(self._handshake)
+
+    def _where(self) -> str:
+        host, port = self.address
+        return f"connecting to {f'[{host}]' if ':' in host else host}:{port}"
+
+    def _begin_handshake(self, connection: SSL.Connection) -> None:
+        connection.set_connect_state()
+        server_name = self._route.spec.tls.server_name
+        if server_name:
+            connection.set_tlsext_host_name(server_name.encode("ascii"))
+
+    def _go_on(self, stream: TlsStream) -> None:
+        try:
+            done = stream.handshake()
+        except SSL.Error as error:
+            self._handshake_failed(stream, error)
+            return
+        if not done:
+            self._watch(WRITE if stream.connection.want_write() else READ)
+            return
+        try:
+            peer = verified_peer(stream.connection, self._route.spec.tls.peers)
+        except PeerRejected as rejected:
+            self._fail(Failure("peer_rejected", str(rejected)))
+            return
+        self._done(peer)
+
+    def _done(self, peer: str) -> None:
+        self._reactor.remove(self.fd)  # whoever takes the stream over watches it anew
+        self._route.established(self, peer)
+
+    def _watch(self, mask: int) -> None:
+        if mask != self._mask:
+            self._mask = mask
+            self._reactor.modify(self.fd, mask)
+
+    def _handshake_failed(self, stream: TlsStream, error: SSL.Error) -> None:
+        alert = alert_of(error)
+        if alert is not None and alert.refuses_certificate:
+            self._fail(self._route.certificate_refused(alert, self.generation))
+        else:
+            self._fail(Failure("tls_failed", handshake_problem(stream.connection, error)))
+
+    def on_deadline(self) -> None:
+        """It took too long."""
+        if self._handshake is None:
+            self._fail(Failure("connect_timeout", "no answer to the connection attempt"))
+        else:
+            self._fail(Failure("tls_timeout", "the handshake was not finished in time"))
+
+    def retire(self, _reason: str) -> None:
+        """Its certificate's time is over."""
+        self._fail(Failure("identity_expired", "the certificate expired meanwhile"))
+
+    def _fail(self, failure: Failure) -> None:
+        self.abort()
+        self._route.not_established(self, failure)
+
+    def abort(self) -> None:
+        """Nobody wants it any more."""
+        self._reactor.remove(self.fd)
+        self.stream.abort()
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Have the system find out when the peer's machine is gone, in about a minute."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_EVERY_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_TRIES)
+
+
+def _open_socket(address: tuple[str, int]) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    keep_alive(sock)
+    return sock

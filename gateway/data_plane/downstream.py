@@ -1,0 +1,138 @@
+"""What every local caller's connection has in common: who calls, which route, and the record of
+what is being carried.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.data_plane.connection import Connection
+from gateway.data_plane.stream import Stream
+
+if TYPE_CHECKING:
+    from gateway.data_plane.caller import Caller
+    from gateway.data_plane.dial import Dial
+    from gateway.data_plane.failure import Failure
+    from gateway.data_plane.listener import Listener
+    from gateway.data_plane.plane import DataPlane
+    from gateway.data_plane.route import Epoch
+    from gateway.data_plane.tunnel import Tunnel
+    from gateway.data_plane.wire.request import RequestHead
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A connection that a listener took: for an ingress its handshake is done, and `epoch` says by
+    which certificate and trust.
+    """
+
+    stream: Stream
+    fd: int
+    caller: Caller
+    epoch: Epoch | None = None
+
+
+class Downstream(Connection):
+    """A caller's connection.
+
+    The attributes of what is being carried are overwritten by what comes next: a connection costs
+    its objects once, not once a request.
+
+    Attributes:
+        caller: who is on the other end.
+        route: of the current request; a snapshot may give the listener another one meanwhile.
+        epoch: of an ingress: our certificate and the bundle that the caller was checked by.
+        dialling: the attempt that this one waits for.
+        responded: whether an answer has begun.
+        tunnel: what the connection became, once bytes go both ways as they are.
+        accepted_at: monotonic seconds.
+    """
+
+    __slots__ = (
+        "accepted_at",
+        "bytes_down",
+        "bytes_up",
+        "caller",
+        "dialling",
+        "epoch",
+        "first_byte_at",
+        "generation",
+        "listener",
+        "plane",
+        "reason",
+        "replayed",
+        "request",
+        "request_id",
+        "responded",
+        "reused",
+        "route",
+        "started",
+        "status",
+        "streaming",
+        "tunnel",
+    )
+
+    request: RequestHead
+
+    def __init__(self, plane: DataPlane, listener: Listener, accepted: Accepted) -> None:
+        super().__init__(plane.reactor, accepted.stream, accepted.fd)
+        self.plane = plane
+        self.listener = listener
+        self.caller = accepted.caller
+        self.route = listener.route
+        self.epoch = accepted.epoch
+        self.dialling: Dial | None = None
+        self.tunnel: Tunnel | None = None
+        self.accepted_at = plane.reactor.now
+        self.reset_record()
+
+    def reset_record(self) -> None:
+        """Begin the record of what is carried next."""
+        self.request_id = b""
+        self.started = 0.0
+        self.first_byte_at = 0.0
+        self.bytes_up = self.bytes_down = 0
+        self.status = 0
+        self.reason = ""
+        self.generation = 0
+        self.responded = self.replayed = self.reused = self.streaming = False
+
+    @property
+    @abstractmethod
+    def busy(self) -> bool:
+        """Whether something is being carried, or waits to be."""
+
+    @abstractmethod
+    def connected(self, dial: Dial) -> None:
+        """The upstream was reached: what waits may go."""
+
+    @abstractmethod
+    def fail(self, failure: Failure) -> None:
+        """It can't be carried: tell the caller as well as the protocol allows."""
+
+    @abstractmethod
+    def retire(self, *, force: bool) -> None:
+        """The worker is draining: end when idle, or now when forced."""
+
+    @abstractmethod
+    def expire(self) -> None:
+        """The certificate that an ingress showed has ended: so does the connection."""
+
+    def end_tunnel(self, reason: str) -> None:
+        """The tunnel is over and both its ends are closed; `reason` is "" after a regular end."""
+        self.tunnel = None
+        self.reason = reason
+        self.closed = True
+        self.plane.clients.discard(self)
+        self.record()
+
+    def record(self) -> None:
+        """One access-log line and the numbers of what was carried."""
+        self.plane.record(self)
+        self.reset_record()
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.plane.clients.discard(self)

@@ -1,0 +1,206 @@
+"""Two streams joined: what one sends the other gets, byte by byte, until both have ended.
+
+A direction ends by itself (RFC 9293 section 3.6, RFC 8446 section 6.1): the end of one side's
+sending is passed on as the end of the other side's receiving, and bytes the other way go on.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from gateway.data_plane.connection import Connection
+from gateway.data_plane.reactor import READ, WRITE, Reactor
+from gateway.data_plane.stream import ConnectionLost, Stream
+
+if TYPE_CHECKING:
+    from gateway.data_plane.dial import Dial
+    from gateway.data_plane.downstream import Downstream
+    from gateway.data_plane.route import Route
+    from gateway.data_plane.upstream import UpstreamConnection
+
+_READS_A_TURN: Final = 8
+
+
+class Tunnel:
+    """Takes over a caller's stream and an upstream's.
+
+    Attributes:
+        epoch: what the upstream connection was made with.
+        deadline: monotonic seconds at which a side that takes nothing is given up.
+    """
+
+    __slots__ = ("_downstream", "_far", "_near", "_route", "deadline", "epoch")
+
+    def __init__(
+        self,
+        downstream: Downstream,
+        route: Route,
+        upstream: Dial | UpstreamConnection,
+        waiting: bytes = b"",
+    ) -> None:
+        """`waiting` goes to the upstream first, what waits in the caller's `out` to the caller."""
+        self.epoch = upstream.epoch
+        self.deadline = inf
+        self._downstream = downstream
+        self._route = route
+        reactor = downstream.reactor
+        for_caller = downstream.hand_over()
+        self._near = TunnelEnd(self, reactor, downstream.stream, downstream.fd, for_caller)
+        self._far = TunnelEnd(self, reactor, upstream.stream, upstream.fd, waiting)
+        self._near.other, self._far.other = self._far, self._near
+        downstream.tunnel = self
+        route.connections.add(self)
+
+    def start(self, early_up: bytes) -> None:
+        """Begin; `early_up` was read from the caller already."""
+        for end in (self._near, self._far):
+            if end.out:
+                end.other.pause()
+                self.waits()
+        if early_up:
+            self._near.pass_on(early_up)
+
+    @property
+    def generation(self) -> int:
+        """The generation of the client certificate that was shown."""
+        return self.epoch.credentials.generation
+
+    @property
+    def stream(self) -> Stream:
+        """The upstream's."""
+        return self._far.stream
+
+    def count(self, end: TunnelEnd, size: int) -> None:
+        """Bytes came from an end."""
+        downstream = self._downstream
+        if end is self._near:
+            downstream.bytes_up += size
+        else:
+            downstream.bytes_down += size
+            if not downstream.first_byte_at:
+                downstream.first_byte_at = end.reactor.now
+
+    def waits(self) -> None:
+        """An end's peer takes nothing now: for as long as an idle connection is kept."""
+        if self.deadline == inf:
+            self.renew()
+
+    def renew(self) -> None:
+        """Some were taken."""
+        self.deadline = self._near.reactor.now + self._route.plane.limits.idle_timeout_s
+
+    def drained(self) -> None:
+        """An end's bytes were taken."""
+        if not self._near.out and not self._far.out:
+            self.deadline = inf
+
+    def lost(self, end: TunnelEnd) -> None:
+        """An end broke: the other one is told by a cut too."""
+        self._end("client_closed" if end is self._near else "upstream_closed", cut=True)
+
+    def direction_ended(self) -> None:
+        """One direction is over, and its end was passed on."""
+        if self._near.finished and self._far.finished:
+            self._end("", cut=False)
+
+    def on_deadline(self) -> None:
+        """A side took nothing for too long."""
+        self._end("client_stalled" if self._near.out else "upstream_stalled", cut=True)
+
+    def retire(self, reason: str) -> None:
+        """Its time is over, whatever it carries."""
+        self._end(reason, cut=True)
+
+    def _end(self, reason: str, *, cut: bool) -> None:
+        self.deadline = inf
+        for end in (self._near, self._far):
+            if end.closed:
+                continue
+            if cut:
+                end.abort()
+            else:
+                end.close()
+        self._route.retired(self, reason or "tunnel_end")
+        self._downstream.end_tunnel(reason)
+
+
+class TunnelEnd(Connection):
+    """One side of a tunnel.
+
+    Attributes:
+        other: the other side.
+        finished: whether its peer's end was passed on to the other side.
+    """
+
+    __slots__ = ("_closing", "_tunnel", "finished", "other")
+
+    other: TunnelEnd
+
+    def __init__(
+        self, tunnel: Tunnel, reactor: Reactor, stream: Stream, fd: int, out: bytes
+    ) -> None:
+        super().__init__(reactor, stream, fd)
+        self._tunnel = tunnel
+        self._closing = False
+        self.finished = False
+        self.out = out
+        self._mask = READ | WRITE if out else READ
+        reactor.add(fd, self._mask, self.on_event)
+
+    def on_readable(self) -> None:
+        """See `Connection`."""
+        for _ in range(_READS_A_TURN):
+            data = self.stream.read()
+            if data is None:
+                return
+            if not data:
+                self.reading_done()
+                self.other.end()
+                return
+            self.pass_on(data)
+            if self.closed or self.other.out or len(data) < self.stream.read_size:
+                return
+
+    def pass_on(self, data: bytes) -> None:
+        """Give bytes of this side to the other one; no more are read while it can't take them."""
+        self._tunnel.count(self, len(data))
+        self.other.send(data)
+        if self.other.out:
+            self.pause()
+            self._tunnel.waits()
+
+    def end(self) -> None:
+        """The other side sends no more: say so once all of it is written."""
+        self._closing = True
+        if not self.out:
+            self._shut()
+
+    def _shut(self) -> None:
+        try:
+            self.stream.shutdown_write()
+        except ConnectionLost as lost:
+            self.on_lost(lost)
+            return
+        self.other.finished = True
+        self._tunnel.direction_ended()
+
+    def on_drained(self) -> None:
+        """See `Connection`."""
+        self._tunnel.drained()
+        if self._closing:
+            self._shut()
+        else:
+            self.other.resume()
+
+    def on_progress(self) -> None:
+        """See `Connection`."""
+        self._tunnel.renew()
+
+    def on_lost(self, lost: ConnectionLost) -> None:  # noqa: ARG002 - either end's loss ends both
+        """See `Connection`."""
+        self._tunnel.lost(self)
+
+    def on_deadline(self) -> None:
+        """See `Connection`; the tunnel keeps one deadline for both ends."""
+        self._tunnel.on_deadline()
