@@ -14,9 +14,9 @@ from gateway.data_plane.stream import TlsStream
 from gateway.data_plane.tls import NoCommonProtocol, arrived_caller, handshake_problem
 
 if TYPE_CHECKING:
+    from gateway.data_plane.epoch import Epoch
     from gateway.data_plane.listener import Listener
     from gateway.data_plane.plane import DataPlane
-    from gateway.data_plane.route import Epoch
 
 
 class Arrival:

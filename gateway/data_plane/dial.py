@@ -16,7 +16,8 @@ from gateway.data_plane.stream import PlainStream, Stream, TlsStream
 from gateway.data_plane.tls import alert_of, handshake_problem, verified_peer
 
 if TYPE_CHECKING:
-    from gateway.data_plane.route import Epoch, Route
+    from gateway.data_plane.epoch import Epoch
+    from gateway.data_plane.route import Route
 
 _KEEPALIVE_IDLE_S: Final = 30
 _KEEPALIVE_EVERY_S: Final = 10
@@ -24,7 +25,7 @@ _KEEPALIVE_TRIES: Final = 3
 
 
 class Dial:
-    """Tells its route once what came of it: `established` with a stream on which not a byte of a
+    """Tells its pool once what came of it: `established` with a stream on which not a byte of a
     request was written yet, or `not_established`.
 
     Attributes:
@@ -131,7 +132,7 @@ class Dial:
 
     def _done(self, peer: str) -> None:
         self._reactor.remove(self.fd)  # whoever takes the stream over watches it anew
-        self._route.established(self, peer)
+        self._route.pool.established(self, peer)
 
     def _watch(self, mask: int) -> None:
         if mask != self._mask:
@@ -158,7 +159,7 @@ class Dial:
 
     def _fail(self, failure: Failure) -> None:
         self.abort()
-        self._route.not_established(self, failure)
+        self._route.pool.not_established(self, failure)
 
     def abort(self) -> None:
         """Nobody wants it any more."""

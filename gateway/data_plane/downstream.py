@@ -14,10 +14,10 @@ from gateway.data_plane.stream import Stream
 if TYPE_CHECKING:
     from gateway.data_plane.caller import Caller
     from gateway.data_plane.dial import Dial
+    from gateway.data_plane.epoch import Epoch
     from gateway.data_plane.failure import Failure
     from gateway.data_plane.listener import Listener
     from gateway.data_plane.plane import DataPlane
-    from gateway.data_plane.route import Epoch
     from gateway.data_plane.tunnel import Tunnel
     from gateway.data_plane.wire.request import RequestHead
 

@@ -15,9 +15,10 @@ from gateway.data_plane.access_log import AccessLog
 from gateway.data_plane.arrival import Arrival
 from gateway.data_plane.caller import CallerLookup
 from gateway.data_plane.downstream import Downstream
+from gateway.data_plane.epoch import Credentials
 from gateway.data_plane.listener import Listener
 from gateway.data_plane.reactor import Reactor, system_poller
-from gateway.data_plane.route import BUCKETS, Credentials, Route
+from gateway.data_plane.route import BUCKETS, Route
 from gateway.data_plane.tls import Material, client_context, load_material, server_context
 from gateway.ipc import events
 from gateway.ipc.snapshot import IdentitySpec, LimitsSpec, ListenerSpec, RouteSpec, Snapshot
@@ -174,12 +175,12 @@ class DataPlane:
         now = self.reactor.now
         wall = time.time()
         self._sweep_clients(now, wall)
-        self._leaving = [route for route in self._leaving if route.connections]
+        self._leaving = [route for route in self._leaving if route.pool.connections]
         for route in (*self.routes.values(), *self._leaving):
-            for connection in list(route.connections):
+            for connection in list(route.pool.connections):
                 if connection.deadline <= now:
                     connection.on_deadline()
-            route.retire_expired(wall)
+            route.pool.retire_expired(wall)
         for listener in self._listeners.values():
             if listener.deadline <= now:
                 listener.on_deadline()
@@ -255,7 +256,7 @@ class DataPlane:
                 if count
             }
             stats.connections = {}
-            for connection in route.connections:
+            for connection in route.pool.connections:
                 generation = str(connection.generation)
                 stats.connections[generation] = stats.connections.get(generation, 0) + 1
         for client in self.clients:

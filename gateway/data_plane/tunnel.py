@@ -50,7 +50,7 @@ class Tunnel:
         self._far = TunnelEnd(self, reactor, upstream.stream, upstream.fd, waiting)
         self._near.other, self._far.other = self._far, self._near
         downstream.tunnel = self
-        route.connections.add(self)
+        route.pool.connections.add(self)
 
     def start(self, early_up: bytes) -> None:
         """Begin; `early_up` was read from the caller already."""
@@ -121,7 +121,7 @@ class Tunnel:
                 end.abort()
             else:
                 end.close()
-        self._route.retired(self, reason or "tunnel_end")
+        self._route.pool.retired(self, reason or "tunnel_end")
         self._downstream.end_tunnel(reason)
 
 

@@ -18,7 +18,8 @@ from gateway.data_plane.wire.violation import ProtocolViolation
 if TYPE_CHECKING:
     from gateway.data_plane.client import ClientConnection
     from gateway.data_plane.dial import Dial
-    from gateway.data_plane.route import Epoch, Route
+    from gateway.data_plane.epoch import Epoch
+    from gateway.data_plane.route import Route
 
 _READS_A_TURN: Final = 8
 _MOST_INTERIM: Final = 32
@@ -73,7 +74,7 @@ class UpstreamConnection(Connection):
         self.exchanges = 0
         self.released_in = 0
         self.reactor.add(self.fd, self._mask, self.on_event)
-        route.connections.add(self)
+        route.pool.connections.add(self)
 
     @property
     def generation(self) -> int:
@@ -147,7 +148,7 @@ class UpstreamConnection(Connection):
     def _on_data(self, data: bytes) -> None:
         client = self.client
         if client is None:
-            self.route.retired(self, "unexpected_data")
+            self.route.pool.retired(self, "unexpected_data")
             self.close()
         elif self._state == UpstreamState.BODY:
             self._relay_body(client, data)
@@ -243,7 +244,7 @@ class UpstreamConnection(Connection):
         else:
             self._state = UpstreamState.IDLE
             self.resume()
-            self.route.released(self)
+            self.route.pool.released(self)
         client.finish()
 
     def _switch(self, client: ClientConnection, response: ResponseHead) -> None:
@@ -254,7 +255,7 @@ class UpstreamConnection(Connection):
         client.respond(head + self._buffer, 101, streaming=True)
         if self.client is client:
             self.client = None
-            self.route.connections.discard(self)
+            self.route.pool.connections.discard(self)
             waiting = self.hand_over()
             self.closed = True
             client.start_tunnel(Tunnel(client, self.route, self, waiting))
@@ -322,7 +323,7 @@ class UpstreamConnection(Connection):
 
     def _end(self, reason: str) -> None:
         if not self.closed:
-            self.route.retired(self, reason)
+            self.route.pool.retired(self, reason)
             self.close()
 
     def on_deadline(self) -> None:

@@ -1,0 +1,43 @@
+"""What a connection to the far side is made with, and when another one is called for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from OpenSSL import SSL
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Credentials:
+    """One identity with one trust, as a TLS context; None for plaintext. `not_after` is a Unix
+    time.
+    """
+
+    generation: int
+    context: SSL.Context | None
+    not_after: float
+    spiffe_id: str = ""
+
+
+PLAINTEXT: Final = Credentials(0, None, inf)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Epoch:
+    """Credentials towards one far side: a connection made in an epoch gets no new request after
+    it, and ends with its certificate at the latest. Compared by identity.
+    """
+
+    credentials: Credentials
+
+
+def next_epoch(epoch: Epoch | None, credentials: Credentials | None, *, same: bool) -> Epoch | None:
+    """The epoch that goes on with the `same` far side and credentials, or a new one."""
+    if credentials is None:
+        return None
+    if epoch is not None and epoch.credentials is credentials and same:
+        return epoch
+    return Epoch(credentials)
