@@ -138,6 +138,10 @@ class Limits:
 
     workers: int = 1
     max_connections: int = 10_000
+    max_upstream_connections: int = 10_000
+    max_waiting_requests: int = 1_000
+    max_handshakes: int = 512
+    max_buffered_bytes: int = 268_435_456
     max_head_bytes: int = 65_536
     head_timeout_s: float = 30.0
     idle_timeout_s: float = 120.0

@@ -30,6 +30,7 @@ from identity.secret_stores.base import SecretRef
 
 _DAY_S: Final = 86_400.0
 _MIB: Final = 1024 * 1024
+_TIB: Final = 1024**4
 
 
 def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Config:
@@ -103,10 +104,17 @@ def _limits(table: Table) -> Limits:
     def seconds(name: str, usual_s: float, *, least: float = 0.1) -> float:
         return table.seconds(name, usual_s, least=least, most=_DAY_S)
 
+    def count(name: str, usual: int, *, least: int = 1) -> int:
+        return table.whole(name, usual, least=least, most=1_000_000)
+
     limits = Limits(
         workers=table.whole("workers", usual.workers, least=1, most=64),
-        max_connections=table.whole(
-            "max_connections", usual.max_connections, least=1, most=1_000_000
+        max_connections=count("max_connections", usual.max_connections),
+        max_upstream_connections=count("max_upstream_connections", usual.max_upstream_connections),
+        max_waiting_requests=count("max_waiting_requests", usual.max_waiting_requests, least=0),
+        max_handshakes=count("max_handshakes", usual.max_handshakes),
+        max_buffered_bytes=table.whole(
+            "max_buffered_bytes", usual.max_buffered_bytes, least=_MIB, most=_TIB
         ),
         max_head_bytes=table.whole("max_head_bytes", usual.max_head_bytes, least=1024, most=_MIB),
         head_timeout_s=seconds("head_timeout_s", usual.head_timeout_s),

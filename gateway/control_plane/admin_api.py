@@ -169,6 +169,7 @@ def numbers(state: GatewayState) -> metrics.Numbers:
         cert_not_after=generation.not_after.timestamp() if generation else 0.0,
         cert_generation=generation.number if generation else 0,
         cert_renewals=state.identity.renewals,
+        buffered_bytes=sum(worker.buffered_bytes for worker in state.workers),
         worker_restarts=sum(worker.restarts for worker in state.workers),
         access_lines_dropped=state.access_lines_dropped,
     )

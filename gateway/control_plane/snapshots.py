@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from certs.generation import Generation
@@ -167,13 +167,4 @@ def _tls(route: Route, world: World) -> TlsSpec:
 
 
 def _limits(limits: Limits) -> LimitsSpec:
-    return LimitsSpec(
-        max_connections=limits.max_connections,
-        max_head_bytes=limits.max_head_bytes,
-        head_timeout_s=limits.head_timeout_s,
-        idle_timeout_s=limits.idle_timeout_s,
-        connect_timeout_s=limits.connect_timeout_s,
-        response_timeout_s=limits.response_timeout_s,
-        upstream_idle_timeout_s=limits.upstream_idle_timeout_s,
-        drain_timeout_s=limits.drain_timeout_s,
-    )
+    return LimitsSpec(**{item.name: getattr(limits, item.name) for item in fields(LimitsSpec)})

@@ -67,6 +67,7 @@ def document(state: GatewayState) -> dict[str, Any]:
                 "state": worker.state,
                 "restarts": worker.restarts,
                 "snapshot": worker.snapshot,
+                "connections": worker.connections,
             }
             for worker in state.workers
         ],

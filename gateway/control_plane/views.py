@@ -44,9 +44,14 @@ class SecretView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerView:
-    """What is shown of one worker; `pid` is 0 while there is no process."""
+    """What is shown of one worker; `pid` is 0 while there is no process.
+
+    `connections` counts those of callers, `buffered_bytes` what waits for slow readers.
+    """
 
     pid: int
     state: WorkerState
     restarts: int
     snapshot: int
+    connections: int = 0
+    buffered_bytes: int = 0

@@ -100,6 +100,8 @@ class WorkerPool:
                 state=slot.state,
                 restarts=slot.restarts,
                 snapshot=slot.snapshot,
+                connections=slot.stats.open_connections if slot.stats else 0,
+                buffered_bytes=slot.stats.buffered_bytes if slot.stats else 0,
             )
             for slot in self._slots
         )

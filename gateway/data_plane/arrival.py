@@ -43,7 +43,7 @@ class Arrival:
         self._fd = sock.fileno()
         self._mask = READ
         self.deadline = plane.reactor.now + plane.limits.connect_timeout_s
-        plane.arrivals.add(self)
+        plane.arrivals[self] = None
         plane.reactor.add(self._fd, READ, self._on_event)
 
     def _on_event(self, _readiness: int) -> None:
@@ -69,6 +69,10 @@ class Arrival:
         """The handshake takes too long."""
         self._fail(Failure("handshake_failed", "the handshake was not finished in time"))
 
+    def give_way(self) -> None:
+        """Too many shake hands at once, and this one has taken the longest."""
+        self._fail(Failure("handshake_failed", "too many handshakes at once (max_handshakes)"))
+
     def _fail(self, failure: Failure) -> None:
         self._listener.route.note_arrival_failed(failure)
         self.abort()
@@ -79,5 +83,5 @@ class Arrival:
         self._stream.abort()
 
     def _leave(self) -> None:
-        self._plane.arrivals.discard(self)
+        self._plane.arrivals.pop(self, None)
         self._plane.reactor.remove(self._fd)

@@ -75,6 +75,23 @@ class ClientConnection(Downstream):
         waits_or_goes = self.state in (ClientState.WAITING, ClientState.EXCHANGE)
         return waits_or_goes or self.tunnel is not None
 
+    @property
+    def idle_since(self) -> float:
+        """See `Downstream`."""
+        if self.state != ClientState.HEAD or self.out:
+            return inf
+        # Of a kept connection only the deadline tells when it was left alone.
+        kept_since = self.deadline - self.plane.limits.idle_timeout_s
+        return self.started or max(self.accepted_at, kept_since)
+
+    @property
+    def buffered(self) -> int:
+        """See `Downstream`."""
+        if self.tunnel is not None:
+            return self.tunnel.buffered
+        own = len(self.out) + len(self._buffer)
+        return own + self.upstream.buffered if self.upstream is not None else own
+
     # -- reading ---------------------------------------------------------------------------------
 
     def on_readable(self) -> None:
@@ -146,6 +163,12 @@ class ClientConnection(Downstream):
         elif _has_bare_newline(buffer):
             self._refuse(ProtocolViolation("bad_field", "a line of the head is not ended by CRLF"))
         return False
+
+    def turn_away(self, failure: Failure) -> None:
+        """Answer whatever it is going to ask, and let it go."""
+        self.started = self.reactor.now
+        self.request = UNREADABLE
+        self.fail(failure)
 
     def _refuse(self, violation: ProtocolViolation) -> None:
         self.request = UNREADABLE

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from gateway.data_plane.connection import Connection
@@ -103,6 +104,16 @@ class Downstream(Connection):
     @abstractmethod
     def busy(self) -> bool:
         """Whether something is being carried, or waits to be."""
+
+    @property
+    def idle_since(self) -> float:
+        """Since when nothing is lost by closing it: it waits for (more of) a request. Else inf."""
+        return inf
+
+    @property
+    @abstractmethod
+    def buffered(self) -> int:
+        """Bytes of this exchange that wait in our own buffers, on both sides."""
 
     @abstractmethod
     def connected(self, dial: Dial) -> None:

@@ -12,13 +12,12 @@ class Failure:
     """One failed request.
 
     `reason` is a key of the table below and the word in logs and metrics; `detail` says what
-    happened this time; neither holds header values or bodies. `status` overrides the table's.
+    happened this time; neither holds header values or bodies.
     """
 
     reason: str
     detail: str
     retry_after_s: int = 0
-    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,10 @@ _KINDS: Final[dict[str, _Kind]] = {
         403, "request", "this method is not forwarded", "send the request itself to this port"
     ),
     "overloaded": _Kind(
-        503, "listener", "too many connections", "close idle connections or raise max_connections"
+        503,
+        "listener",
+        "there is more to do than the limits allow",
+        "retry after a moment; the detail names the limit, see [limits] in the configuration",
     ),
     "draining": _Kind(503, "listener", "the gateway is shutting down", "retry when it is back"),
     "no_identity": _Kind(503, "identity", "there is no usable client certificate", _SEE_STATUS),
@@ -132,7 +134,7 @@ def is_server_fault(reason: str) -> bool:
 
 def status_of(failure: Failure) -> int:
     """The HTTP status that answers the failure."""
-    return failure.status or _KINDS[failure.reason].status
+    return _KINDS[failure.reason].status
 
 
 def problem_response(
@@ -172,10 +174,8 @@ def problem_response(
 
 _PHRASES: Final = {
     400: b"Bad Request",
-    401: b"Unauthorized",
     403: b"Forbidden",
     421: b"Misdirected Request",
-    429: b"Too Many Requests",
     502: b"Bad Gateway",
     503: b"Service Unavailable",
     504: b"Gateway Timeout",

@@ -64,6 +64,8 @@ class Listener:
         self.closed = False
         sock.setblocking(False)
         self.apply(spec, route)
+        if sock.family != socket.AF_UNIX:
+            keep_alive(sock)  # what is accepted inherits it
         plane.reactor.add(self.fd, READ, self._on_event)
 
     def apply(self, spec: ListenerSpec, route: Route) -> None:
@@ -88,8 +90,9 @@ class Listener:
     def _welcome(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         plane = self.plane
-        if len(plane.clients) + len(plane.arrivals) >= plane.limits.max_connections:
-            self._turn_away(sock)
+        refusal = plane.room.refusal(sock.fileno())
+        if refusal:
+            self._turn_away(sock, Failure("overloaded", refusal, 1))
             return
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -106,8 +109,9 @@ class Listener:
             self.route.note_failure(Failure("no_identity", self.route.reason))
             reset(sock)
             return
-        if sock.family != socket.AF_UNIX:
-            keep_alive(sock)
+        arrivals = self.plane.arrivals
+        if len(arrivals) >= self.plane.limits.max_handshakes:
+            next(iter(arrivals)).give_way()
         Arrival(self.plane, self, sock, epoch)
 
     def take(self, accepted: Accepted) -> None:
@@ -119,12 +123,24 @@ class Listener:
         else:
             self.plane.clients.add(ClientConnection(self.plane, self, accepted))
 
-    def _turn_away(self, sock: socket.socket) -> None:
-        failure = Failure("overloaded", "the limit on open connections is reached", 1)
-        self.route.note_failure(failure)
+    def _turn_away(self, sock: socket.socket, failure: Failure) -> None:
         if self.route.spec.ingress or self.route.spec.kind == "tcp":
+            self.route.note_failure(failure)
             reset(sock)  # nothing can be said
-            return
+        elif self.plane.room.may_linger(sock.fileno()):
+            caller = self.plane.callers.of(sock)
+            client = ClientConnection(
+                self.plane, self, Accepted(PlainStream(sock), sock.fileno(), caller)
+            )
+            self.plane.clients.add(client)
+            self.plane.room.linger(client)
+            client.turn_away(failure)
+        else:
+            self.route.note_failure(failure)
+            self._turn_away_at_once(sock, failure)
+
+    def _turn_away_at_once(self, sock: socket.socket, failure: Failure) -> None:
+        """An answer, and no wait for its reader: it may be lost to a reset."""
         answer = problem_response(
             failure,
             request_id=self.plane.next_request_id(),

@@ -18,6 +18,7 @@ from gateway.data_plane.downstream import Downstream
 from gateway.data_plane.epoch import Credentials
 from gateway.data_plane.listener import Listener
 from gateway.data_plane.reactor import Reactor, system_poller
+from gateway.data_plane.room import Room
 from gateway.data_plane.route import BUCKETS, Route
 from gateway.data_plane.tls import Material, client_context, load_material, server_context
 from gateway.ipc import events
@@ -40,7 +41,7 @@ class DataPlane:
     """The root of a worker. `tell(event, **fields)` reports to the supervisor.
 
     Attributes:
-        clients: open downstream connections; `arrivals` are still shaking hands.
+        clients: open downstream connections; `arrivals` are still shaking hands, oldest first.
         limits: bounds of the snapshot in use.
         draining: whether new requests end their connections.
     """
@@ -50,7 +51,8 @@ class DataPlane:
         self.tell = tell
         self.limits = LimitsSpec()
         self.clients: set[Downstream] = set()
-        self.arrivals: set[Arrival] = set()
+        self.arrivals: dict[Arrival, None] = {}
+        self.room = Room(self)
         self.callers = CallerLookup()
         self.own_uid = os.getuid() if hasattr(os, "getuid") else -1
         self.routes: dict[str, Route] = {}
@@ -187,11 +189,14 @@ class DataPlane:
         self.on_tick()
 
     def _sweep_clients(self, now: float, wall: float) -> None:
+        buffered = 0
         for client in list(self.clients):
+            buffered += client.buffered
             if client.deadline <= now:
                 client.on_deadline()
             elif client.epoch is not None and client.epoch.credentials.not_after <= wall:
                 client.expire()
+        self.room.buffered = buffered
         for arrival in list(self.arrivals):
             if arrival.deadline <= now:
                 arrival.on_deadline()
@@ -268,6 +273,8 @@ class DataPlane:
         return WorkerStats(
             pid=os.getpid(),
             snapshot=self._snapshot,
+            open_connections=len(self.clients) + len(self.arrivals),
+            buffered_bytes=self.room.buffered,
             routes={name: route.stats for name, route in self.routes.items()},
         )
 

@@ -38,7 +38,21 @@ class Pool:
         self._dialling: dict[Dial, Downstream] = {}
         self._preferred: _Address | None = None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no connection may be dialled now."""
+        limits = self._route.plane.limits
+        return (
+            len(self.connections) >= limits.max_upstream_connections
+            or len(self._dialling) >= limits.max_handshakes
+        )
+
     # -- idle connections ------------------------------------------------------------------------
+
+    @property
+    def has_idle(self) -> bool:
+        """Whether any connection is idle."""
+        return bool(self._idle)
 
     def take(self, epoch: Epoch) -> UpstreamConnection | None:
         """An idle connection of the epoch that nothing happened to since, the last used first."""
@@ -65,6 +79,7 @@ class Pool:
         plane.reactor.watched.add(connection.fd)
         route.refusals.forget()
         self._idle.append(connection)
+        route.serve_line()
 
     def retire_idle(self, reason: str) -> None:
         """Close what no request is on."""
@@ -84,6 +99,7 @@ class Pool:
         self._route.note_retired(reason)
         if isinstance(connection, UpstreamConnection) and connection in self._idle:
             self._idle.remove(connection)
+        self._route.serve_line()
 
     # -- dialling --------------------------------------------------------------------------------
 
@@ -130,6 +146,11 @@ class Pool:
         route.note_established(dial.stream, peer)
         self._preferred = dial.address
         self.connections.discard(dial)
+        self._give(dial)
+        route.serve_line()
+
+    def _give(self, dial: Dial) -> None:
+        route = self._route
         client = self._dialling.pop(dial, None)
         wanted = client is not None and not client.closed
         if client is not None and wanted:
@@ -150,6 +171,11 @@ class Pool:
         route = self._route
         self.connections.discard(dial)
         route.note_not_established(failure)
+        self._make_up_for(dial, failure)
+        route.serve_line()
+
+    def _make_up_for(self, dial: Dial, failure: Failure) -> None:
+        route = self._route
         client = self._dialling.pop(dial, None)
         if client is None or client.closed:
             route.note_failure(failure)

@@ -18,6 +18,7 @@ from gateway.data_plane.refusals import RENEWAL_WAIT_S, Refusals
 from gateway.data_plane.replay import may_replay
 from gateway.data_plane.stream import Stream, TlsStream
 from gateway.data_plane.tls import objection, store_of
+from gateway.data_plane.waiting_line import WaitingLine
 from gateway.ipc import events
 from gateway.ipc.snapshot import RouteSpec
 from gateway.ipc.stats import RouteStats
@@ -56,6 +57,7 @@ class Route:
 
     __slots__ = (
         "_denials",
+        "_line",
         "_quiet_until",
         "_waiting",
         "door",
@@ -84,6 +86,7 @@ class Route:
         self.durations = [0] * (len(BUCKETS) + 1)
         self.pool = Pool(self)
         self._waiting: dict[Downstream, _Wait] = {}
+        self._line = WaitingLine()
         self.refusals = Refusals()
         self.epoch: Epoch | None = None
         self.door: Epoch | None = None
@@ -154,6 +157,7 @@ class Route:
                 del self._waiting[client]
                 client.deadline = inf
                 self.dispatch(client)
+        self.serve_line()
 
     def leave(self) -> None:
         """The route is gone from the configuration: what is in flight may finish."""
@@ -179,10 +183,22 @@ class Route:
             self._await_renewal(client, epoch)
             return
         connection = self.pool.take(epoch)
-        if connection is None:
-            self.pool.dial(client, epoch)
-        else:
+        if connection is not None:
             connection.begin(client)  # type: ignore[arg-type]  # only HTTP fills the pool
+        elif self.plane.room.crowded:
+            client.fail(Failure("overloaded", self.plane.room.crowded, RETRY_AFTER_S))
+        elif self.pool.is_full:
+            self._line.join(client, self.plane.limits, self.plane.reactor.now)
+        else:
+            self.pool.dial(client, epoch)
+
+    def serve_line(self) -> None:
+        """A connection came back or ended, or the world changed: the first in line may go."""
+        while self._line:
+            serves = self.epoch is not None and not self.spec.unavailable
+            if serves and self.pool.is_full and not self.pool.has_idle:
+                return
+            self.dispatch(self._line.next())
 
     def _await_renewal(self, client: Downstream, epoch: Epoch) -> None:
         if not self._waiting:
@@ -201,10 +217,12 @@ class Route:
         self._waiting[client] = _Wait(epoch, failure)
 
     def waited_too_long(self, client: Downstream) -> None:
-        """The renewal did not come in time."""
+        """Neither the renewal nor a free connection came in time."""
         wait = self._waiting.pop(client, None)
         if wait is not None:
             client.fail(wait.failure)
+        else:
+            self._line.waited_too_long(client)
 
     def abandon(self, client: Downstream) -> None:
         """The client went away while it waited."""
@@ -214,6 +232,7 @@ class Route:
             self.pool.abandon(dial)
         else:
             self._waiting.pop(client, None)
+            self._line.leave(client)
 
     def exchange_failed(
         self, client: ClientConnection, failure: Failure, connection: UpstreamConnection

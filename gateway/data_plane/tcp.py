@@ -51,6 +51,11 @@ class TcpClient(Downstream):
         """See `Downstream`."""
         return not self.closed
 
+    @property
+    def buffered(self) -> int:
+        """See `Downstream`."""
+        return self.tunnel.buffered if self.tunnel is not None else 0
+
     def connected(self, dial: Dial) -> None:
         """See `Downstream`."""
         self.generation = dial.generation

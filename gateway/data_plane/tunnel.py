@@ -71,6 +71,11 @@ class Tunnel:
         """The upstream's."""
         return self._far.stream
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait to be taken, of both directions."""
+        return len(self._near.out) + len(self._far.out)
+
     def count(self, end: TunnelEnd, size: int) -> None:
         """Bytes came from an end."""
         downstream = self._downstream

@@ -86,6 +86,11 @@ class UpstreamConnection(Connection):
         """Whether it waits in the pool."""
         return self._state == UpstreamState.IDLE
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait, of both directions."""
+        return len(self.out) + len(self._buffer)
+
     # -- an exchange -----------------------------------------------------------------------------
 
     def usable(self) -> bool:

@@ -128,13 +128,16 @@ class LimitsSpec:
     """Bounds on a worker, in seconds (suffix `_s`), bytes or counts."""
 
     max_connections: int = 10_000
+    max_upstream_connections: int = 10_000
+    max_waiting_requests: int = 1_000
+    max_handshakes: int = 512
+    max_buffered_bytes: int = 268_435_456
     max_head_bytes: int = 65_536
     head_timeout_s: float = 30.0
     idle_timeout_s: float = 120.0
     connect_timeout_s: float = 10.0
     response_timeout_s: float = 600.0
     upstream_idle_timeout_s: float = 50.0
-    drain_timeout_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

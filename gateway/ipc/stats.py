@@ -63,10 +63,20 @@ class RouteStats:
 
 @dataclass(slots=True, kw_only=True)
 class WorkerStats:
-    """One worker's numbers; `routes` by route name, `snapshot` the number in use."""
+    """One worker's numbers.
+
+    Attributes:
+        snapshot: the number in use.
+        open_connections: of callers, whatever they carry.
+        buffered_bytes: in the worker's own buffers, read from one side and not yet written to the
+            other.
+        routes: by route name.
+    """
 
     pid: int
     snapshot: int
+    open_connections: int = 0
+    buffered_bytes: int = 0
     routes: dict[str, RouteStats] = field(default_factory=dict)
     access_lines_dropped: int = 0
 

@@ -46,6 +46,7 @@ class Numbers:
     cert_not_after: float
     cert_generation: int
     cert_renewals: Mapping[str, int]
+    buffered_bytes: int
     worker_restarts: int
     access_lines_dropped: int
 
@@ -193,6 +194,12 @@ def _process_families(numbers: Numbers) -> Iterator[Family]:
             Sample(count, (("result", result),))
             for result, count in sorted(numbers.cert_renewals.items())
         ),
+    )
+    yield Family(
+        "buffered_bytes",
+        "gauge",
+        "Bytes that workers hold for slow readers.",
+        (Sample(numbers.buffered_bytes),),
     )
     yield Family(
         "worker_restarts_total",

@@ -258,11 +258,15 @@ class WorkerRig:
 
     def stats(self) -> RouteStats:
         """The route's numbers of now."""
+        return self.worker_stats().routes[self.route.name]
+
+    def worker_stats(self) -> WorkerStats:
+        """The worker's numbers of now."""
         before = len(self.frames(Kind.STATS))
         self.send(Kind.STATS)
         # A frame that was on its way before the question may come first: take the one behind it.
         self.wait_for(lambda frames: sum(kind is Kind.STATS for kind, _ in frames) > before)
-        return WorkerStats.from_json(self.frames(Kind.STATS)[-1]).routes[self.route.name]
+        return WorkerStats.from_json(self.frames(Kind.STATS)[-1])
 
     def access_log(self, lines: int) -> list[dict[str, Any]]:
         """The access log once it has so many lines; they come before an answer to STATS."""

@@ -6,53 +6,138 @@ import json
 import time
 
 from gateway.ipc.snapshot import LimitsSpec
-from tests.e2e.data_plane.conftest import StartLab
-from tests.fakes.raw_client import RawClient
-from tests.fakes.scripted_upstream import answering, echo, wait_until
+from tests.e2e.data_plane.conftest import Lab, StartLab
+from tests.fakes.raw_client import RawClient, Response
+from tests.fakes.scripted_upstream import Conversation, answering, echo, response, wait_until
+
+
+def silent(conversation: Conversation) -> None:
+    """Answers `/` and is silent about everything else."""
+    while (received := conversation.read_request()) is not None:
+        if received.target != "/":
+            conversation.wait_gone()
+            return
+        conversation.send(response(b"ok"))
+
+
+def busy(here: Lab) -> RawClient:
+    """A client whose request is never answered."""
+    before = len(here.upstream.requests)
+    client = here.connect()
+    client.send(client.head("/never"))
+    here.upstream.wait_for(lambda seen: len(seen.requests) > before)
+    return client
+
+
+def refused(client: RawClient) -> Response:
+    """What a client gets that asks and is refused."""
+    client.send(client.head())
+    answer = client.read_response()
+    assert (answer.status, answer.field("Connection")) == (503, "close")
+    assert answer.field("Retry-After")
+    assert client.ended()
+    return answer
+
+
+def detail(answer: Response) -> str:
+    """The problem's detail."""
+    text: str = json.loads(answer.body)["detail"]
+    return text
+
+
+def serves(here: Lab) -> bool:
+    """Whether a new client gets an answer of the upstream."""
+    client = here.connect()
+    client.send(client.head())
+    answer = client.read_response()
+    client.close()
+    return answer.status == 200
 
 
 def test_one_connection_too_many_gets_503(lab: StartLab) -> None:
-    here = lab(answering(echo), limits=LimitsSpec(max_connections=2))
-    first, second = here.connect(), here.connect()
-    assert (first.get().status, second.get().status) == (200, 200)
-    third = here.connect()
-    answer = third.read_response()
-    assert (answer.status, answer.field("Connection")) == (503, "close")
-    assert answer.field("Retry-After")
-    assert third.ended()
+    here = lab(silent, limits=LimitsSpec(max_connections=2))
+    first, second = busy(here), busy(here)
+    assert "max_connections" in detail(refused(here.connect()))
+    assert second.is_quiet()
     first.close()
-    wait_until(lambda: _status(here.connect()) == 200)
-    assert second.get().status == 200
+    wait_until(lambda: serves(here))
+    lines = here.worker.access_log(2)
+    assert [line["reason"] for line in lines][:1] == ["overloaded"]
 
 
-def _status(client: RawClient) -> int:
-    client.send(client.head())
-    return client.read_response().status
+def test_a_refusal_is_read_by_a_client_that_was_still_sending(lab: StartLab) -> None:
+    here = lab(silent, limits=LimitsSpec(max_connections=1))
+    holder = busy(here)
+    late = here.connect()
+    time.sleep(0.1)
+    late.send(late.post_bytes(b"x" * 1_000_000))
+    assert late.read_response().status == 503
+    assert holder.is_quiet()
 
 
-def test_running_out_of_descriptors_for_clients_does_not_spin(lab: StartLab) -> None:
-    here = lab(answering(echo), descriptors=24)
+def test_a_crowd_beyond_the_limit_is_refused_to_the_last(lab: StartLab) -> None:
+    here = lab(silent, limits=LimitsSpec(max_connections=1))
+    holder = busy(here)
+    crowd = [here.connect() for _ in range(200)]
+    assert all(client.read_response().status == 503 for client in crowd)
+    for client in crowd:
+        client.close()
+    holder.close()
+    wait_until(lambda: serves(here))
+
+
+def test_idle_connections_make_room_for_new_ones_the_oldest_first(lab: StartLab) -> None:
+    here = lab(silent, limits=LimitsSpec(max_connections=3))
+    working = busy(here)
+    oldest, newest = here.connect(), here.connect()
+    assert oldest.get().status == 200
+    assert newest.get().status == 200
+    assert here.connect().get().status == 200
+    assert oldest.ended()
+    assert newest.get().status == 200
+    assert working.is_quiet()
+    assert here.worker.stats().rejected == {"evicted": 1}
+
+
+def test_half_a_head_makes_room_too(lab: StartLab) -> None:
+    here = lab(silent, limits=LimitsSpec(max_connections=4))
+    lorises = [here.connect() for _ in range(4)]
+    for client in lorises:
+        client.send(b"GET / HTTP/1.1\r\nHost: ")
+    time.sleep(0.05)
+    callers = [here.connect() for _ in lorises]
+    assert [client.get().status for client in callers] == [200] * 4
+    assert all(client.ended() for client in lorises)
+
+
+def test_running_out_of_descriptors_is_a_503_that_does_not_spin(lab: StartLab) -> None:
+    here = lab(silent, descriptors=48)
     first = here.connect()
     assert first.get().status == 200
-    crowd = [here.connect() for _ in range(40)]
-    time.sleep(0.1)
+    held: list[RawClient] = []
+    while len(held) < 40:
+        client = here.connect()
+        held.append(client)
+        client.send(client.head("/never"))
+        if not client.is_quiet(0.05):
+            break
+    assert "descriptors" in detail(held[-1].read_response())
     before = here.worker.cpu()
     time.sleep(0.5)
     assert here.worker.cpu() - before < 0.1
-    assert first.get().status == 200
-    for client in crowd:
+    for client in held:
         client.close()
-    assert here.connect().get().status == 200
+    wait_until(lambda: serves(here))
 
 
-def test_running_out_of_descriptors_for_the_upstream_is_a_503(lab: StartLab) -> None:
-    here = lab(answering(echo), descriptors=24)
+def test_whoever_is_let_in_can_be_given_an_upstream(lab: StartLab) -> None:
+    """Half of the descriptors are kept for them, whatever knocks."""
+    here = lab(answering(echo), descriptors=48)
     first = here.connect()
-    crowd = [here.connect() for _ in range(40)]
+    crowd = [here.connect() for _ in range(60)]
     time.sleep(0.1)
-    answer = first.get()
-    assert (answer.status, json.loads(answer.body)["detail"]) == (503, "no socket: EMFILE")
-    assert answer.field("Retry-After")
-    for client in crowd:
-        client.close()
-    wait_until(lambda: first.get().status == 200)
+    assert first.ended(), "the crowd came later, but as nobody asks anything the oldest goes"
+    client = here.connect()
+    assert client.get().status == 200
+    for other in crowd:
+        other.close()

@@ -7,7 +7,7 @@ import json
 import h11
 import pytest
 
-from gateway.data_plane.failure import Failure, is_server_fault, problem_response, status_of
+from gateway.data_plane.failure import Failure, is_server_fault, problem_response
 
 STATUSES = {
     "bad_request": 400,
@@ -93,11 +93,6 @@ def test_a_wait_is_told_when_there_is_one() -> None:
 
     assert retry_after(Failure("overloaded", "x", 7)) == b"7"
     assert retry_after(Failure("overloaded", "x")) is None
-
-
-def test_a_failure_may_carry_its_own_status() -> None:
-    assert status_of(Failure("bad_request", "x")) == 400
-    assert status_of(Failure("bad_request", "x", status=429)) == 429
 
 
 @pytest.mark.parametrize(("reason", "status"), STATUSES.items())

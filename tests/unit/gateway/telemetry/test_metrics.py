@@ -67,6 +67,7 @@ def numbers(routes: Mapping[str, RouteStats]) -> Numbers:
         cert_not_after=1_795_493_567.25,
         cert_generation=4,
         cert_renewals={"ok": 3, "failed": 1},
+        buffered_bytes=4096,
         worker_restarts=2,
         access_lines_dropped=0,
     )
@@ -100,6 +101,7 @@ def test_every_number_has_its_name_and_labels() -> None:
         ("devwiz_gw_cert_not_after_seconds", ()): 1_795_493_567.25,
         ("devwiz_gw_cert_generation", ()): 4,
         ("devwiz_gw_cert_renewals_total", (("result", "failed"),)): 1,
+        ("devwiz_gw_buffered_bytes", ()): 4096,
         ("devwiz_gw_worker_restarts_total", ()): 2,
         ("devwiz_gw_access_log_lines_dropped_total", ()): 0,
         ("devwiz_gw_build_info", (("version", "1.0"),)): 1,
