@@ -65,7 +65,7 @@ def _show(config: Config) -> None:
         ("admin socket", str(config.admin.socket)),
     )
     rows = [_row(route) for route in config.routes]
-    lines = output.table(("ROUTE", "LISTENER", "UPSTREAM", "PEER", "HEADERS"), rows)
+    lines = output.table(("ROUTE", "KIND", "LISTENER", "UPSTREAM", "PEER", "HEADERS"), rows)
     for text in (*output.pairs(facts), "", *lines):
         output.line(text)
 
@@ -73,8 +73,9 @@ def _show(config: Config) -> None:
 def _row(route: Route) -> list[str]:
     return [
         route.name,
-        ", ".join(str(address) for address in route.listen),
-        f"https://{route.upstream_authority}",
+        route.kind,
+        ", ".join(route.listen_url(str(address)) for address in route.listen),
+        route.upstream_url,
         ", ".join(str(peer) for peer in route.peer),
         ", ".join(header.name for header in route.headers),
     ]

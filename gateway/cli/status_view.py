@@ -14,7 +14,10 @@ _STATES: Final = {
     "draining": "warning",
     "degraded": "bad",
 }
-_HEADINGS: Final = ("ROUTE", "LISTENER", "UPSTREAM", "PEER ID", "TLS", "STREAMS", "CONNECTIONS")
+_HEADINGS: Final = (
+    *("ROUTE", "KIND", "LISTENER", "UPSTREAM"),
+    *("PEER ID", "TLS", "STREAMS", "CONNECTIONS"),
+)
 
 
 def status_lines(document: Mapping[str, Any], *, now: datetime, columns: int | None) -> list[str]:
@@ -106,10 +109,10 @@ def _route_table(routes: list[Mapping[str, Any]], now: datetime) -> list[str]:
     rows: list[tuple[str, ...]] = []
     owners: list[Mapping[str, Any] | None] = []
     for route in routes:
-        name, listeners, *others = _cells(route)
+        name, kind, listeners, *others = _cells(route)
         first, *more = listeners or [""]
-        rows.append((name, first, *others))
-        rows += [(" ", listener, " ", " ", " ", " ", " ") for listener in more]
+        rows.append((name, kind, first, *others))
+        rows += [(" ", " ", listener, " ", " ", " ", " ", " ") for listener in more]
         owners += [None] * len(more) + [route]
     heading, *body = table(_HEADINGS, rows)
     lines = [heading]
@@ -123,8 +126,9 @@ def _route_table(routes: list[Mapping[str, Any]], now: datetime) -> list[str]:
 def _route_blocks(routes: list[Mapping[str, Any]], now: datetime) -> list[str]:
     lines = ["ROUTES"]
     for route in routes:
-        name, listeners, upstream, peer, tls, streams, connections = _cells(route)
+        name, kind, listeners, upstream, peer, tls, streams, connections = _cells(route)
         rows = [
+            ("kind", kind),
             ("listener", ", ".join(listeners)),
             ("upstream", upstream),
             ("peer id", peer),
@@ -137,14 +141,15 @@ def _route_blocks(routes: list[Mapping[str, Any]], now: datetime) -> list[str]:
     return lines
 
 
-def _cells(route: Mapping[str, Any]) -> tuple[str, list[str], str, str, str, str, str]:
+def _cells(route: Mapping[str, Any]) -> tuple[str, str, list[str], str, str, str, str, str]:
     peer = _text(route, "peer") or ", ".join(_texts(route, "peers"))
     tls = " ".join(filter(None, (_text(route, "tls_version"), _text(route, "tls_group"))))
     by_generation = sorted((route.get("connections") or {}).items(), key=_generation, reverse=True)
     connections = ", ".join(f"{count} of generation {number}" for number, count in by_generation)
     return (
         _text(route, "name"),
-        _texts(route, "listeners"),
+        _text(route, "kind"),
+        _texts(route, "listener_urls"),
         _text(route, "upstream"),
         peer,
         tls,

@@ -1,4 +1,4 @@
-"""The texts of a configuration that name a place or a peer, each to its value.
+"""The texts of a configuration that name a place, each to its value.
 
 Every function raises `Rejected` for a text that it doesn't accept.
 """
@@ -8,13 +8,10 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from typing import Final
 
-from gateway.config.model import PeerName, TcpAddress, UnixAddress
+from gateway.config.model import TcpAddress, UnixAddress
 from gateway.config.table import Rejected
-from identity.errors import InvalidSpiffeId
-from identity.spiffe import SpiffeId
 
 _LABEL: Final = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _DNS_NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -22,16 +19,6 @@ _PORT: Final = re.compile(r"[0-9]{1,5}")
 _ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://(.+)")
 _SCHEME_PORTS: Final = {"http": ":80", "https": ":443"}
 _LOOPBACKS: Final = ("127.0.0.1", "::1")
-
-
-class Origin(NamedTuple):
-    """Host (a lower-case DNS name or an IP literal without brackets) and port."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def listen_addresses(
@@ -46,7 +33,7 @@ def listen_addresses(
             hint = 'write ["127.0.0.1:0", "[::1]:0"] for two ports that the system picks'
             raise Rejected("localhost can't listen on port 0: its two addresses share a port", hint)
         return tuple(TcpAddress(loopback, port) for loopback in _LOOPBACKS)
-    address = _ip(host)
+    address = ip_literal(host)
     if address is not None and str(address) in _LOOPBACKS:
         return (TcpAddress(str(address), port),)
     if address is not None and address.is_loopback:
@@ -91,24 +78,6 @@ def local_path(text: str, *, base: Path) -> Path:
     return base / text
 
 
-def https_origin(text: str) -> Origin:
-    """An "https://HOST[:PORT]" value."""
-    try:
-        parts = urlsplit(text)
-        port, host = parts.port, parts.hostname or ""
-    except ValueError:
-        raise Rejected(f"{text!r} is not a URL", 'write "https://HOST:PORT"') from None
-    if parts.scheme != "https":
-        hint = 'write "https://HOST:PORT": upstreams are reached over TLS only'
-        raise Rejected("should start with https://", hint)
-    if "@" in parts.netloc:
-        raise Rejected("holds a user name", "credentials belong into the route's headers")
-    if parts.path not in {"", "/"} or "?" in text or "#" in text:
-        hint = "keep the host and port only: the path of each request is passed on as it is"
-        raise Rejected("holds a path, query or fragment", hint)
-    return Origin(_host(host, text), _port_number(443 if port is None else port, least=1))
-
-
 def dns_name(text: str) -> str:
     """A DNS name, lower case."""
     name = text.lower()
@@ -120,33 +89,6 @@ def dns_name(text: str) -> str:
     return name
 
 
-def peer_name(text: str) -> PeerName:
-    """A `peer` item: "spiffe://…", "dns:…" or "ip:…"."""
-    kind, _, value = text.partition(":")
-    if kind == "spiffe":
-        try:
-            return PeerName("spiffe", str(SpiffeId.parse_leaf(text)))
-        except InvalidSpiffeId as error:
-            raise Rejected(str(error), error.hint) from None
-    if kind == "dns":
-        if value.startswith("*"):
-            raise Rejected("a wildcard names no peer", "write the names that are expected")
-        return PeerName("dns", dns_name(value))
-    if kind == "ip":
-        address = _ip(value.removeprefix("[").removesuffix("]"))
-        if address is None:
-            raise Rejected(f"{value!r} is not an IP address")
-        return PeerName("ip", str(address))
-    raise Rejected(
-        f"{text!r} is not a peer name", 'write "spiffe://DOMAIN/PATH", "dns:NAME" or "ip:ADDRESS"'
-    )
-
-
-def peer_for_host(host: str) -> PeerName:
-    """The peer name that a host stands for when no `peer` is given."""
-    return PeerName("ip" if is_ip(host) else "dns", host)
-
-
 def host_header(text: str) -> str:
     """An `allowed_hosts` item: HOST or HOST:PORT, as a client sends it in Host, lower case."""
     if is_ip(text.removeprefix("[").removesuffix("]")):
@@ -154,7 +96,7 @@ def host_header(text: str) -> str:
     if ":" not in text:
         return dns_name(text)
     host, port = _host_and_port(text, example='"gateway.internal:8701"')
-    return f"{_bracketed(_host(host, text))}:{port}"
+    return f"{_bracketed(host_name(host, text))}:{port}"
 
 
 def web_origin(text: str) -> str:
@@ -173,14 +115,22 @@ def web_origin(text: str) -> str:
 
 def is_ip(text: str) -> bool:
     """Whether `text` is an IP literal."""
-    return _ip(text) is not None
+    return ip_literal(text) is not None
 
 
-def _host(host: str, text: str) -> str:
+def host_name(host: str, text: str) -> str:
+    """The host in `text`: a lower-case DNS name or an IP literal without brackets."""
     if not host:
         raise Rejected(f"{text!r} names no host")
-    address = _ip(host)
+    address = ip_literal(host)
     return str(address) if address is not None else dns_name(host)
+
+
+def port_number(port: int, *, least: int) -> int:
+    """A port."""
+    if not least <= port <= 65535:
+        raise Rejected(f"{port} is not a port", f"ports are {least} to 65535")
+    return port
 
 
 def _host_and_port(text: str, *, example: str) -> tuple[str, int]:
@@ -188,23 +138,18 @@ def _host_and_port(text: str, *, example: str) -> tuple[str, int]:
     if not colon or not host or not _PORT.fullmatch(port):
         raise Rejected(f"{text!r} is not HOST:PORT", f"write it like {example}")
     if host.startswith("[") and host.endswith("]"):
-        return host[1:-1], _port_number(int(port), least=0)
+        return host[1:-1], port_number(int(port), least=0)
     if ":" in host:
         raise Rejected(f"{text!r} is not HOST:PORT", "put an IPv6 address in brackets")
-    return host.lower(), _port_number(int(port), least=0)
-
-
-def _port_number(port: int, *, least: int) -> int:
-    if not least <= port <= 65535:
-        raise Rejected(f"{port} is not a port", f"ports are {least} to 65535")
-    return port
+    return host.lower(), port_number(int(port), least=0)
 
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _ip(text: str) -> IPv4Address | IPv6Address | None:
+def ip_literal(text: str) -> IPv4Address | IPv6Address | None:
+    """The address that `text` writes, or None."""
     # A zone ("fe80::1%eth0") names an interface of this machine, which no certificate can.
     if "%" in text:
         return None

@@ -11,8 +11,10 @@ LOOPBACKS = ("127.0.0.1", "::1")
 _MOST_UID = 2**32 - 2
 
 
-def read_rules(table: Table) -> tuple[AllowRule, ...]:
-    """The rules of one route, in order; those with problems are left out and noted."""
+def read_rules(table: Table, *, tokens: bool = True) -> tuple[AllowRule, ...]:
+    """The rules of one route, in order; those with problems are left out and noted. Callers can
+    show `tokens` where there are headers only.
+    """
     rules = []
     for entry in table.tables("allow"):
         uid = entry.whole("uid", 0, least=0, most=_MOST_UID) if "uid" in entry else None
@@ -21,6 +23,8 @@ def read_rules(table: Table) -> tuple[AllowRule, ...]:
             exe=entry.converted("exe", _program) or "",
             token=entry.converted("token", _token) or "",
         )
+        if rule.token and not tokens:
+            entry.problem("token", "a tcp route has no header for it", "use uid, or uid and exe")
         entry.finish()
         if rule == AllowRule():
             entry.problem("uid", "the rule would allow everybody", "give it uid, exe or token")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 from gateway.config.model import HeaderTemplate
-from gateway.config.table import Rejected
+from gateway.config.table import Rejected, Table
 from identity.errors import InvalidSecretName
 from identity.secret_stores.base import SecretRef
 
@@ -19,7 +21,7 @@ _FIELD_TEXT: Final = re.compile(r"[\x20-\x7e]*")
 _PIECE: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 #: Headers by which the gateway itself frames and routes messages (RFC 9110 sections 7.2, 7.6.1 and
-#: 10.1.1, RFC 9112 section 6).
+#: 10.1.1, RFC 9112 section 6), and the one by which an ingress tells who calls.
 _OWN: Final = frozenset(
     {
         "connection",
@@ -34,8 +36,43 @@ _OWN: Final = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
+        "x-forwarded-client-cert",
     }
 )
+
+
+def read_headers(table: Table, *, project: str) -> tuple[HeaderTemplate, ...]:
+    """The headers that a route attaches; problems are noted in `table`."""
+    headers: list[HeaderTemplate] = []
+    written: dict[str, str] = {}
+    for name in table.entries():
+        text = table.text(name, empty=True)
+        if table.convert(name, name, header_name) is None:
+            continue
+        earlier = written.setdefault(same_name(name), name)
+        if earlier != name:
+            hint = "case, '_' and '-' make no difference to a receiver; keep one"
+            table.problem(name, f"is the same header as {earlier}", hint)
+        template = partial(header_template, name, project=project)
+        if header := table.convert(name, text, template):
+            headers.append(header)
+    return tuple(headers)
+
+
+def read_passed(table: Table, *, attached: Iterable[str]) -> tuple[str, ...]:
+    """The client's headers that are let through, lower case; none that is `attached` too."""
+    managed = {same_name(name) for name in attached}
+
+    def passed(text: str) -> str:
+        name = header_name(text)
+        if same_name(name) in managed:
+            raise Rejected(
+                f"{name} is attached by this route",
+                "the client's value and the route's can't both be sent; keep one",
+            )
+        return name.lower()
+
+    return table.distinct("pass_headers", passed)
 
 
 def header_name(text: str) -> str:
@@ -45,7 +82,7 @@ def header_name(text: str) -> str:
     if same_name(text) in _OWN:
         raise Rejected(
             f"{text} is the gateway's own",
-            "it belongs to a single connection, or frames the message; leave it out",
+            "it speaks for a connection or its caller, or frames the message; leave it out",
         )
     return text
 

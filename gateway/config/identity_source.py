@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from gateway.config.addresses import https_origin, local_path
+from gateway.config.addresses import local_path
 from gateway.config.headers import secret_name
 from gateway.config.model import (
     FilesSourceConfig,
@@ -15,6 +15,7 @@ from gateway.config.model import (
     JoinTokenRef,
 )
 from gateway.config.table import Rejected, Table
+from gateway.config.upstreams import https_origin
 
 _CA_PIN: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

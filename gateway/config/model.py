@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
+
+#: What a route that carries HTTP says inside TLS.
+HTTP_ALPN: Final = ("http/1.1",)
+_OWN_PORTS: Final = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,11 @@ class UnixAddress:
 
 @dataclass(frozen=True, slots=True)
 class PeerName:
-    """One name that the upstream's certificate may carry: a SPIFFE id, a DNS name or an IP."""
+    """One name that the far side's certificate may carry: a SPIFFE id, a DNS name or an IP.
+
+    Of an ingress it may be a pattern: a SPIFFE id in whose path `*` stands for one segment and a
+    last `**` for one or more.
+    """
 
     kind: Literal["spiffe", "dns", "ip"]
     value: str
@@ -75,14 +83,27 @@ class AllowRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One local listener (or several) and the one upstream that it leads to."""
+    """One listener (or several) and the one upstream that it leads to.
+
+    Attributes:
+        kind: "http" and "tcp" lead from this machine to an upstream over mutual TLS, "ingress" from
+            callers over mutual TLS to a plaintext agent on this machine.
+        protocol: what is carried: HTTP/1.1, or bytes as they are.
+        upstream_host: a DNS name, an IP literal, or the absolute path of a Unix socket, whose
+            `upstream_port` is 0.
+        peer: names of the upstream; for an ingress patterns of the callers.
+        alpn: the application protocols that are spoken inside TLS, best first.
+    """
 
     name: str
+    kind: Literal["http", "tcp", "ingress"] = "http"
+    protocol: Literal["http", "tcp"] = "http"
     listen: tuple[TcpAddress | UnixAddress, ...]
     upstream_host: str
     upstream_port: int
     server_name: str
     peer: tuple[PeerName, ...]
+    alpn: tuple[str, ...] = HTTP_ALPN
     trust_bundle: Path | None = None
     pass_headers: tuple[str, ...] = ()
     headers: tuple[HeaderTemplate, ...] = ()
@@ -92,9 +113,33 @@ class Route:
 
     @property
     def upstream_authority(self) -> str:
-        """Host header and origin authority of the upstream: no port when it is 443."""
+        """Host header and origin authority of the upstream: no port when it is the scheme's own."""
+        if not self.upstream_port:
+            return "localhost"
         host = f"[{self.upstream_host}]" if ":" in self.upstream_host else self.upstream_host
-        return host if self.upstream_port == 443 else f"{host}:{self.upstream_port}"
+        own_port = _OWN_PORTS.get(self.upstream_scheme)
+        return host if self.upstream_port == own_port else f"{host}:{self.upstream_port}"
+
+    @property
+    def upstream_scheme(self) -> str:
+        """How the upstream is spoken to: plaintext for an ingress only."""
+        if self.kind == "ingress":
+            return self.protocol
+        return "https" if self.protocol == "http" else "tls"
+
+    @property
+    def upstream_url(self) -> str:
+        """The upstream for people, as it is configured."""
+        if not self.upstream_port:
+            return f"unix:{self.upstream_host}"
+        return f"{self.upstream_scheme}://{self.upstream_authority}"
+
+    def listen_url(self, address: str) -> str:
+        """One of the listeners for people: over TLS for an ingress only."""
+        if address.startswith("unix:"):
+            return address
+        inward = {"http": "https", "tcp": "tls"}[self.protocol]
+        return f"{inward if self.kind == 'ingress' else self.protocol}://{address}"
 
 
 @dataclass(frozen=True, slots=True)

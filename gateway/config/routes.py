@@ -1,32 +1,57 @@
-"""One `[[routes]]` table: its listeners, its upstream, and the headers that it handles."""
+"""One `[[routes]]` table: its kind, its listeners, where it leads, and what it does on the way."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from posixpath import normpath
-from typing import Final
+from typing import Final, Literal
 
 from gateway.config.addresses import (
-    Origin,
     dns_name,
     host_header,
-    https_origin,
     is_ip,
     listen_addresses,
     local_path,
-    peer_for_host,
-    peer_name,
     web_origin,
 )
 from gateway.config.callers import asks_for_token, is_reachable_from_afar, read_rules
-from gateway.config.headers import header_name, header_template, same_name
-from gateway.config.model import HeaderTemplate, PeerName, Route, TcpAddress, UnixAddress
+from gateway.config.headers import read_headers, read_passed
+from gateway.config.model import PeerName, Route, TcpAddress, UnixAddress
+from gateway.config.peers import caller_pattern, peer_for_host, peer_name
 from gateway.config.table import Rejected, Table
+from gateway.config.upstreams import Origin, https_origin, local_origin, tls_origin
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+# RFC 7301 section 3.1 allows any bytes; the registry has only visible ASCII.
+_APPLICATION_PROTOCOL: Final = re.compile(r"[!-~]{1,255}")
+_GUARDS: Final = {
+    "http": ", or ask every caller for a token with [[routes.allow]]",
+    "tcp": "; without headers its callers can show no token",
+}
+_FORMS: Final = {
+    "http": 'the remote agent\'s origin, like "https://HOST:PORT"',
+    "tcp": 'where the remote agent listens, like "tls://HOST:PORT"',
+    "ingress": 'the agent on this machine, like "http://127.0.0.1:PORT"',
+}
+
+# Keys that some routes can't have, and why: refused, because whoever writes one counts on it.
+_NO_HEADERS: Final = "headers are neither seen nor attached"
+_OF_HTTP: Final = {
+    "headers": _NO_HEADERS,
+    "pass_headers": _NO_HEADERS,
+    "allowed_hosts": _NO_HEADERS,
+    "allowed_origins": _NO_HEADERS,
+}
+_OF_LOCAL_CALLERS: Final = {
+    "allow": "its callers are known by their certificates: name them under peer",
+    "server_name": "its upstream is spoken to in plaintext",
+}
+
+_Protocol = Literal["http", "tcp"]
 
 
 class RouteReader:
@@ -38,6 +63,7 @@ class RouteReader:
         self._listen: Callable[[str], tuple[TcpAddress | UnixAddress, ...]] = partial(
             listen_addresses, base=base, max_socket_path=max_socket_path
         )
+        self._local = partial(local_origin, base=base, max_socket_path=max_socket_path)
         self._names: set[str] = set()
         self._taken: dict[str, str] = {}
 
@@ -53,30 +79,80 @@ class RouteReader:
     def route(self, table: Table) -> Route:
         """The route; where problems were noted in `table`, not one to be used."""
         name = self._name(table)
-        rules = read_rules(table)
-        listen = self._listeners(table, guarded=asks_for_token(rules))
-        upstream = Origin("unnamed", 443)
-        if table.required("upstream", 'the remote agent\'s origin, like "https://HOST:PORT"'):
-            upstream = table.converted("upstream", https_origin) or upstream
-        server_name = self._server_name(table, upstream)
+        kind = table.choice("kind", ("http", "tcp", "ingress"), "http")
+        inward = kind == "ingress"
+        route = self._ingress(table, name) if inward else self._outward(table, name, kind)
+        route = self._tcp(table, route) if route.protocol == "tcp" else self._http(table, route)
         bundle = table.converted("trust_bundle", partial(local_path, base=self._base))
-        headers = table.table("headers")
-        route = Route(
+        table.finish()
+        return replace(route, trust_bundle=bundle)
+
+    # -- by what faces whom ----------------------------------------------------------------------
+
+    def _outward(self, table: Table, name: str, kind: str) -> Route:
+        """From callers on this machine to an upstream, over mutual TLS."""
+        table.refuse("protocol", f"a route of kind {kind} has none", 'kind = "ingress" has one')
+        protocol: _Protocol = "tcp" if kind == "tcp" else "http"
+        rules = read_rules(table, tokens=protocol == "http")
+        guard = "" if asks_for_token(rules) else _GUARDS[protocol]
+        listen = self._listeners(table, guard)
+        origin = https_origin if protocol == "http" else tls_origin
+        upstream = _upstream(table, origin, _FORMS[kind])
+        server_name = _server_name(table, upstream)
+        return Route(
             name=name,
+            kind=protocol,
+            protocol=protocol,
             listen=listen,
             upstream_host=upstream.host,
             upstream_port=upstream.port,
             server_name=server_name,
-            peer=self._peer(table, server_name or upstream.host),
-            trust_bundle=bundle,
-            pass_headers=_pass_headers(table, attached=headers.entries()),
-            headers=self._headers(headers),
-            allowed_hosts=_distinct(table, "allowed_hosts", host_header),
-            allowed_origins=_distinct(table, "allowed_origins", web_origin),
+            peer=_peer(table, server_name or upstream.host),
             allow=rules,
         )
-        table.finish()
-        return route
+
+    def _ingress(self, table: Table, name: str) -> Route:
+        """From callers anywhere, over mutual TLS, to a plaintext agent on this machine."""
+        protocol: _Protocol = "http"
+        if table.choice("protocol", ("http", "tcp"), "http") == "tcp":
+            protocol = "tcp"
+        _refuse(table, "an ingress", _OF_LOCAL_CALLERS)
+        listen = self._listeners(table, "")
+        upstream = _upstream(table, partial(self._local, protocol=protocol), _FORMS["ingress"])
+        return Route(
+            name=name,
+            kind="ingress",
+            protocol=protocol,
+            listen=listen,
+            upstream_host=upstream.host,
+            upstream_port=upstream.port,
+            server_name="",
+            peer=_callers(table),
+        )
+
+    # -- by what is carried ----------------------------------------------------------------------
+
+    def _http(self, table: Table, route: Route) -> Route:
+        table.refuse("alpn", "HTTP is always spoken as http/1.1", "a tcp route carries others")
+        hosts: tuple[str, ...] = ()
+        if route.kind == "ingress":
+            table.refuse("allowed_hosts", "an ingress answers to any name", "leave it out")
+        else:
+            hosts = table.distinct("allowed_hosts", host_header)
+        headers = table.table("headers")
+        return replace(
+            route,
+            pass_headers=read_passed(table, attached=headers.entries()),
+            headers=read_headers(headers, project=self._project),
+            allowed_hosts=hosts,
+            allowed_origins=table.distinct("allowed_origins", web_origin),
+        )
+
+    def _tcp(self, table: Table, route: Route) -> Route:
+        _refuse(table, "a route that carries bytes as they are", _OF_HTTP)
+        return replace(route, alpn=table.distinct("alpn", _application_protocol))
+
+    # -- parts -----------------------------------------------------------------------------------
 
     def _name(self, table: Table) -> str:
         if not table.required("name", 'a name for people, like "planner"'):
@@ -91,8 +167,11 @@ class RouteReader:
         table.key = f"routes.{name}"
         return name
 
-    def _listeners(self, table: Table, *, guarded: bool) -> tuple[TcpAddress | UnixAddress, ...]:
-        if not table.required("listen", 'where local agents connect, like "127.0.0.1:8701"'):
+    def _listeners(self, table: Table, guard: str) -> tuple[TcpAddress | UnixAddress, ...]:
+        """The addresses; where there is a `guard`, none that other machines can reach: it says
+        how callers could be told apart there.
+        """
+        if not table.required("listen", 'where callers connect, like "127.0.0.1:8701"'):
             return ()
         if table.holds_nothing("listen"):
             table.problem("listen", "is empty", "nobody could use this route")
@@ -102,48 +181,53 @@ class RouteReader:
                 if holder := self.take(address, table.at("listen", index)):
                     hint = "give each listener an address of its own"
                     table.problem("listen", f"{address} is taken by {holder}", hint, index=index)
-                if not guarded and is_reachable_from_afar(address):
+                if guard and is_reachable_from_afar(address):
                     table.problem(
                         "listen",
                         f"{address} is not a loopback address, and other machines could use the "
                         "route's identity and tokens",
-                        "write 127.0.0.1, [::1], localhost or unix:PATH, or ask every caller for "
-                        "a token with [[routes.allow]]",
+                        f"write 127.0.0.1, [::1], localhost or unix:PATH{guard}",
                         index=index,
                     )
                 addresses.append(address)
         return tuple(addresses)
 
-    def _server_name(self, table: Table, upstream: Origin) -> str:
-        text = table.text("server_name", empty=True)
-        if not text:
-            # No SNI for IP literals (RFC 6066 section 3), nor where it is set to nothing.
-            silent = "server_name" in table or is_ip(upstream.host)
-            return "" if silent else upstream.host
-        return table.convert("server_name", text, dns_name) or ""
 
-    def _peer(self, table: Table, host: str) -> tuple[PeerName, ...]:
-        if table.holds_nothing("peer"):
-            hint = "leave it out to expect the server name or the upstream's host"
-            table.problem("peer", "is empty: no upstream would ever be accepted", hint)
-        named = tuple(peer for _, peer in table.converted_list("peer", peer_name))
-        return named if "peer" in table else (peer_for_host(host),)
+def _upstream(table: Table, read: Callable[[str], Origin], form: str) -> Origin:
+    nowhere = Origin("unnamed", 443)
+    if not table.required("upstream", form):
+        return nowhere
+    return table.converted("upstream", read) or nowhere
 
-    def _headers(self, table: Table) -> tuple[HeaderTemplate, ...]:
-        headers: list[HeaderTemplate] = []
-        written: dict[str, str] = {}
-        for name in table.entries():
-            text = table.text(name, empty=True)
-            if table.convert(name, name, header_name) is None:
-                continue
-            earlier = written.setdefault(same_name(name), name)
-            if earlier != name:
-                hint = "case, '_' and '-' make no difference to a receiver; keep one"
-                table.problem(name, f"is the same header as {earlier}", hint)
-            template = partial(header_template, name, project=self._project)
-            if header := table.convert(name, text, template):
-                headers.append(header)
-        return tuple(headers)
+
+def _server_name(table: Table, upstream: Origin) -> str:
+    text = table.text("server_name", empty=True)
+    if not text:
+        # No SNI for IP literals (RFC 6066 section 3), nor where it is set to nothing.
+        silent = "server_name" in table or is_ip(upstream.host)
+        return "" if silent else upstream.host
+    return table.convert("server_name", text, dns_name) or ""
+
+
+def _peer(table: Table, host: str) -> tuple[PeerName, ...]:
+    if table.holds_nothing("peer"):
+        hint = "leave it out to expect the server name or the upstream's host"
+        table.problem("peer", "is empty: no upstream would ever be accepted", hint)
+    named = tuple(peer for _, peer in table.converted_list("peer", peer_name))
+    return named if "peer" in table else (peer_for_host(host),)
+
+
+def _callers(table: Table) -> tuple[PeerName, ...]:
+    """Named one by one or by patterns, and never everybody by default."""
+    table.required("peer", 'who may call, like ["spiffe://DOMAIN/agent/*"]')
+    if table.holds_nothing("peer"):
+        table.problem("peer", "is empty: no caller would ever be let in", "name who may call")
+    return tuple(peer for _, peer in table.converted_list("peer", caller_pattern))
+
+
+def _refuse(table: Table, what: str, reasons: Mapping[str, str]) -> None:
+    for name, reason in reasons.items():
+        table.refuse(name, f"{what} has none", reason)
 
 
 def _route_name(text: str) -> str:
@@ -152,20 +236,7 @@ def _route_name(text: str) -> str:
     return text
 
 
-def _pass_headers(table: Table, *, attached: Iterable[str]) -> tuple[str, ...]:
-    managed = {same_name(name) for name in attached}
-
-    def passed(text: str) -> str:
-        name = header_name(text)
-        if same_name(name) in managed:
-            raise Rejected(
-                f"{name} is attached by this route",
-                "the client's value and the route's can't both be sent; keep one",
-            )
-        return name.lower()
-
-    return _distinct(table, "pass_headers", passed)
-
-
-def _distinct(table: Table, name: str, convert: Callable[[str], str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value for _, value in table.converted_list(name, convert)))
+def _application_protocol(text: str) -> str:
+    if not _APPLICATION_PROTOCOL.fullmatch(text):
+        raise Rejected(f"{text!r} is not a protocol's name", 'such as "h2"; visible ASCII')
+    return text

@@ -116,6 +116,16 @@ class Table:
         results = [(index, self.convert(name, text, convert, index=index)) for index, text in texts]
         return [(index, value) for index, value in results if value is not None]
 
+    def distinct(self, name: str, convert: Callable[[str], _T]) -> tuple[_T, ...]:
+        """Each text of a list through `convert`, once."""
+        return tuple(dict.fromkeys(value for _, value in self.converted_list(name, convert)))
+
+    def refuse(self, name: str, message: str, hint: str) -> None:
+        """Note a problem if `name` is there: it is known, and makes no sense here."""
+        if name in self._raw:
+            self.know(name)
+            self.problem(name, message, hint)
+
     def choice(self, name: str, options: Iterable[str], default: str) -> str:
         """One of a few words."""
         value = self.text(name, default)

@@ -25,7 +25,9 @@ TIMEOUT_S: Final = 10.0
 
 
 def literal(host: str, port: int) -> Addresses | None:
-    """The answer for an IP literal, which needs no look-up; None for a name."""
+    """The answer for an IP literal or a Unix socket's path; None for a name: it has to be asked."""
+    if not port:
+        return Addresses(found=((host, 0),))
     try:
         return Addresses(found=((str(ipaddress.ip_address(host)), port),))
     except ValueError:

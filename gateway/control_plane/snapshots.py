@@ -85,8 +85,10 @@ def build(number: int, world: World) -> Snapshot:
 
 
 def accepted_hosts(bound: TcpAddress | UnixAddress, route: Route) -> tuple[str, ...]:
-    """Host values that a listener accepts: its own loopback names, and what the route adds."""
-    if isinstance(bound, UnixAddress):
+    """Host values that a listener accepts: its own loopback names, and what the route adds; () for
+    any. No page that a browser was lured to reaches a Unix socket, or has an ingress's certificate.
+    """
+    if isinstance(bound, UnixAddress) or route.kind == "ingress":
         return ()
     own = f"[{bound.host}]" if ":" in bound.host else bound.host
     names = dict.fromkeys([*_LOOPBACK_NAMES, own])
@@ -131,6 +133,8 @@ def _route(route: Route, world: World) -> RouteSpec:
             )
             for rule in route.allow
         ),
+        kind=route.protocol,
+        ingress=route.kind == "ingress",
     )
 
 
@@ -163,6 +167,7 @@ def _tls(route: Route, world: World) -> TlsSpec:
         server_name=route.server_name,
         peers=tuple(str(peer) for peer in route.peer),
         bundle_pem=identity_bundle if own_bundle is None else own_bundle,
+        alpn=route.alpn,
     )
 
 

@@ -196,8 +196,10 @@ def _route(route: Route, state: GatewayState) -> dict[str, Any]:
     at = datetime.fromtimestamp(stats.last_error_at, UTC) if stats.last_error_at else None
     return {
         "name": route.name,
+        "kind": route.kind,
         "listeners": list(state.listening.get(route.name, ())),
-        "upstream": f"https://{route.upstream_authority}",
+        "listener_urls": [route.listen_url(at) for at in state.listening.get(route.name, ())],
+        "upstream": route.upstream_url,
         "peers": [str(peer) for peer in route.peer],
         "peer": stats.peer or None,
         "tls_version": stats.tls_version or None,

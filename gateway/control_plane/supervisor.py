@@ -195,8 +195,8 @@ class Supervisor:
     def _announce(self) -> None:
         for route in self._config.routes:
             listeners = self._listeners.by_route[route.name]
-            places = ", ".join(_url(item.address) for item in listeners)
-            self._parts.announce(f"{route.name}: {places} → https://{route.upstream_authority}")
+            places = ", ".join(route.listen_url(item.address) for item in listeners)
+            self._parts.announce(f"{route.name}: {places} → {route.upstream_url}")
 
     async def _serve(self) -> int:
         self._publish()
@@ -434,10 +434,6 @@ def _has_expired(generation: Generation) -> bool:
 
 def _targets(config: Config) -> list[tuple[str, int]]:
     return [(route.upstream_host, route.upstream_port) for route in config.routes]
-
-
-def _url(address: str) -> str:
-    return address if address.startswith("unix:") else f"http://{address}"
 
 
 def _values(headers: tuple[tuple[str, str], ...]) -> list[str]:

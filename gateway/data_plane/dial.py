@@ -30,6 +30,7 @@ class Dial:
 
     Attributes:
         epoch: the identity and bundle that are shown.
+        address: an IP literal and a port, or the path of a Unix socket and 0.
         others: addresses to dial should this one fail; `give_up` when all dialling ends.
         deadline: monotonic seconds at which this attempt is over.
         stream: to be taken over when established, with `fd`.
@@ -81,7 +82,7 @@ class Dial:
         self.deadline = now + (deadline - now) / (1 + len(others))
         self._mask = WRITE
         self._reactor.add(self.fd, WRITE, self._on_event)
-        self._error = sock.connect_ex(address)
+        self._error = sock.connect_ex(address if address[1] else address[0])
 
     @property
     def generation(self) -> int:
@@ -106,6 +107,8 @@ class Dial:
 
     def _where(self) -> str:
         host, port = self.address
+        if not port:
+            return f"connecting to unix:{host}"
         return f"connecting to {f'[{host}]' if ':' in host else host}:{port}"
 
     def _begin_handshake(self, connection: SSL.Connection) -> None:
@@ -177,6 +180,10 @@ def keep_alive(sock: socket.socket) -> None:
 
 
 def _open_socket(address: tuple[str, int]) -> socket.socket:
+    if not address[1]:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        return sock
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setblocking(False)

@@ -49,8 +49,8 @@ class UpstreamSpec:
     Attributes:
         authority: Host header value; "https://" + authority ("http://" for an ingress) is the
             origin that Location values are mapped back from.
-        addresses: resolved (IP literal, port) pairs in the order to try; empty with
-            `resolve_error` set when the name can't be resolved.
+        addresses: resolved (IP literal, port) pairs in the order to try, or the one (path, 0) of a
+            Unix socket; empty with `resolve_error` set when the name can't be resolved.
     """
 
     authority: str

@@ -29,8 +29,9 @@ class RouteStats:
             of the access log: "upstream_refused", "late_alert", …).
         active: exchanges in flight now, tunnels and event streams included.
         streams: event streams and tunnels open now.
-        connections: open upstream connections by generation number as text.
-        handshakes: completed upstream handshakes; `handshake_failures` by reason.
+        connections: open connections over mutual TLS, to the upstream or from an ingress's callers,
+            by generation number as text.
+        handshakes: completed handshakes of such connections; `handshake_failures` by reason.
         retired: upstream connections closed by reason ("idle", "generation", "upstream_closed", …).
         bytes_up, bytes_down: body bytes towards the upstream and towards the client.
         duration_buckets: finished requests by upper bound in seconds ("0.005" … "+Inf"),

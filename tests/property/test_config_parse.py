@@ -38,6 +38,9 @@ KEYS = st.sampled_from(
         "trust_bundle",
         "routes",
         "name",
+        "kind",
+        "protocol",
+        "alpn",
         "listen",
         "upstream",
         "server_name",
@@ -68,6 +71,12 @@ TEXTS = st.text(max_size=20) | st.sampled_from(
         "[::1]:2",
         "unix:a",
         "https://u",
+        "tls://u:1",
+        "http://127.0.0.1",
+        "tcp://[::1]:2",
+        "spiffe://a/**",
+        "0.0.0.0:3",
+        "h2",
         "https://[::1]:9",
         "https://u/p?q#f",
         "spiffe://a/b",
@@ -121,6 +130,9 @@ NEARLY = st.fixed_dictionaries(
                     "upstream": TEXTS,
                 },
                 optional={
+                    "kind": st.sampled_from(["http", "tcp", "ingress"]),
+                    "protocol": st.sampled_from(["http", "tcp"]),
+                    "alpn": st.lists(TEXTS, max_size=2),
                     "server_name": TEXTS,
                     "peer": st.lists(TEXTS, max_size=3) | VALUES,
                     "headers": st.dictionaries(st.text(max_size=8), TEXTS, max_size=3),
@@ -155,11 +167,15 @@ def test_accepts_or_lists_what_is_wrong(raw: dict[str, Any]) -> None:
 
 
 @given(NEARLY)
-def test_what_is_accepted_never_leaves_the_machine(raw: dict[str, Any]) -> None:
+def test_plaintext_never_leaves_the_machine(raw: dict[str, Any]) -> None:
     result = outcome(raw)
-    if isinstance(result, Config):
-        hosts = {getattr(at, "host", "::1") for route in result.routes for at in route.listen}
-        assert hosts <= {"127.0.0.1", "::1"}
+    for route in result.routes if isinstance(result, Config) else ():
+        if route.kind == "ingress":
+            plain = {route.upstream_host} if route.upstream_port else set()
+            assert route.peer
+        else:
+            plain = {getattr(at, "host", "::1") for at in route.listen}
+        assert plain <= {"127.0.0.1", "::1"}
 
 
 HOSTS = st.from_regex(

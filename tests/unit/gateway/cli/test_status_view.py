@@ -39,7 +39,9 @@ DOCUMENT: dict[str, Any] = {
     "routes": [
         {
             "name": "planner",
+            "kind": "http",
             "listeners": ["127.0.0.1:8701", "[::1]:8701"],
+            "listener_urls": ["http://127.0.0.1:8701", "http://[::1]:8701"],
             "upstream": "https://planner.example.com:8443",
             "peers": ["spiffe://acme.example/agent/planner"],
             "peer": "spiffe://acme.example/agent/planner",
@@ -82,19 +84,20 @@ def test_shows_everything_at_a_glance() -> None:
         "  next renewal  in 11m 02s\n"
         "  last error    -\n"
         "\n"
-        "ROUTE    LISTENER        UPSTREAM                          "
+        "ROUTE    KIND  LISTENER               UPSTREAM                          "
         "PEER ID                              TLS                     STREAMS  CONNECTIONS\n"
-        "planner  127.0.0.1:8701  https://planner.example.com:8443  "
+        "planner  http  http://127.0.0.1:8701  https://planner.example.com:8443  "
         "spiffe://acme.example/agent/planner  TLSv1.3 X25519MLKEM768  1        "
         "2 of generation 3, 1 of generation 2\n"
-        "         [::1]:8701"
+        "               http://[::1]:8701"
     )
 
 
 def test_takes_blocks_where_the_table_does_not_fit() -> None:
     lines = status_lines(DOCUMENT, now=NOW, columns=80)
     assert all(width(line) <= 80 for line in lines)
-    assert "    listener     127.0.0.1:8701, [::1]:8701" in lines
+    assert "    kind         http" in lines
+    assert "    listener     http://127.0.0.1:8701, http://[::1]:8701" in lines
     assert "    peer id      spiffe://acme.example/agent/planner" in lines
     assert "    connections  2 of generation 3, 1 of generation 2" in lines
 

@@ -34,7 +34,8 @@ def make(answers: Answers) -> tuple[Resolver, Callable[[], int]]:
 async def test_literals_need_no_look_up() -> None:
     answers = Answers()
     resolver, _ = make(answers)
-    resolver.watch([("127.0.0.1", 1), ("::1", 2)])
+    resolver.watch([("127.0.0.1", 1), ("::1", 2), ("/run/agent.sock", 0)])
+    assert resolver.resolved["/run/agent.sock", 0].found == (("/run/agent.sock", 0),)
     assert resolver.resolved["127.0.0.1", 1].found == (("127.0.0.1", 1),)
     assert resolver.resolved["::1", 2].found == (("::1", 2),)
     await resolver.refresh()

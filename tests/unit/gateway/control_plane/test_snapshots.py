@@ -109,6 +109,32 @@ def test_names_of_the_upstream_keep_their_kind() -> None:
     assert tls.server_name == "x.example"
 
 
+def test_a_tcp_route_carries_bytes_towards_the_upstream() -> None:
+    made = only_route(configs.route(kind="tcp", protocol="tcp", alpn=("h2",)))
+    assert (made.kind, made.ingress, made.tls.alpn) == ("tcp", False, ("h2",))
+    assert only_route(configs.route()).tls.alpn == ("http/1.1",)
+
+
+def test_an_ingress_answers_to_any_host_and_knows_its_callers_by_patterns() -> None:
+    route = configs.route(
+        kind="ingress",
+        upstream_host="/run/agent.sock",
+        upstream_port=0,
+        peer=(PeerName("spiffe", "spiffe://a.example/**"),),
+        allowed_origins=("https://IDE.example",),
+    )
+    bound = BoundListener(id="l1", bound=TcpAddress("0.0.0.0", 8443))
+    target = ("/run/agent.sock", 0)
+    made = only_route(
+        route, listeners={"planner": (bound,)}, addresses={target: Addresses(found=(target,))}
+    )
+    assert (made.kind, made.ingress) == ("http", True)
+    assert made.tls.peers == ("spiffe://a.example/**",)
+    assert made.listeners[0].hosts == ()
+    assert made.listeners[0].origins == ("https://ide.example",)
+    assert (made.upstream.authority, made.upstream.addresses) == ("localhost", (target,))
+
+
 def test_the_snapshot_survives_its_wire_form_and_shows_no_secret() -> None:
     attached = Attached(headers=(("Authorization", "Bearer hunter2"),), redact=("hunter2",))
     bound = BoundListener(id="l1", bound=TcpAddress("127.0.0.1", 8701))
@@ -119,6 +145,8 @@ def test_the_snapshot_survives_its_wire_form_and_shows_no_secret() -> None:
         addresses={("127.0.0.1", 8443): Addresses(found=(("127.0.0.1", 8443),))},
     )
     assert Snapshot.from_json(made.to_json()) == made
+    other = snapshot(configs.route(kind="ingress", protocol="tcp", alpn=("h2", "x")))
+    assert Snapshot.from_json(other.to_json()) == other
     assert made.routes[0].pass_headers == ("cookie",)
     assert "hunter2" not in f"{made!r} {made.routes[0]!r} {attached!r}"
     assert "KEY" not in repr(made)

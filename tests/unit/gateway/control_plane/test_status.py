@@ -141,6 +141,8 @@ def test_a_route_shows_its_numbers() -> None:
     assert route["requests"] == {"200": 10, "502": 1}
     assert route["connections"] == {"3": 2}
     assert route["listeners"] == ["127.0.0.1:8701"]
+    assert route["listener_urls"] == ["http://127.0.0.1:8701"]
+    assert (route["kind"], route["upstream"]) == ("http", "https://127.0.0.1:8443")
     assert route["tls_group"] == "X25519MLKEM768"
     assert route["last_error_at"] == "2023-11-14T22:13:20Z"
     assert route["unavailable"] is None
