@@ -198,10 +198,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
-    """`[log]`: `access` and `level`; `file` None means standard error."""
+    """`[log]`: how much is said; `file` None means standard error.
+
+    `mcp_peek` names MCP requests of older clients by the first bytes of their bodies.
+    """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     access: bool = True
+    mcp_peek: bool = True
     file: Path | None = None
 
 

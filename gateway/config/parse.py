@@ -133,6 +133,7 @@ def _log(table: Table, *, base: Path) -> LogConfig:
     config = LogConfig(
         level=cast("Literal['debug', 'info', 'warning', 'error']", level),
         access=table.flag("access", default=True),
+        mcp_peek=table.flag("mcp_peek", default=True),
         file=table.converted("file", partial(local_path, base=base)),
     )
     table.finish()

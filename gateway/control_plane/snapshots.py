@@ -81,6 +81,7 @@ def build(number: int, world: World) -> Snapshot:
         routes=tuple(_route(route, world) for route in world.config.routes),
         limits=_limits(world.config.limits),
         access_log=world.config.log.access,
+        mcp_peek=world.config.log.mcp_peek,
     )
 
 

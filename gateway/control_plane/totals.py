@@ -13,6 +13,7 @@ _COUNTS = (
     "handshake_failures",
     "retired",
     "rejected",
+    "denied",
     "duration_buckets",
 )
 _GAUGES = ("active", "streams", "downstream_connections")

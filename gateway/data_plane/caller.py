@@ -46,6 +46,13 @@ class Caller:
     evidence: bytes = b""
     refusal: str = ""
 
+    @property
+    def label(self) -> str:
+        """What logs call it: "uid:1000", with the pid where that is known, or a workload's id."""
+        if self.peer or self.uid is None:
+            return self.peer or "unknown"
+        return f"uid:{self.uid} pid:{self.pid}" if self.pid else f"uid:{self.uid}"
+
     def exe(self) -> str:
         """The path of the caller's program, "" when unknown. It takes milliseconds on TCP. Another
         process can take over a pid or share a socket, so a rule by program is backed by another.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.data_plane.downstream import Accepted, Downstream
 from gateway.data_plane.failure import Failure, problem_response, status_of
 from gateway.data_plane.headers import UPGRADES
+from gateway.data_plane.mcp_peek import PEEKED_BYTES
 from gateway.data_plane.reactor import ERROR, HANGUP, PEER_CLOSED, READ
 from gateway.data_plane.stream import ConnectionLost
 from gateway.data_plane.upstream import UpstreamConnection
@@ -46,7 +47,6 @@ class ClientConnection(Downstream):
 
     __slots__ = (
         "_buffer",
-        "_first",
         "_parsing",
         "_rules",
         "resendable",
@@ -64,7 +64,6 @@ class ClientConnection(Downstream):
         self._buffer = b""
         self._parsing = False
         self._rules = self.route.rules
-        self._first = b""
         self.resendable = False
         self.deadline = plane.reactor.now + plane.limits.head_timeout_s
         plane.reactor.add(self.fd, self._mask, self.on_event)
@@ -184,18 +183,16 @@ class ClientConnection(Downstream):
         self.request_id = self.plane.next_request_id()
         if request.upgrade not in UPGRADES or not request.body.done:
             request.upgrade = b""
-        refusal = self.listener.refusal(request, self.caller)
+        refusal = self.listener.refusal(self)
         if refusal is not None:
             self.route.note_rejected(refusal.reason)
             self.fail(refusal)
             return
-        first = b""
         body = request.body
         if self._buffer and not body.done:
-            first = body.feed(self._buffer)
+            first = self.first = body.feed(self._buffer)
             self._buffer = body.leftover
             self.bytes_up = len(first)
-        self._first = first
         self.resendable = True
         self.await_upstream()
         self.route.dispatch(self)
@@ -215,14 +212,14 @@ class ClientConnection(Downstream):
         """The upstream connection is ready: send the head with the first of the body."""
         self.upstream = upstream
         self.reused = reused
-        self.generation = upstream.generation
+        self.via = upstream
         self.state = ClientState.EXCHANGE
         rules = upstream.rules
         if rules is not self._rules:
             self._rules = rules
             self.request.forwarded = rules.screened(self.request.forwarded)
         head = rules.request_head(self.request, self.caller.evidence)
-        upstream.send(head + self._first if self._first else head)
+        upstream.send(head + self.first if self.first else head)
         if not self.closed and self.upstream is upstream and not upstream.out:
             self.resume()
 
@@ -247,6 +244,8 @@ class ClientConnection(Downstream):
             self._relay_up(piece)
 
     def _relay_up(self, piece: bytes) -> None:
+        if not self.bytes_up:
+            self.first = piece[:PEEKED_BYTES]
         self.bytes_up += len(piece)
         self.resendable = False
         upstream = self.upstream
@@ -281,7 +280,9 @@ class ClientConnection(Downstream):
         self.responded = True
         self.status = status
         self.first_byte_at = self.reactor.now
-        self.streaming = streaming
+        if streaming:
+            self.streaming = True
+            self.first = self.first[:PEEKED_BYTES]
         self.relay(data)
 
     def relay(self, data: bytes) -> None:
@@ -324,7 +325,7 @@ class ClientConnection(Downstream):
     def fail(self, failure: Failure) -> None:
         """See `Downstream`: an answer of our own, or a cut when the response has begun."""
         self.upstream = None
-        self.reason = failure.reason
+        self.reason, self.detail = failure.reason, failure.detail
         self.route.note_failure(failure)
         if self.responded:
             self._cut()

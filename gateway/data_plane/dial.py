@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from OpenSSL import SSL
 
 from certs.errors import PeerRejected
+from gateway.data_plane.access_log import in_json
 from gateway.data_plane.failure import Failure
 from gateway.data_plane.reactor import READ, WRITE
 from gateway.data_plane.stream import PlainStream, Stream, TlsStream
@@ -33,6 +34,8 @@ class Dial:
         address: an IP literal and a port, or the path of a Unix socket and 0.
         others: addresses to dial should this one fail; `give_up` when all dialling ends.
         deadline: monotonic seconds at which this attempt is over.
+        made_at: monotonic seconds at which the connection stood.
+        label: what access-log lines say of it: a part of their JSON.
         stream: to be taken over when established, with `fd`.
     """
 
@@ -48,6 +51,8 @@ class Dial:
         "epoch",
         "fd",
         "give_up",
+        "label",
+        "made_at",
         "others",
         "stream",
     )
@@ -77,7 +82,8 @@ class Dial:
         self.address = address
         self.others = others
         self.give_up = deadline
-        now = self._reactor.now
+        now = self.made_at = self._reactor.now
+        self.label = b'"upstream":"%b"' % in_json(_text_of(address))
         # The addresses share the time, so that a silent first one doesn't use it up.
         self.deadline = now + (deadline - now) / (1 + len(others))
         self._mask = WRITE
@@ -106,10 +112,7 @@ class Dial:
         self._go_on(self._handshake)
 
     def _where(self) -> str:
-        host, port = self.address
-        if not port:
-            return f"connecting to unix:{host}"
-        return f"connecting to {f'[{host}]' if ':' in host else host}:{port}"
+        return f"connecting to {_text_of(self.address)}"
 
     def _begin_handshake(self, connection: SSL.Connection) -> None:
         connection.set_connect_state()
@@ -135,6 +138,13 @@ class Dial:
 
     def _done(self, peer: str) -> None:
         self._reactor.remove(self.fd)  # whoever takes the stream over watches it anew
+        self.made_at = self._reactor.now
+        if isinstance(self.stream, TlsStream):
+            self.label += b',"peer":"%b","tls_group":"%b","generation":%d' % (
+                in_json(peer),
+                in_json(self.stream.connection.get_group_name() or ""),
+                self.generation,
+            )
         self._route.pool.established(self, peer)
 
     def _watch(self, mask: int) -> None:
@@ -168,6 +178,13 @@ class Dial:
         """Nobody wants it any more."""
         self._reactor.remove(self.fd)
         self.stream.abort()
+
+
+def _text_of(address: tuple[str, int]) -> str:
+    host, port = address
+    if not port:
+        return f"unix:{host}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def keep_alive(sock: socket.socket) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+from gateway.data_plane.access_log import in_json
 from gateway.data_plane.connection import Connection
-from gateway.data_plane.stream import Stream
+from gateway.data_plane.stream import Stream, TlsStream
 
 if TYPE_CHECKING:
     from gateway.data_plane.caller import Caller
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from gateway.data_plane.listener import Listener
     from gateway.data_plane.plane import DataPlane
     from gateway.data_plane.tunnel import Tunnel
+    from gateway.data_plane.upstream import UpstreamConnection
     from gateway.data_plane.wire.request import RequestHead
+    from gateway.ipc.snapshot import AllowSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class Downstream(Connection):
         route: of the current request; a snapshot may give the listener another one meanwhile.
         epoch: of an ingress: our certificate and the bundle that the caller was checked by.
         dialling: the attempt that this one waits for.
+        label: what access-log lines say of the caller: a part of their JSON.
+        via: the upstream connection that carries it, or the attempt to make one.
+        first: the first of the request's body, for as long as somebody may want to see it.
+        reason, detail: why it ended as it did, "" when all went well.
         responded: whether an answer has begun.
         tunnel: what the connection became, once bytes go both ways as they are.
         accepted_at: monotonic seconds.
@@ -56,10 +63,12 @@ class Downstream(Connection):
         "bytes_down",
         "bytes_up",
         "caller",
+        "detail",
         "dialling",
         "epoch",
+        "first",
         "first_byte_at",
-        "generation",
+        "label",
         "listener",
         "plane",
         "reason",
@@ -73,6 +82,7 @@ class Downstream(Connection):
         "status",
         "streaming",
         "tunnel",
+        "via",
     )
 
     request: RequestHead
@@ -87,7 +97,19 @@ class Downstream(Connection):
         self.dialling: Dial | None = None
         self.tunnel: Tunnel | None = None
         self.accepted_at = plane.reactor.now
+        self.label = _label(self.caller.label)
+        if accepted.epoch is not None and isinstance(accepted.stream, TlsStream):
+            self.label += b',"tls_group":"%b","generation":%d' % (
+                in_json(accepted.stream.connection.get_group_name() or ""),
+                accepted.epoch.credentials.generation,
+            )
         self.reset_record()
+
+    def let_in_by(self, rule: AllowSpec) -> None:
+        """Say in the record which rule of the route the caller fitted."""
+        token = f" token:{rule.token}" if rule.token else ""
+        exe = f" exe:{rule.exe}" if rule.exe else ""
+        self.label = _label(self.caller.label + token + exe)
 
     def reset_record(self) -> None:
         """Begin the record of what is carried next."""
@@ -96,8 +118,9 @@ class Downstream(Connection):
         self.first_byte_at = 0.0
         self.bytes_up = self.bytes_down = 0
         self.status = 0
-        self.reason = ""
-        self.generation = 0
+        self.reason = self.detail = ""
+        self.first = b""
+        self.via: UpstreamConnection | Dial | None = None
         self.responded = self.replayed = self.reused = self.streaming = False
 
     @property
@@ -147,3 +170,7 @@ class Downstream(Connection):
     def _forget(self) -> None:
         super()._forget()
         self.plane.clients.discard(self)
+
+
+def _label(caller: str) -> bytes:
+    return b'"caller":"%b"' % in_json(caller)

@@ -1,4 +1,7 @@
-"""Why a request failed, and the one table that turns each reason into an answer."""
+"""Why a request failed, and the one table that says of each reason what it means.
+
+A reason with a status is answered with it; the others are how what had begun came to its end.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +126,54 @@ _KINDS: Final[dict[str, _Kind]] = {
         "the upstream did not answer in time",
         "check the upstream or raise response_timeout_s",
     ),
+    "client_closed": _Kind(
+        0,
+        "caller",
+        "the caller closed its connection before the end",
+        "nothing, if it meant to; else look at its own time limits",
+    ),
+    "client_stalled": _Kind(
+        0,
+        "caller",
+        "the caller took nothing of what was sent to it",
+        "read faster, or raise idle_timeout_s",
+    ),
+    "upstream_stalled": _Kind(
+        0, "response", "the upstream took nothing of what was sent to it", "check the upstream"
+    ),
+    "certificate_expired": _Kind(
+        0,
+        "certificate",
+        "the connection ended with the certificate that it was made with",
+        "connect again: that is with the present certificate",
+    ),
+    "untrusted": _Kind(
+        0,
+        "peer",
+        "the other side is revoked, or of an authority that is trusted no more",
+        "nothing, if it is meant so; else check the trust bundle and the revocation lists",
+    ),
+    "upstream_status": _Kind(
+        0, "upstream", "the upstream answered with an error itself", "look at the upstream's log"
+    ),
 }
+REASONS: Final = tuple(_KINDS)
+_UNKNOWN: Final = _Kind(0, "unknown", "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a reason means: the step that it belongs to, what happened, what to do."""
+
+    stage: str
+    title: str
+    remedy: str
+
+
+def explanation(reason: str) -> Explanation:
+    """What the reason in an access-log line means; "" stands for an upstream's own error."""
+    kind = _KINDS.get(reason or "upstream_status", _UNKNOWN)
+    return Explanation(kind.stage, kind.title, kind.remedy)
 
 
 def is_server_fault(reason: str) -> bool:

@@ -40,6 +40,7 @@ _DECIDING: Final[dict[str, RequestField]] = {
     "sec-fetch-site": RequestField.FETCH_SITE,
     "mcp-method": RequestField.MCP_METHOD,
     "mcp-name": RequestField.MCP_NAME,
+    "traceparent": RequestField.TRACEPARENT,
     "x-devwiz-gw-token": RequestField.LOCAL_TOKEN,
 }
 # Some servers don't read a body with these methods and would take it for the next request: they

@@ -12,16 +12,15 @@ from gateway.data_plane.client import ClientConnection
 from gateway.data_plane.dial import keep_alive
 from gateway.data_plane.downstream import Accepted
 from gateway.data_plane.failure import Failure, problem_response
-from gateway.data_plane.policy import refusal_of
+from gateway.data_plane.policy import Verdict, judge
 from gateway.data_plane.reactor import READ
 from gateway.data_plane.stream import PlainStream, reset
 from gateway.data_plane.tcp import TcpClient
 
 if TYPE_CHECKING:
-    from gateway.data_plane.caller import Caller
+    from gateway.data_plane.downstream import Downstream
     from gateway.data_plane.plane import DataPlane
     from gateway.data_plane.route import Route
-    from gateway.data_plane.wire.request import RequestHead
     from gateway.ipc.snapshot import ListenerSpec
 
 _ACCEPTS_A_TURN: Final = 32
@@ -175,12 +174,13 @@ class Listener:
         self.plane.reactor.remove(self.fd)
         self._socket.close()
 
-    def refusal(self, request: RequestHead, caller: Caller) -> Failure | None:
+    def refusal(self, client: Downstream) -> Failure | None:
         """Why the request may not come in, if so: DNS rebinding, a page on a foreign origin, or a
         caller that the route's rules don't allow.
 
         A Unix socket can't be reached by a web page; there any well-formed Host is accepted.
         """
+        request = client.request
         if self._hosts and request.host not in self._hosts:
             return Failure("unknown_host", "the Host is not one of this listener's names")
         origin = request.origin
@@ -189,24 +189,29 @@ class Listener:
         site = request.fetch_site
         if site is not None and not _is_own_site(site.lower(), origin):
             return Failure("foreign_origin", "a browser says that another site's page asks")
-        return self.caller_refusal(caller, request.local_token)
+        return self.caller_refusal(client)
 
-    def caller_refusal(self, caller: Caller, token: bytes) -> Failure | None:
+    def caller_refusal(self, client: Downstream) -> Failure | None:
         """Why the route's rules don't allow the caller, if so."""
         spec = self.route.spec
+        caller = client.caller
         if spec.ingress:
-            reason = caller.refusal
+            if not caller.refusal:
+                return None
+            verdict = Verdict("peer", caller.refusal)
         elif not spec.allow and caller.uid == self.plane.own_uid:
             return None
         else:
-            reason = refusal_of(
+            verdict = judge(
                 spec.allow,
                 uid=caller.uid,
                 exe=caller.exe,
-                token=token,
+                token=client.request.local_token,
                 own_uid=self.plane.own_uid,
             )
-        if not reason:
+        if verdict.rule is not None:
+            client.let_in_by(verdict.rule)
+        if not verdict.denied:
             return None
-        self.route.tell_denied(self.address, reason)
-        return Failure("caller_denied", reason)
+        self.route.tell_denied(self.address, verdict)
+        return Failure("caller_denied", verdict.why)

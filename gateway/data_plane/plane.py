@@ -90,6 +90,7 @@ class DataPlane:
         self._snapshot = snapshot.number
         self.limits = snapshot.limits
         self._log_access = snapshot.access_log
+        self.access_log.peeks = snapshot.mcp_peek
         reason = self._take_identity(snapshot)
         credentials: dict[_ContextKey, Credentials] = {}
         for spec in snapshot.routes:

@@ -9,31 +9,50 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from gateway.ipc.snapshot import AllowSpec
 
 
-def refusal_of(
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a caller may use a route.
+
+    `denied` is the kind of refusal, "" for none, and `why` says it in words; `rule` is the one that
+    lets the caller in.
+    """
+
+    denied: str = ""
+    why: str = ""
+    rule: AllowSpec | None = None
+
+
+def judge(
     rules: tuple[AllowSpec, ...],
     *,
     uid: int | None,
     exe: Callable[[], str],
     token: bytes,
     own_uid: int,
-) -> str:
-    """Why the caller may not use the route, or "" when it may.
+) -> Verdict:
+    """Whether the caller may use the route.
 
     A rule allows when everything that it asks for is so. `uid` None means that the system doesn't
     tell; `exe` is asked only where a rule needs it; `token` is what the caller sent, b"" for none.
     """
     if not rules:
         if uid is None:
-            return "the caller's user can't be known here, and no token is configured"
-        return "" if uid == own_uid else f"the caller is user {uid}, and user {own_uid} may"
-    if any(_allows(rule, uid, exe, token) for rule in rules):
-        return ""
+            why = "the caller's user can't be known here, and no token is configured"
+            return Verdict("unknown_user", why)
+        if uid == own_uid:
+            return Verdict()
+        return Verdict("other_user", f"the caller is user {uid}, and user {own_uid} may")
+    for rule in rules:
+        if _allows(rule, uid, exe, token):
+            return Verdict(rule=rule)
     who = "an unknown user" if uid is None else f"user {uid}"
-    return f"no rule allows the caller, {who} {'with' if token else 'without'} a token"
+    how, denied = ("with", "bad_token") if token else ("without", "no_rule")
+    return Verdict(denied, f"no rule allows the caller, {who} {how} a token")
 
 
 def _allows(rule: AllowSpec, uid: int | None, exe: Callable[[], str], token: bytes) -> bool:

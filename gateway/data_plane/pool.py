@@ -186,6 +186,7 @@ class Pool:
         elif dial.others:
             self._dial(client, dial.epoch, dial.others, dial.give_up)
         else:
+            client.via = dial
             client.fail(failure)
 
     def abandon(self, dial: Dial) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gateway.data_plane.client import ClientConnection
     from gateway.data_plane.downstream import Downstream
     from gateway.data_plane.plane import DataPlane
+    from gateway.data_plane.policy import Verdict
     from gateway.data_plane.tls import Alert
     from gateway.data_plane.upstream import UpstreamConnection
 
@@ -299,10 +300,11 @@ class Route:
         """Count a request refused by the listener, by rule."""
         _count(self.stats.rejected, rule)
 
-    def tell_denied(self, listener: str, reason: str) -> None:
-        """Tell the supervisor of a refused caller; at most once a second, with how many it were,
-        because whoever may not use the route may still knock as often as it likes.
+    def tell_denied(self, listener: str, verdict: Verdict) -> None:
+        """Count a refused caller and tell the supervisor: at most once a second, with how many it
+        were, because whoever may not use the route may still knock as often as it likes.
         """
+        _count(self.stats.denied, verdict.denied)
         self._denials += 1
         now = self.plane.reactor.now
         if now < self._quiet_until:
@@ -311,7 +313,7 @@ class Route:
             events.CALLER_DENIED,
             route=self.name,
             listener=listener,
-            reason=reason,
+            reason=verdict.why,
             count=self._denials,
         )
         self._denials = 0

@@ -39,7 +39,7 @@ class TcpClient(Downstream):
         """Let the caller in if it may, and ask for a connection."""
         self.started = self.accepted_at
         self.request_id = self.plane.next_request_id()
-        refusal = self.listener.caller_refusal(self.caller, b"")
+        refusal = self.listener.caller_refusal(self)
         if refusal is None:
             self.route.dispatch(self)
         else:
@@ -58,14 +58,14 @@ class TcpClient(Downstream):
 
     def connected(self, dial: Dial) -> None:
         """See `Downstream`."""
-        self.generation = dial.generation
+        self.via = dial
         self.status = _OPENED
         self.streaming = self.responded = True
         Tunnel(self, self.route, dial).start(b"")
 
     def fail(self, failure: Failure) -> None:
         """See `Downstream`."""
-        self.reason = failure.reason
+        self.reason, self.detail = failure.reason, failure.detail
         self.status = status_of(failure)
         self.route.note_failure(failure)
         self.abort()

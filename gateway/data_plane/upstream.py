@@ -39,6 +39,7 @@ class UpstreamConnection(Connection):
     Attributes:
         epoch: the identity and bundle that it was made with.
         address: where it leads.
+        made_at, label: see `Dial`.
         client: the exchange's client, None in the pool.
         rules: the header rules of the exchange, kept to its end whatever a snapshot brings.
         released_in: the reactor's turn of the last release.
@@ -54,6 +55,8 @@ class UpstreamConnection(Connection):
         "client",
         "epoch",
         "exchanges",
+        "label",
+        "made_at",
         "released_in",
         "route",
         "rules",
@@ -69,6 +72,8 @@ class UpstreamConnection(Connection):
         self.route = route
         self.epoch: Epoch = dial.epoch
         self.address = dial.address
+        self.made_at = dial.made_at
+        self.label = dial.label
         self.rules = route.rules
         self.client: ClientConnection | None = None
         self.exchanges = 0

@@ -142,7 +142,11 @@ class LimitsSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Snapshot:
-    """The state of the world for workers. `identity_reason` says why `identity` is None."""
+    """The state of the world for workers. `identity_reason` says why `identity` is None.
+
+    `access_log` wants a line for each request; `mcp_peek` lets it name the MCP request by the first
+    bytes of its body.
+    """
 
     number: int
     identity: IdentitySpec | None
@@ -150,6 +154,7 @@ class Snapshot:
     routes: tuple[RouteSpec, ...]
     limits: LimitsSpec
     access_log: bool = True
+    mcp_peek: bool = True
 
     def __repr__(self) -> str:
         return f"Snapshot({self.number}, {len(self.routes)} routes, {self.identity!r})"
@@ -170,6 +175,7 @@ class Snapshot:
             routes=tuple(_route(item) for item in raw["routes"]),
             limits=LimitsSpec(**raw["limits"]),
             access_log=raw["access_log"],
+            mcp_peek=raw["mcp_peek"],
         )
 
 

@@ -33,6 +33,7 @@ class RouteStats:
             by generation number as text.
         handshakes: completed handshakes of such connections; `handshake_failures` by reason.
         retired: upstream connections closed by reason ("idle", "generation", "upstream_closed", …).
+        rejected: requests refused by the listener, by rule; `denied` callers by kind of refusal.
         bytes_up, bytes_down: body bytes towards the upstream and towards the client.
         duration_buckets: finished requests by upper bound in seconds ("0.005" … "+Inf"),
             not cumulative; `duration_sum_s` their total.
@@ -50,6 +51,7 @@ class RouteStats:
     handshake_failures: dict[str, int] = field(default_factory=dict)
     retired: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
+    denied: dict[str, int] = field(default_factory=dict)
     bytes_up: int = 0
     bytes_down: int = 0
     duration_buckets: dict[str, int] = field(default_factory=dict)

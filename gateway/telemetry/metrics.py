@@ -110,8 +110,9 @@ def _route_families(routes: Mapping[str, RouteStats]) -> Iterator[Family]:
         "reason",
         "failures",
     )
+    yield counts("rejected_total", "Requests refused before a route saw them.", "rule", "rejected")
     yield counts(
-        "rejected_total", "Requests refused before a route saw them.", "reason", "rejected"
+        "local_auth_denied_total", "Callers that no rule of the route lets in.", "reason", "denied"
     )
     yield gauge("active_requests", "Exchanges in flight, streams included.", "active")
     yield gauge("streams_active", "Event streams and tunnels open now.", "streams")

@@ -43,7 +43,8 @@ class RequestField(IntEnum):
     LOCAL_TOKEN = 10
     MCP_METHOD = 11  # from here on: looked at, and forwarded
     MCP_NAME = 12
-    PASSED = 13  # forwarded because the route says so, and never remembered
+    TRACEPARENT = 13
+    PASSED = 14  # forwarded because the route says so, and never remembered
 
 
 #: Codes whose lines may be remembered from one request to the next.
@@ -51,6 +52,7 @@ MEMORABLE: Final = frozenset(RequestField) - {
     RequestField.STRIP,
     RequestField.CREDENTIAL,
     RequestField.LOCAL_TOKEN,
+    RequestField.TRACEPARENT,  # another one with each request
     RequestField.PASSED,
 }
 # An enum member costs a look-up in its class each time; the codes are compared on the hot path.
@@ -66,6 +68,7 @@ _FETCH_SITE: Final = int(RequestField.FETCH_SITE)
 _LOCAL_TOKEN: Final = int(RequestField.LOCAL_TOKEN)
 _MCP_METHOD: Final = int(RequestField.MCP_METHOD)
 _MCP_NAME: Final = int(RequestField.MCP_NAME)
+_TRACEPARENT: Final = int(RequestField.TRACEPARENT)
 _PASSED: Final = int(RequestField.PASSED)
 
 # Visible ASCII but '#' and '\\', which many servers read as '/': the bytes are forwarded as they
@@ -99,6 +102,7 @@ class RequestHead:
         origin, fetch_site: those headers' values or None; `origin` is b"" when sent repeatedly.
         local_token: value of X-Devwiz-Gw-Token, b"" when absent; it is never forwarded.
         mcp_method, mcp_name: values of Mcp-Method and Mcp-Name, b"" when absent.
+        traceparent: the value of that header; b"" when absent, or sent repeatedly.
     """
 
     __slots__ = (
@@ -115,6 +119,7 @@ class RequestHead:
         "minor",
         "origin",
         "target",
+        "traceparent",
         "upgrade",
     )
 
@@ -132,6 +137,7 @@ class RequestHead:
     local_token: bytes
     mcp_method: bytes
     mcp_name: bytes
+    traceparent: bytes
 
 
 def _without_head(method: bytes) -> RequestHead:
@@ -139,9 +145,8 @@ def _without_head(method: bytes) -> RequestHead:
     request.method = method
     request.target = b"-"
     request.minor = 1
-    request.host = request.upgrade = request.local_token = request.mcp_method = request.mcp_name = (
-        b""
-    )
+    request.host = request.upgrade = request.local_token = b""
+    request.mcp_method = request.mcp_name = request.traceparent = b""
     request.forwarded = []
     request.body = NO_BODY
     request.keep_alive = request.ends_connection = False
@@ -189,6 +194,7 @@ def parse_request_head(head: bytes, lines: FieldLines) -> RequestHead:
     request.local_token = get(_LOCAL_TOKEN, b"")
     request.mcp_method = get(_MCP_METHOD, b"")
     request.mcp_name = get(_MCP_NAME, b"")
+    request.traceparent = get(_TRACEPARENT, b"")
     _settle_host(request, special)
     _settle_body(request, special)
     _settle_connection(request, special, lines.names)
@@ -199,8 +205,8 @@ def _repeated(code: int, before: bytes, value: bytes) -> bytes:
     """The value of a field that was sent again, where that is allowed."""
     if code == _CONNECTION:
         return before + b"," + value
-    if code == _ORIGIN:
-        return b""  # matches no origin that a route can allow
+    if code in (_ORIGIN, _TRACEPARENT):
+        return b""  # matches no origin that a route can allow, and is nobody's trace
     raise ProtocolViolation("repeated_field", f"{_NAMES[code]} is sent more than once")
 
 
@@ -299,6 +305,9 @@ def _strip_nominated(request: RequestHead, nominated: frozenset[bytes], names: N
     attack or a bug, never a wish that can be granted.
     """
     for name in nominated:
-        if names[name] >= RequestField.CREDENTIAL or name.startswith((b"content-", b"mcp-")):
+        code = names[name]
+        if code == _TRACEPARENT:
+            continue
+        if code >= RequestField.CREDENTIAL or name.startswith((b"content-", b"mcp-")):
             raise ProtocolViolation("bad_nomination", "Connection nominates a field that must stay")
     request.forwarded = [line for line in request.forwarded if name_of(line) not in nominated]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.e2e.data_plane.conftest import StartLab
 from tests.fakes.raw_client import Truncated
 from tests.fakes.scripted_upstream import Conversation, Received, answering, chunks, response
-from tests.fakes.worker_rig import TOKEN
+from tests.fakes.worker_rig import PEER, TOKEN
 
 
 def _answer(received: Received) -> bytes:
@@ -40,6 +42,13 @@ def test_lines_tell_what_happened(lab: StartLab) -> None:
     assert (first["mcp_method"], first["mcp_name"]) == ("tools/call", 'a"b\\c')
     assert (first["bytes_up"], first["bytes_down"]) == (5, 5)
     assert (first["generation"], first["reused"], log[1]["reused"]) == (1, False, True)
+    assert first["upstream"] == f"127.0.0.1:{here.upstream.port}"
+    assert (first["peer"], first["caller"]) == (PEER, f"uid:{os.getuid()}")
+    assert first["tls_group"]
+    for line in log[1:3]:
+        assert line["upstream_age_ms"] >= first["upstream_age_ms"]
+        assert line["connection_age_ms"] >= line["total_ms"] // 1
+    assert [(line["upstream"], line.get("generation")) for line in log[3:]] == [("", None)] * 2
     assert 0 <= first["first_byte_ms"] <= first["total_ms"] < 5000
     assert len({entry["id"] for entry in log}) == 5
 

@@ -191,10 +191,15 @@ def finished(rig: Rig, status: int, took: float) -> ClientConnection:
         bytes_down=5,
         request=UNREADABLE,
         request_id=b"7f-1",
+        label=b'"caller":"uid:1000"',
+        accepted_at=0.0,
+        first=b"",
         reason="",
+        detail="",
         first_byte_at=0.0,
-        generation=1,
+        via=None,
         reused=False,
+        replayed=False,
     )
     return cast("ClientConnection", exchange)
 

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from gateway.data_plane.policy import refusal_of
+from gateway.data_plane.policy import Verdict, judge
 from gateway.ipc.snapshot import AllowSpec
 
 TOKEN = b"dwgw_0123456789"
@@ -20,7 +20,7 @@ def rule(*, uid: int | None = None, exe: str = "", token: bytes = b"") -> AllowS
 def allowed(
     *rules: AllowSpec, uid: int | None = 1000, exe: str = "/usr/bin/node", token: bytes = b""
 ) -> bool:
-    return not refusal_of(rules, uid=uid, exe=lambda: exe, token=token, own_uid=1000)
+    return not judge(rules, uid=uid, exe=lambda: exe, token=token, own_uid=1000).denied
 
 
 def test_without_rules_the_own_user_may_and_nobody_else() -> None:
@@ -58,12 +58,34 @@ def test_the_program_is_asked_for_only_where_a_rule_needs_it() -> None:
     def exe() -> str:
         raise AssertionError("asked")
 
-    assert not refusal_of((rule(uid=1000),), uid=1000, exe=exe, token=b"", own_uid=1)
-    assert refusal_of((rule(uid=1, exe="/x"),), uid=1000, exe=exe, token=b"", own_uid=1)
+    assert not judge((rule(uid=1000),), uid=1000, exe=exe, token=b"", own_uid=1).denied
+    assert judge((rule(uid=1, exe="/x"),), uid=1000, exe=exe, token=b"", own_uid=1).denied
 
 
 @pytest.mark.parametrize("uid", [None, 1001])
 def test_the_reason_names_the_caller_and_no_token(uid: int | None) -> None:
-    reason = refusal_of((rule(token=TOKEN),), uid=uid, exe=str, token=b"secret", own_uid=1)
+    reason = judge((rule(token=TOKEN),), uid=uid, exe=str, token=b"secret", own_uid=1).why
     assert "secret" not in reason
     assert ("an unknown user" if uid is None else "user 1001") in reason
+
+
+def test_the_rule_that_lets_a_caller_in_is_told() -> None:
+    rules = (rule(uid=1001), rule(token=TOKEN), rule(uid=1000))
+    verdict = judge(rules, uid=1000, exe=str, token=TOKEN, own_uid=1000)
+    assert verdict == Verdict(rule=rules[1])
+    assert judge((), uid=1000, exe=str, token=b"", own_uid=1000) == Verdict()
+
+
+@pytest.mark.parametrize(
+    ("rules", "uid", "token", "denied"),
+    [
+        ((), None, b"", "unknown_user"),
+        ((), 1001, TOKEN, "other_user"),
+        ((rule(token=TOKEN),), 1000, b"", "no_rule"),
+        ((rule(token=TOKEN),), 1000, b"guess", "bad_token"),
+    ],
+)
+def test_refusals_have_kinds(
+    rules: tuple[AllowSpec, ...], uid: int | None, token: bytes, denied: str
+) -> None:
+    assert judge(rules, uid=uid, exe=str, token=token, own_uid=1000).denied == denied
