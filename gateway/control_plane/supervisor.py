@@ -76,6 +76,8 @@ class Supervisor:
         self._rejected: dict[str, str] = {}
         self._generation: Generation | None = None
         self._refreshed_for = -1
+        #: By route, the first and the last generation that its upstream refused in a row.
+        self._refused: dict[str, tuple[int, int]] = {}
         self._snapshot: Snapshot | None = None
         self._listeners = ListenerSet(workers=config.limits.workers)
         self._pool = WorkerPool(
@@ -338,10 +340,16 @@ class Supervisor:
                 _LOG.warning("a worker told of an unknown event %r", name)
 
     def _refresh_once(self, event: Event, reason: str) -> None:
-        """One refresh for each generation, however many requests meet the same refusal."""
+        """One refresh for each generation, however many requests meet the same refusal; and none
+        where the route's upstream refused the last generation too: it isn't the certificate then.
+        """
         current = self._generation.number if self._generation else 0
         about = event.integer("generation", current)
-        if about < current or self._refreshed_for == current:
+        first, last = self._refused.get(event.text("route"), (about, about))
+        if about > last + 1:
+            first = about  # one in between was accepted
+        self._refused[event.text("route")] = first, max(last, about)
+        if about < current or about > first or self._refreshed_for == current:
             return
         self._refreshed_for = current
         self._identity.refresh(reason)

@@ -427,9 +427,7 @@ class ClientConnection(Downstream):
         if self.state == ClientState.WAITING:
             self.route.waited_too_long(self)
         elif self.state == ClientState.EXCHANGE:
-            self.reason = "client_stalled"
-            self.abort()
-            self._gone()
+            self.cut("client_stalled")
         else:
             self.close()
 
@@ -464,9 +462,13 @@ class ClientConnection(Downstream):
             self.route.abandon(self)
             self.fail(Failure("draining", "the time for requests in flight is over", 1))
         else:
-            self.reason = "draining"
-            self.abort()
-            self._gone()
+            self.cut("draining")
+
+    def cut(self, reason: str) -> None:
+        """See `Downstream`."""
+        self.reason = reason
+        self.abort()
+        self._gone()
 
 
 def _has_bare_newline(data: bytes) -> bool:

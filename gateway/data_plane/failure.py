@@ -117,6 +117,12 @@ _KINDS: Final[dict[str, _Kind]] = {
         "the certificate that the connection was made with has ended",
         "repeat the request: it gets a connection with the present certificate",
     ),
+    "trust_withdrawn": _Kind(
+        502,
+        "peer",
+        "the upstream is not trusted any more",
+        "the route's trust bundle, revocation list or peer was changed; see `devwiz-gw status`",
+    ),
     "bad_response": _Kind(
         502, "response", "the upstream's answer is not acceptable HTTP/1.1", "correct the upstream"
     ),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.data_plane.client import ClientConnection
     from gateway.data_plane.dial import Dial
     from gateway.data_plane.epoch import Epoch
+    from gateway.data_plane.judge import Verdict
     from gateway.data_plane.route import Route
 
 _READS_A_TURN: Final = 8
@@ -202,6 +203,8 @@ class UpstreamConnection(Connection):
             self._final_head(client, response)
 
     def _final_head(self, client: ClientConnection, response: ResponseHead) -> None:
+        if not self.exchanges:
+            self.route.refusals.accepted(self.generation)
         self._response = response
         body = self._body = response.body
         self._state = UpstreamState.BODY
@@ -326,10 +329,7 @@ class UpstreamConnection(Connection):
         self._fail(Failure("bad_response", violation.detail))
 
     def _fail(self, failure: Failure) -> None:
-        client, self.client = self.client, None
-        self._end(failure.reason if client is not None else "upstream_closed")
-        if client is not None:
-            self.route.exchange_failed(client, failure, self)
+        self._cut(failure.reason if self.client is not None else "upstream_closed", failure)
 
     def _end(self, reason: str) -> None:
         if not self.closed:
@@ -346,7 +346,15 @@ class UpstreamConnection(Connection):
 
     def retire(self, reason: str) -> None:
         """Its time is over: an exchange that it still carries is cut."""
-        if self.client is not None:
-            self._fail(Failure("certificate_ended", f"the connection was retired: {reason}"))
-        else:
-            self._end(reason)
+        detail = f"the connection was retired: {reason}"
+        self._cut(reason, Failure("certificate_ended", detail))
+
+    def distrust(self, verdict: Verdict) -> None:
+        """The far side is not trusted any more: an exchange with it is cut."""
+        self._cut(verdict.reason, Failure("trust_withdrawn", verdict.why))
+
+    def _cut(self, reason: str, failure: Failure) -> None:
+        client, self.client = self.client, None
+        self._end(reason)
+        if client is not None:
+            self.route.exchange_failed(client, failure, self)

@@ -79,6 +79,22 @@ class Authority:
             not_after=certificate.not_valid_after_utc.timestamp(),
         )
 
+    def crl(
+        self,
+        *serials: int,
+        starts: timedelta = timedelta(minutes=-1),
+        ends: timedelta = timedelta(hours=1),
+    ) -> str:
+        """A revocation list of these certificates, PEM, in force between two points from now."""
+        now = datetime.now(UTC)
+        builder = x509.CertificateRevocationListBuilder(
+            issuer_name=self._name, last_update=now + starts, next_update=now + ends
+        )
+        for serial in serials:
+            revoked = x509.RevokedCertificateBuilder(serial, now + starts)
+            builder = builder.add_revoked_certificate(revoked.build())
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
 
 class Trusted(Protocol):
     """Whoever signs: `pem` is its root."""
