@@ -302,6 +302,33 @@ async def test_events_of_a_worker_are_heard(
     assert b'{"access":1}\n' in (tmp_path / "gw.log").read_bytes()
 
 
+def refusal(route: str, generation: int) -> events.Event:
+    told: dict[str, str | int | float | None] = {"route": route, "cause": "revoked"}
+    return events.Event(name=events.LATE_ALERT, fields=told | {"generation": generation})
+
+
+async def test_a_refused_certificate_is_renewed_once_and_not_for_ever(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        await gateway.until_ready()
+        feed, hear = gateway.feeds.identities[0], gateway.supervisor._on_event
+        for _ in range(3):  # each worker tells
+            hear(refusal("planner", 1))
+        assert len(feed.refreshed) == 1
+        feed.publish(generation())
+        for number in (2, 2, 1):
+            hear(refusal("planner", number))
+        feed.publish(generation())
+        hear(refusal("planner", 3))
+        assert len(feed.refreshed) == 1, "another certificate did not help"
+        hear(refusal("writer", 3))
+        hear(refusal("planner", 3))
+        assert len(feed.refreshed) == 2, "it may help another route"
+        feed.publish(generation())
+        feed.publish(generation())
+        hear(refusal("planner", 5))
+        assert len(feed.refreshed) == 3, "the fourth was accepted"
+
+
 async def test_refused_callers_are_on_paper(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         await gateway.until_ready()
