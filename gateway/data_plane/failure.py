@@ -153,11 +153,17 @@ _KINDS: Final[dict[str, _Kind]] = {
         "the connection ended with the certificate that it was made with",
         "connect again: that is with the present certificate",
     ),
+    "revoked": _Kind(
+        0,
+        "peer",
+        "the other side's certificate was revoked meanwhile",
+        "nothing, if it is meant so; else check the revocation lists",
+    ),
     "untrusted": _Kind(
         0,
         "peer",
-        "the other side is revoked, or of an authority that is trusted no more",
-        "nothing, if it is meant so; else check the trust bundle and the revocation lists",
+        "the other side's authority is trusted no more",
+        "nothing, if it is meant so; else check the trust bundle",
     ),
     "upstream_status": _Kind(
         0, "upstream", "the upstream answered with an error itself", "look at the upstream's log"

@@ -20,7 +20,7 @@ Chain = tuple[x509.Certificate, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Objection:
     """Why a connection may not go on: `reason` is the word in numbers and logs, `why` says it in a
     sentence, `peer` who is on the other side.
     """
@@ -43,11 +43,11 @@ class Judge:
         self._is_ingress = spec.ingress
         self._peers = spec.tls.peers
         self._store = judging_store(spec.tls)
-        self._nobody = Verdict("untrusted", f"{self._who} showed no certificate", "nobody")
-        self._known: dict[Chain, Verdict | None] = {}
+        self._nobody = Objection("untrusted", f"{self._who} showed no certificate", "nobody")
+        self._known: dict[Chain, Objection | None] = {}
 
-    def verdict(self, stream: Stream) -> Verdict | None:
-        """None when the connection may go on."""
+    def objection(self, stream: Stream) -> Objection | None:
+        """Why the connection may not go on, if so."""
         if not isinstance(stream, TlsStream):
             return self._nobody
         leaf = stream.connection.get_peer_certificate(as_cryptography=True)
@@ -59,7 +59,7 @@ class Judge:
             self._known[chain] = self._judged(chain)
         return self._known[chain]
 
-    def _judged(self, chain: Chain) -> Verdict | None:
+    def _judged(self, chain: Chain) -> Objection | None:
         leaf, *others = [crypto.X509.from_cryptography(certificate) for certificate in chain]
         try:
             crypto.X509StoreContext(self._store, leaf, others).verify_certificate()
@@ -67,9 +67,9 @@ class Judge:
         except crypto.X509StoreContextError as error:
             code = error.errors[0]
             reason = "revoked" if code == REVOKED else "untrusted"
-            return Verdict(reason, verify_problem(code, self._who), names_of(chain[0]))
+            return Objection(reason, verify_problem(code, self._who), names_of(chain[0]))
         except PeerRejected as rejected:
-            return Verdict("peer_rejected", str(rejected), names_of(chain[0]))
+            return Objection("peer_rejected", str(rejected), names_of(chain[0]))
         return None
 
     def _check_name(self, leaf: x509.Certificate) -> None:

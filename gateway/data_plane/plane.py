@@ -16,7 +16,7 @@ from gateway.data_plane.arrival import Arrival
 from gateway.data_plane.caller import CallerLookup
 from gateway.data_plane.downstream import Downstream
 from gateway.data_plane.epoch import Credentials
-from gateway.data_plane.judge import Judge, Verdict
+from gateway.data_plane.judge import Judge, Objection
 from gateway.data_plane.listener import Listener
 from gateway.data_plane.reactor import Reactor, system_poller
 from gateway.data_plane.room import Room
@@ -233,17 +233,17 @@ class DataPlane:
         for client in list(self.clients):
             client.retire(force=force)
 
-    def cut_callers(self, route: Route, judge: Judge) -> list[Verdict]:
+    def cut_callers(self, route: Route, judge: Judge) -> list[Objection]:
         """End each connection of an ingress's callers that may not go on, with what it carries."""
-        verdicts: list[Verdict] = []
+        objections: list[Objection] = []
         for client in list(self.clients):
             if client.listener.route is not route:
                 continue
-            verdict = judge.verdict(client.stream)
-            if verdict is not None:
-                verdicts.append(verdict)
-                client.distrust(verdict)
-        return verdicts
+            objection = judge.objection(client.stream)
+            if objection is not None:
+                objections.append(objection)
+                client.distrust(objection)
+        return objections
 
     # -- numbers ---------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from gateway.data_plane.upstream import UpstreamConnection
 if TYPE_CHECKING:
     from gateway.data_plane.downstream import Downstream
     from gateway.data_plane.epoch import Epoch
-    from gateway.data_plane.judge import Judge, Verdict
+    from gateway.data_plane.judge import Judge, Objection
     from gateway.data_plane.route import Route
     from gateway.data_plane.tunnel import Tunnel
 
@@ -93,21 +93,21 @@ class Pool:
             if connection.epoch.credentials.not_after <= wall:
                 connection.retire("certificate_expired")
 
-    def cut(self, judge: Judge) -> list[Verdict]:
+    def cut(self, judge: Judge) -> list[Objection]:
         """End each connection to the present far side that may not go on, with what it carries.
 
         A dial on its way is left alone: what comes of it is of the last epoch, and gets no request.
         """
-        verdicts: list[Verdict] = []
+        objections: list[Objection] = []
         for connection in list(self.connections):
             of_another = connection.epoch.authority != self._route.spec.upstream.authority
             if of_another or isinstance(connection, Dial):
                 continue
-            verdict = judge.verdict(connection.stream)
-            if verdict is not None:
-                verdicts.append(verdict)
-                connection.distrust(verdict)
-        return verdicts
+            objection = judge.objection(connection.stream)
+            if objection is not None:
+                objections.append(objection)
+                connection.distrust(objection)
+        return objections
 
     def retired(self, connection: Dial | UpstreamConnection | Tunnel, reason: str) -> None:
         """A connection is being closed."""

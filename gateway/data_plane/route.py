@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.data_plane.epoch import PLAINTEXT, Credentials, Epoch, next_epoch
 from gateway.data_plane.failure import Failure, is_server_fault
 from gateway.data_plane.headers import HeaderRules
-from gateway.data_plane.judge import Judge, Verdict
+from gateway.data_plane.judge import Judge, Objection
 from gateway.data_plane.pool import RETRY_AFTER_S, Pool
 from gateway.data_plane.refusals import RENEWAL_WAIT_S, Refusals
 from gateway.data_plane.replay import may_replay
@@ -134,26 +134,26 @@ class Route:
         except ValueError:
             return  # nobody can be told apart by it; the plane has told the supervisor
         cut = self.plane.cut_callers(self, judge) if self.spec.ingress else self.pool.cut(judge)
-        for verdict, count in Counter(cut).items():
-            self._tell_cut(verdict, count)
+        for objection, count in Counter(cut).items():
+            self._tell_cut(objection, count)
 
     def objection_to(self, stream: Stream) -> str:
         """Why a caller whose handshake began under another trust may not come in now, or ""."""
         try:
-            verdict = Judge(self.spec).verdict(stream)
+            objection = Judge(self.spec).objection(stream)
         except ValueError as error:
             return f"the route's trust can't be read: {error}"
-        return verdict.why if verdict else ""
+        return objection.why if objection else ""
 
-    def _tell_cut(self, verdict: Verdict, count: int) -> None:
+    def _tell_cut(self, objection: Objection, count: int) -> None:
         connections = "a connection" if count == 1 else f"{count} connections"
         self.plane.tell(
             events.LOG,
             level="warning",
-            message=f"{self.name}: cut {connections} with {verdict.peer}: {verdict.why}",
+            message=f"{self.name}: cut {connections} with {objection.peer}: {objection.why}",
             route=self.name,
-            peer=verdict.peer,
-            reason=verdict.reason,
+            peer=objection.peer,
+            reason=objection.reason,
         )
 
     def _dispatch_waiting(self) -> None:

@@ -16,7 +16,7 @@ from gateway.data_plane.stream import ConnectionLost, Stream
 if TYPE_CHECKING:
     from gateway.data_plane.dial import Dial
     from gateway.data_plane.downstream import Downstream
-    from gateway.data_plane.judge import Verdict
+    from gateway.data_plane.judge import Objection
     from gateway.data_plane.route import Route
     from gateway.data_plane.upstream import UpstreamConnection
 
@@ -128,9 +128,9 @@ class Tunnel:
         """Its time is over, whatever it carries."""
         self._end(reason, cut=True)
 
-    def distrust(self, verdict: Verdict) -> None:
+    def distrust(self, objection: Objection) -> None:
         """The far side is not trusted any more."""
-        self._end(verdict.reason, cut=True)
+        self._end(objection.reason, cut=True)
 
     def _end(self, reason: str, *, cut: bool) -> None:
         self.deadline = inf

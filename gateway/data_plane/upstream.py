@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.data_plane.client import ClientConnection
     from gateway.data_plane.dial import Dial
     from gateway.data_plane.epoch import Epoch
-    from gateway.data_plane.judge import Verdict
+    from gateway.data_plane.judge import Objection
     from gateway.data_plane.route import Route
 
 _READS_A_TURN: Final = 8
@@ -349,9 +349,9 @@ class UpstreamConnection(Connection):
         detail = f"the connection was retired: {reason}"
         self._cut(reason, Failure("certificate_ended", detail))
 
-    def distrust(self, verdict: Verdict) -> None:
+    def distrust(self, objection: Objection) -> None:
         """The far side is not trusted any more: an exchange with it is cut."""
-        self._cut(verdict.reason, Failure("trust_withdrawn", verdict.why))
+        self._cut(objection.reason, Failure("trust_withdrawn", objection.why))
 
     def _cut(self, reason: str, failure: Failure) -> None:
         client, self.client = self.client, None

@@ -11,7 +11,7 @@ import pytest
 from OpenSSL import SSL
 
 from certs import keys
-from gateway.data_plane.judge import Judge, Verdict
+from gateway.data_plane.judge import Judge, Objection
 from gateway.data_plane.stream import PlainStream, TlsStream
 from gateway.data_plane.tls import client_context, load_material, server_context
 from gateway.ipc.snapshot import IdentitySpec, RouteSpec, TlsSpec
@@ -68,9 +68,9 @@ def _met(
 
 def test_what_was_good_is_good() -> None:
     with _met() as (upstream, caller):
-        assert Judge(_route(_tls())).verdict(upstream) is None
+        assert Judge(_route(_tls())).objection(upstream) is None
         anybody = _tls(AUTHORITY.pem, "", "spiffe://acme.example/agent/*")
-        assert Judge(_ingress(anybody)).verdict(caller) is None
+        assert Judge(_ingress(anybody)).objection(caller) is None
 
 
 @pytest.mark.parametrize(
@@ -95,16 +95,16 @@ def test_what_was_good_is_good() -> None:
 )
 def test_an_upstream_that_is_good_no_more(tls: TlsSpec, reason: str, why: str) -> None:
     with _met() as (upstream, _):
-        verdict = Judge(_route(tls)).verdict(upstream)
-    assert verdict == Verdict(reason, why, "spiffe://acme.example/server, dns:localhost")
+        objection = Judge(_route(tls)).objection(upstream)
+    assert objection == Objection(reason, why, "spiffe://acme.example/server, dns:localhost")
 
 
 def test_an_upstream_of_another_name_than_is_expected_now() -> None:
     with _met() as (upstream, _):
-        verdict = Judge(_route(_tls(AUTHORITY.pem, "", "dns:other.example"))).verdict(upstream)
-    assert verdict is not None
-    assert verdict.reason == "peer_rejected"
-    assert "expected dns:other.example" in verdict.why
+        objection = Judge(_route(_tls(AUTHORITY.pem, "", "dns:other.example"))).objection(upstream)
+    assert objection is not None
+    assert objection.reason == "peer_rejected"
+    assert "expected dns:other.example" in objection.why
 
 
 @pytest.mark.parametrize(
@@ -124,22 +124,22 @@ def test_an_upstream_of_another_name_than_is_expected_now() -> None:
 )
 def test_a_caller_that_is_good_no_more(tls: TlsSpec, reason: str, why: str) -> None:
     with _met() as (_, caller):
-        verdict = Judge(_ingress(tls)).verdict(caller)
-    assert verdict == Verdict(reason, why, "spiffe://acme.example/agent/client")
+        objection = Judge(_ingress(tls)).objection(caller)
+    assert objection == Objection(reason, why, "spiffe://acme.example/agent/client")
 
 
 def test_time_ends_nothing() -> None:
     old = AUTHORITY.crl(starts=-2 * HOUR, ends=-HOUR)
     with _met() as (upstream, _):
-        assert Judge(_route(_tls(AUTHORITY.pem, old))).verdict(upstream) is None
+        assert Judge(_route(_tls(AUTHORITY.pem, old))).objection(upstream) is None
 
 
 def test_who_showed_no_certificate_may_not_go_on() -> None:
     """A listener that was a plain one before."""
     with socket.socket() as sock:
-        verdict = Judge(_ingress(_tls())).verdict(PlainStream(sock))
-    assert verdict is not None
-    assert verdict.why == "the caller showed no certificate"
+        objection = Judge(_ingress(_tls())).objection(PlainStream(sock))
+    assert objection is not None
+    assert objection.why == "the caller showed no certificate"
 
 
 def test_trust_that_cant_be_read_is_a_value_error() -> None:
@@ -150,9 +150,9 @@ def test_trust_that_cant_be_read_is_a_value_error() -> None:
 def test_a_chain_is_looked_at_once() -> None:
     judge = Judge(_route(_tls(Authority().pem)))
     with _met() as (one, _), _met() as (another, _):
-        first = judge.verdict(one)
+        first = judge.objection(one)
         assert first is not None
-        assert judge.verdict(another) is first
+        assert judge.objection(another) is first
 
 
 def test_a_chain_over_an_intermediate_is_judged_by_what_was_sent() -> None:
@@ -166,5 +166,5 @@ def test_a_chain_over_an_intermediate_is_judged_by_what_was_sent() -> None:
     chain = issuing.chain_of(issuing.leaf(key, like)).decode()
     with _met((keys.to_pem(key).decode(), chain), root.pem.decode()) as (upstream, _):
         for bundle in (root.pem, issuing.pem, root.pem + AUTHORITY.pem.encode()):
-            assert Judge(_route(_tls(bundle.decode()))).verdict(upstream) is None
-        assert Judge(_route(_tls())).verdict(upstream) is not None
+            assert Judge(_route(_tls(bundle.decode()))).objection(upstream) is None
+        assert Judge(_route(_tls())).objection(upstream) is not None
