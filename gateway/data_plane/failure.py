@@ -205,6 +205,7 @@ def problem_response(
     """A whole problem+json response (RFC 9457). `connection` is a Connection line or b""."""
     kind = _KINDS[failure.reason]
     status = status_of(failure)
+    name = request_id.decode("ascii")
     body = json.dumps(
         {
             "type": f"urn:devwiz-gw:problem:{failure.reason}",
@@ -212,9 +213,9 @@ def problem_response(
             "status": status,
             "detail": failure.detail,
             "stage": kind.stage,
-            "remedy": kind.remedy,
+            "remedy": f"{kind.remedy}; `devwiz-gw explain {name}` tells more",
             "route": route,
-            "request_id": request_id.decode("ascii"),
+            "request_id": name,
         },
         indent=1,
     ).encode()

@@ -259,7 +259,7 @@ class DataPlane:
         took = now - client.started
         stats.duration_sum_s += took
         route.durations[bisect_left(BUCKETS, took)] += 1
-        if self._log_access:
+        if self._log_access or client.reason or client.status > 399:
             self.access_log.add(client, now)
             if len(self.access_log.lines) >= _LINES_A_BATCH:
                 self.on_lines()
