@@ -62,6 +62,15 @@ _KINDS: Final[dict[str, _Kind]] = {
     "refused_method": _Kind(
         403, "request", "this method is not forwarded", "send the request itself to this port"
     ),
+    "bad_expectation": _Kind(
+        417, "request", "the request expects what nobody can promise", "send Expect: 100-continue"
+    ),
+    "head_too_large": _Kind(
+        431,
+        "request",
+        "the request's head is too large",
+        "send fewer or shorter headers, or raise max_head_bytes",
+    ),
     "overloaded": _Kind(
         503,
         "listener",
@@ -238,7 +247,9 @@ def problem_response(
 _PHRASES: Final = {
     400: b"Bad Request",
     403: b"Forbidden",
+    417: b"Expectation Failed",
     421: b"Misdirected Request",
+    431: b"Request Header Fields Too Large",
     502: b"Bad Gateway",
     503: b"Service Unavailable",
     504: b"Gateway Timeout",

@@ -12,7 +12,7 @@ from gateway.data_plane.reactor import READ
 from gateway.data_plane.stream import ConnectionLost
 from gateway.data_plane.tunnel import Tunnel
 from gateway.data_plane.wire.body import NO_BODY, Body
-from gateway.data_plane.wire.response import ResponseHead, parse_response_head
+from gateway.data_plane.wire.response import ResponseHead, check_beginning, parse_response_head
 from gateway.data_plane.wire.violation import ProtocolViolation
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _READS_A_TURN: Final = 8
 _MOST_INTERIM: Final = 32
+# No configuration allows less, and few heads are longer.
+_LEAST_LIMIT: Final = 1024
 
 
 class UpstreamState(IntEnum):
@@ -171,12 +173,10 @@ class UpstreamConnection(Connection):
         """Parse response heads until the final one; interim ones are passed on as they come."""
         while self._state == UpstreamState.HEAD and self.client is client:
             end = self._buffer.find(b"\r\n\r\n") + 4
-            if end < 4:
-                if len(self._buffer) > self.route.plane.limits.max_head_bytes:
-                    self._violated(ProtocolViolation("head_too_large", "the head is too large"))
-                return
-            head, self._buffer = self._buffer[:end], self._buffer[end:]
             try:
+                if (end < 4 or end > _LEAST_LIMIT) and self._is_unfinished(end):
+                    return
+                head, self._buffer = self._buffer[:end], self._buffer[end:]
                 response = parse_response_head(
                     head,
                     method=client.request.method,
@@ -187,6 +187,14 @@ class UpstreamConnection(Connection):
             except ProtocolViolation as violation:
                 self._violated(violation)
                 return
+
+    def _is_unfinished(self, end: int) -> bool:
+        """Whether more of the head has to come. Raises `ProtocolViolation` if it can't help."""
+        if (len(self._buffer) if end < 4 else end) > self.route.plane.limits.max_head_bytes:
+            raise ProtocolViolation("head_too_large", "the head is too large")
+        if end < 4:
+            check_beginning(self._buffer)
+        return end < 4
 
     def _on_head(self, client: ClientConnection, response: ResponseHead) -> None:
         if response.status == 101:
