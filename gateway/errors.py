@@ -35,5 +35,9 @@ class NotRunning(GatewayError):
     """No gateway answers on the admin socket."""
 
 
+class ReplacementFailed(GatewayError):
+    """Fresh workers could not take over: those that there were go on."""
+
+
 class StartFailed(GatewayError):
     """The gateway can't start: a port is taken, a folder is not writable."""

@@ -182,9 +182,14 @@ def _workers(workers: list[Mapping[str, Any]]) -> list[str]:
     """Only when there is something to see: several of them, or one that was started again."""
     if len(workers) < 2 and not any(worker.get("restarts") for worker in workers):
         return []
-    keys = ("pid", "state", "restarts", "snapshot")
+    return ["", *worker_lines(workers)]
+
+
+def worker_lines(workers: list[Mapping[str, Any]]) -> list[str]:
+    """All workers as a table."""
+    keys = ("pid", "state", "connections", "streams", "restarts", "snapshot")
     rows = [[_text(worker, key) for key in keys] for worker in workers]
-    return ["", *table(("WORKER", "STATE", "RESTARTS", "SNAPSHOT"), rows)]
+    return table(("WORKER", "STATE", "CONNECTIONS", "STREAMS", "RESTARTS", "SNAPSHOT"), rows)
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
-import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -21,13 +21,13 @@ from gateway.telemetry import metrics
 from identity.fault import Fault
 
 if TYPE_CHECKING:
-    from gateway.config.model import Config
     from gateway.control_plane.status import GatewayState
     from gateway.control_plane.views import IdentityView
 
 _LOG: Final = logging.getLogger(__name__)
 _UCRED: Final = struct.Struct("3i")
-MOST_REQUESTS: Final = 1000
+#: The most time that retired workers can be given.
+MOST_DEADLINE_S: Final = 86_400.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -43,6 +43,12 @@ class Controls(Protocol):
         """Take the configuration file in again. Raises `Fault` when it is refused."""
         ...
 
+    async def replace_workers(self, deadline_s: float | None) -> None:
+        """Let fresh workers take over, and the old ones finish, by the deadline if there is one.
+        Raises `Fault` when the old ones stay.
+        """
+        ...
+
     def drain(self) -> None:
         """Begin to stop."""
         ...
@@ -56,27 +62,12 @@ class Controls(Protocol):
         ...
 
 
-class History(Protocol):
-    """What the admin API tells of single requests."""
-
-    def latest(self, count: int, *, failed: bool) -> list[dict[str, Any]]:
-        """The last requests, or failures; the oldest first."""
-        ...
-
-    def explained(self, key: str, config: Config) -> list[dict[str, Any]]:
-        """A document for each request with this id, or of this trace."""
-        ...
-
-
 class AdminApi:
     """Serves the API until it is closed."""
 
-    def __init__(
-        self, path: Path, controls: Controls, history: History, *, uid: int | None = None
-    ) -> None:
+    def __init__(self, path: Path, controls: Controls, *, uid: int | None = None) -> None:
         self._path = path
         self._controls = controls
-        self._history = history
         self._uids = {0, os.geteuid() if uid is None else uid}
         self._runner: web.AppRunner | None = None
         self._inode = (0, 0)
@@ -103,9 +94,8 @@ class AdminApi:
         application.router.add_get("/livez", _livez)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._metrics)
-        application.router.add_get("/requests", self._requests)
-        application.router.add_get("/requests/{key}", self._request)
         application.router.add_post("/reload", self._reload)
+        application.router.add_post("/workers/replace", self._replace_workers)
         application.router.add_post("/drain", self._drain)
         application.router.add_post("/identity/renew", self._renew)
         return application
@@ -137,25 +127,14 @@ class AdminApi:
         text = metrics.exposition(numbers(await self._controls.state()))
         return web.Response(body=text.encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
-    async def _requests(self, request: web.Request) -> web.Response:
-        count = request.query.get("last", "20")
-        if not re.fullmatch(r"[1-9][0-9]{0,3}", count) or int(count) > MOST_REQUESTS:
-            return problem(400, f"last should be between 1 and {MOST_REQUESTS}", "")
-        await self._controls.state()  # workers then hand over what they have gathered
-        failed = request.query.get("failed", "0") not in ("", "0")
-        return web.json_response({"requests": self._history.latest(int(count), failed=failed)})
-
-    async def _request(self, request: web.Request) -> web.Response:
-        state = await self._controls.state()
-        found = self._history.explained(request.match_info["key"], state.config)
-        if not found:
-            hint = "it is still under way, or too long ago: look into the log"
-            return problem(404, "no request of that id is remembered", hint)
-        return web.json_response({"requests": found})
-
     async def _reload(self, _request: web.Request) -> web.Response:
         await self._controls.reload()
         return web.json_response({"ok": True})
+
+    async def _replace_workers(self, request: web.Request) -> web.Response:
+        await self._controls.replace_workers(_deadline(request))
+        workers = status.document(await self._controls.state())["workers"]
+        return web.json_response({"ok": True, "workers": workers})
 
     async def _drain(self, _request: web.Request) -> web.Response:
         # After this reply is on its way: the drain closes this very socket.
@@ -166,6 +145,20 @@ class AdminApi:
         identity, now = await self._controls.renew(), datetime.now(UTC)
         age, wait = _seconds(identity.since, now), _seconds(now, identity.earliest_renewal)
         return web.json_response({"ok": True, "age_s": age, "possible_in_s": wait})
+
+
+def _deadline(request: web.Request) -> float | None:
+    """The query's `deadline_s`, if there is one."""
+    text = request.query.get("deadline_s")
+    if text is None:
+        return None
+    try:
+        deadline_s = float(text)
+    except ValueError:
+        deadline_s = math.nan
+    if not 0 <= deadline_s <= MOST_DEADLINE_S:
+        raise web.HTTPBadRequest(reason=f"deadline_s is not between 0 and {MOST_DEADLINE_S:.0f}")
+    return deadline_s
 
 
 def _seconds(begin: datetime | None, end: datetime | None) -> float:

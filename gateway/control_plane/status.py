@@ -68,6 +68,7 @@ def document(state: GatewayState) -> dict[str, Any]:
                 "restarts": worker.restarts,
                 "snapshot": worker.snapshot,
                 "connections": worker.connections,
+                "streams": worker.streams,
             }
             for worker in state.workers
         ],
@@ -145,6 +146,8 @@ def _if(condition: bool, text: str) -> str:  # noqa: FBT001 - reads as a sentenc
 def _worker_problem(state: GatewayState) -> str:
     number = state.snapshot.number if state.snapshot else 0
     for worker in state.workers:
+        if worker.state == "retiring":
+            continue  # another one has taken over from it
         if worker.state != "ready":
             return f"a worker is {worker.state}"
         if worker.snapshot == 0 or number == 0:

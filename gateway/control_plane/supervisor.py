@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -20,7 +20,6 @@ from gateway.control_plane.bundles import read_bundles
 from gateway.control_plane.feeds import Feeds, IdentityFeed
 from gateway.control_plane.listeners import ListenerChange, ListenerSet
 from gateway.control_plane.reload import refuse_unchangeable
-from gateway.control_plane.request_history import Meaning, RequestHistory
 from gateway.control_plane.resolver import Lookup, Resolver, look_up
 from gateway.control_plane.snapshots import BoundListener, World, build
 from gateway.control_plane.status import GatewayState, Phase
@@ -51,7 +50,6 @@ class Parts:
     Attributes:
         load: reads the configuration file again; blocks, raises `ConfigInvalid`.
         announce: shows a line to the person who started the gateway.
-        meaning: explains the reason in an access-log line.
     """
 
     version: str
@@ -61,7 +59,6 @@ class Parts:
     sink: LogSink
     redactor: Redactor
     announce: Callable[[str], None]
-    meaning: Callable[[str], Meaning]
     lookup: Lookup = look_up
     worker_command: Sequence[str] = COMMAND
 
@@ -79,14 +76,11 @@ class Supervisor:
         self._rejected: dict[str, str] = {}
         self._generation: Generation | None = None
         self._refreshed_for = -1
-        #: By route, the first and the last generation that its upstream refused in a row.
-        self._refused: dict[str, tuple[int, int]] = {}
         self._snapshot: Snapshot | None = None
-        self._history = RequestHistory(parts.meaning)
         self._listeners = ListenerSet(workers=config.limits.workers)
         self._pool = WorkerPool(
             config.limits.workers,
-            on_access=self._on_access,
+            on_access=parts.sink.write,
             on_event=self._on_event,
             command=parts.worker_command,
         )
@@ -94,10 +88,10 @@ class Supervisor:
         self._identity = parts.feeds.identity(config, self._on_generation)
         self._headers = parts.feeds.headers(config, self._publish)
         self._audit = AuditQueue(parts.journal)
-        self._admin = AdminApi(config.admin.socket, self, self._history)
+        self._admin = AdminApi(config.admin.socket, self)
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
-        self._reload_task: asyncio.Task[None] | None = None
+        self._change_task: asyncio.Task[None] | None = None
         self._first_identity = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._identity_task: asyncio.Task[None] | None = None
@@ -156,7 +150,7 @@ class Supervisor:
         """
         async with self._reloading:
             try:
-                await self._reload_unless_stopping()
+                await self._unless_stopping(self._reload)
             except Fault as fault:
                 self._config_error = _summary(fault)
                 self._audit.put("config.reload", outcome="refused", reason=self._config_error)
@@ -169,6 +163,22 @@ class Supervisor:
             self._config_error = ""
             self._audit.put("config.reload")
             _LOG.info("reloaded", extra={"event": "reloaded"})
+
+    async def replace_workers(self, deadline_s: float | None) -> None:
+        """Let fresh workers take over from those that there are; see `WorkerPool.replace`.
+
+        Raises:
+            Fault: the old ones go on.
+        """
+        async with self._reloading:
+            try:
+                await self._unless_stopping(lambda: self._pool.replace(deadline_s))
+            except Fault as fault:
+                self._audit.put("workers.replace", outcome="refused", reason=str(fault))
+                _LOG.error("the workers stay: %s", fault, extra={"hint": fault.hint})
+                raise
+            self._audit.put("workers.replace")
+            _LOG.info("fresh workers have taken over", extra={"event": "workers_replaced"})
 
     async def renew(self) -> IdentityView:
         """Ask for a new certificate now; the identity as it stands, with when that is possible."""
@@ -227,10 +237,10 @@ class Supervisor:
 
     async def _drain(self) -> int:
         self._phase = "draining"
-        if self._reload_task is not None:
+        if self._change_task is not None:
             # From here on nobody may open a listener, or start a task that this end doesn't know.
-            self._reload_task.cancel()
-            await asyncio.wait([self._reload_task], timeout=RELOAD_TIMEOUT_S)
+            self._change_task.cancel()
+            await asyncio.wait([self._change_task], timeout=RELOAD_TIMEOUT_S)
         limit = self._config.limits.drain_timeout_s
         _LOG.info("draining", extra={"event": "draining", "deadline_s": limit})
         await asyncio.to_thread(self._listeners.close)
@@ -296,7 +306,6 @@ class Supervisor:
         # Numbered here: a source that is swapped by a reload would start again at 1.
         number = self._generation.number + 1 if self._generation else 1
         self._generation = dataclasses.replace(generation, number=number)
-        self._history.note_generation(self._generation)
         self._first_identity.set()
         self._publish()
         name = generation.spiffe_id or generation.serial
@@ -317,12 +326,6 @@ class Supervisor:
     def _identity_view(self) -> IdentityView:
         return dataclasses.replace(self._identity.view(), generation=self._generation)
 
-    def _on_access(self, lines: bytes) -> None:
-        # Workers tell of failures even where the access log is off.
-        if self._config.log.access:
-            self._parts.sink.write(lines)
-        self._history.take(lines)
-
     def _on_event(self, event: Event) -> None:
         route, reason = event.text("route"), event.text("reason")
         match event.name:
@@ -330,7 +333,6 @@ class Supervisor:
                 _LOG.warning(
                     "%s: the upstream refused our certificate", route, extra=fields(event.fields)
                 )
-                self._history.note_alert(event, datetime.now(UTC))
                 cause = event.text("cause") or event.text("alert")
                 self._refresh_once(event, f"{route} refused our certificate: {cause}")
             case events.IDENTITY_EXPIRED:
@@ -352,25 +354,20 @@ class Supervisor:
                 _LOG.warning("a worker told of an unknown event %r", name)
 
     def _refresh_once(self, event: Event, reason: str) -> None:
-        """One refresh for each generation, however many requests meet the same refusal; and none
-        where the route's upstream refused the last generation too: it isn't the certificate then.
-        """
+        """One refresh for each generation, however many requests meet the same refusal."""
         current = self._generation.number if self._generation else 0
         about = event.integer("generation", current)
-        first, last = self._refused.get(event.text("route"), (about, about))
-        if about > last + 1:
-            first = about  # one in between was accepted
-        self._refused[event.text("route")] = first, max(last, about)
-        if about < current or about > first or self._refreshed_for == current:
+        if about < current or self._refreshed_for == current:
             return
         self._refreshed_for = current
         self._identity.refresh(reason)
 
-    async def _reload_unless_stopping(self) -> None:
+    async def _unless_stopping(self, change: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Make a change in a task that the drain knows, and ends."""
         self._refuse_when_stopping()
-        self._reload_task = asyncio.create_task(self._reload())
+        self._change_task = asyncio.create_task(change())
         try:
-            await self._reload_task
+            await self._change_task
         except asyncio.CancelledError:
             self._refuse_when_stopping()
             raise

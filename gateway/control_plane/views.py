@@ -9,7 +9,9 @@ from typing import Literal
 
 from certs.generation import Generation
 
-WorkerState = Literal["starting", "ready", "restarting", "crash-loop", "draining", "stopped"]
+WorkerState = Literal[
+    "starting", "ready", "restarting", "crash-loop", "retiring", "draining", "stopped"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,8 @@ class SecretView:
 class WorkerView:
     """What is shown of one worker; `pid` is 0 while there is no process.
 
-    `connections` counts those of callers, `buffered_bytes` what waits for slow readers.
+    `connections` counts those of callers, `streams` the event streams and tunnels among them,
+    `buffered_bytes` what waits for slow readers.
     """
 
     pid: int
@@ -54,4 +57,5 @@ class WorkerView:
     restarts: int
     snapshot: int
     connections: int = 0
+    streams: int = 0
     buffered_bytes: int = 0

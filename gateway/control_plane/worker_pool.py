@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.control_plane.listeners import OpenListener
 from gateway.control_plane.totals import Totals
 from gateway.control_plane.views import WorkerState, WorkerView
-from gateway.control_plane.worker_process import COMMAND, WorkerProcess
-from gateway.ipc.events import Event, decode_event
-from gateway.ipc.frames import FrameError, Kind
-from gateway.ipc.json_values import as_integer, parse_object
+from gateway.control_plane.worker_life import Hooks, WorkerLife, World
+from gateway.control_plane.worker_process import COMMAND
+from gateway.errors import ReplacementFailed
+from gateway.ipc.events import Event
 from gateway.ipc.snapshot import Snapshot
 from gateway.ipc.stats import RouteStats, WorkerStats
 
 _LOG: Final = logging.getLogger(__name__)
 
-#: A worker that has not said READY by then is replaced.
-READY_TIMEOUT_S: Final = 15.0
 #: How often workers are asked for their numbers when nobody else asks.
 HEARTBEAT_S: Final = 10.0
-#: A worker that has been silent for this long is hung, and killed.
-SILENCE_S: Final = 35.0
 #: Extra time for DRAINED to arrive after the deadline that the worker was given.
 DRAIN_GRACE_S: Final = 2.0
 #: A worker that lived this long starts with a clean sheet.
 STABLE_S: Final = 60.0
-#: Descriptors beside one frame: the kernel takes 253.
-_DESCRIPTORS_A_FRAME: Final = 128
+#: How long fresh workers may take until they can do all that the present ones do.
+REPLACEMENT_TIMEOUT_S: Final = 20.0
+#: Retired workers that may still carry something, for each one in service.
+MOST_RETIRING: Final = 4
 _CRASH_LOOP: Final = 3
 
 
@@ -49,15 +46,17 @@ class _Slot:
     """The place of one worker, through all its lives."""
 
     index: int
-    state: WorkerState = "starting"
+    life: WorkerLife
     restarts: int = 0
     failures: int = 0
-    snapshot: int = 0
-    process: WorkerProcess | None = None
-    stats: WorkerStats | None = None
-    heard_at: float = 0.0
-    drained: int | None = 0
-    stats_waiters: list[asyncio.Future[None]] = field(default_factory=list)
+
+    @property
+    def state(self) -> WorkerState:
+        """What is shown of it."""
+        state = self.life.state
+        if state in ("starting", "stopped") and self.failures:
+            return "crash-loop" if self.failures >= _CRASH_LOOP else "restarting"
+        return state
 
 
 class WorkerPool:
@@ -80,30 +79,32 @@ class WorkerPool:
         command: Sequence[str] = COMMAND,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._slots = tuple(_Slot(index) for index in range(count))
-        self._on_access = on_access
-        self._on_event = on_event
-        self._command = command
         self._clock = clock
+        self._changed = asyncio.Event()
+        self._hooks = Hooks(
+            on_access=on_access,
+            on_event=on_event,
+            on_change=self._notify,
+            command=command,
+            clock=clock,
+        )
+        self._world = World()
         self._totals = Totals()
-        self._listeners: tuple[OpenListener, ...] = ()
-        self._snapshot: Snapshot | None = None
+        self._slots = tuple(_Slot(index, self._new_life(index)) for index in range(count))
+        self._lives: list[WorkerLife] = []
+        self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
-        self._changed = asyncio.Condition()
 
     @property
     def views(self) -> tuple[WorkerView, ...]:
-        """Each worker as it stands."""
-        return tuple(
-            WorkerView(
-                pid=slot.process.pid if slot.process else 0,
-                state=slot.state,
-                restarts=slot.restarts,
-                snapshot=slot.snapshot,
-                connections=slot.stats.open_connections if slot.stats else 0,
-                buffered_bytes=slot.stats.buffered_bytes if slot.stats else 0,
-            )
-            for slot in self._slots
+        """Each worker as it stands; those that retire come last."""
+        in_service = {slot.life for slot in self._slots}
+        leaving = [
+            life for life in self._lives if life not in in_service and life.state == "retiring"
+        ]
+        return (
+            *(_view(slot.life, slot.state, slot.restarts) for slot in self._slots),
+            *(_view(life, "retiring", 0) for life in leaving),
         )
 
     @property
@@ -119,38 +120,77 @@ class WorkerPool:
     async def run(self) -> None:
         """Keep every worker alive until the pool is drained or this is cancelled."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             heartbeat = group.create_task(self._heartbeat())
-            lives = [group.create_task(self._keep_alive(slot)) for slot in self._slots]
-            await asyncio.wait(lives)
+            places = [group.create_task(self._keep_alive(slot)) for slot in self._slots]
+            await asyncio.wait(places)
             heartbeat.cancel()
 
     def publish(self, snapshot: Snapshot, listeners: Iterable[OpenListener]) -> None:
         """Make this the state of the world for all workers, those to come included."""
-        known = {listener.id for listener in self._listeners}
-        self._listeners = tuple(listeners)
-        self._snapshot = snapshot
-        fresh = [listener for listener in self._listeners if listener.id not in known]
-        for slot in self._slots:
-            if slot.state == "ready" and slot.process is not None:
-                self._feed(slot, slot.process, fresh)
+        known = {listener.id for listener in self._world.listeners}
+        self._world.listeners = tuple(listeners)
+        self._world.snapshot = snapshot
+        fresh = [listener for listener in self._world.listeners if listener.id not in known]
+        for life in self._lives:
+            life.follow(fresh)
 
     async def wait_applied(self, number: int, timeout_s: float) -> bool:
         """Whether every worker used snapshot `number` (or a later one) within the time."""
         return await self._wait_for(
-            lambda: all(slot.snapshot >= number for slot in self._slots), timeout_s
+            lambda: all(slot.life.snapshot >= number for slot in self._slots), timeout_s
         )
 
     async def refresh_stats(self, timeout_s: float = 1.0) -> None:
         """Ask all workers for their numbers; whoever does not answer in time keeps the old ones."""
-        waiters = []
-        for slot in self._slots:
-            if slot.process is not None and slot.state in ("ready", "draining"):
-                waiter = asyncio.get_running_loop().create_future()
-                slot.stats_waiters.append(waiter)
-                waiters.append(waiter)
-                self._send(slot.process, Kind.STATS)
-        if waiters:
-            await asyncio.wait(waiters, timeout=timeout_s)
+        askers = [life.ask() for life in self._lives]
+        if askers:
+            await asyncio.wait(askers, timeout=timeout_s)
+
+    async def replace(self, deadline_s: float | None) -> None:
+        """Put fresh workers in the place of all. They accept on the same sockets before the old
+        ones stop, so that nobody is refused; what the old ones carry goes on until it ends, or
+        until the deadline, which holds for those that were replaced before as well.
+
+        Raises:
+            ReplacementFailed: the present workers go on.
+        """
+        retiring = [life for life in self._lives if life.state == "retiring"]
+        if deadline_s is not None:
+            for life in retiring:
+                life.retire(deadline_s)
+        if len(retiring) >= MOST_RETIRING * len(self._slots):
+            raise ReplacementFailed(
+                f"{len(retiring)} workers that were replaced before still carry connections",
+                hint="`devwiz-gw status` shows them: wait until they end, or end them by "
+                "`devwiz-gw reload --workers --deadline SECONDS` and ask again after that time",
+            )
+        fresh = [self._begin(life) for life in map(self._new_life, range(len(self._slots)))]
+        try:
+            await self._wait_until_serving(fresh)
+        except BaseException:
+            for life in fresh:
+                life.retire(None)
+            raise
+        for slot, life in zip(self._slots, fresh, strict=True):
+            old, slot.life, slot.failures = slot.life, life, 0
+            old.retire(deadline_s)
+        self._notify()
+
+    async def _wait_until_serving(self, fresh: Sequence[WorkerLife]) -> None:
+        def serve() -> bool:
+            snapshot = self._world.snapshot
+            return snapshot is not None and all(life.serves(snapshot.number) for life in fresh)
+
+        def failed() -> bool:
+            return any(life.state == "stopped" for life in fresh)
+
+        await self._wait_for(lambda: serve() or failed(), REPLACEMENT_TIMEOUT_S)
+        if failed() or not serve():
+            raise ReplacementFailed(
+                "a fresh worker died" if failed() else "the fresh workers didn't start in time",
+                hint="the workers that there were go on; the log says more",
+            )
 
     async def drain(self, deadline_s: float) -> int:
         """Let the workers finish and end; how many connections had to be cut.
@@ -158,40 +198,56 @@ class WorkerPool:
         Those that are not done at the deadline are killed, and count as one cut at least.
         """
         self._stopping.set()
-        payload = json.dumps({"deadline_s": deadline_s}).encode()
-        for slot in self._slots:
-            if slot.process is not None:
-                slot.state = "draining"
-                self._send(slot.process, Kind.DRAIN, payload)
-        await self._wait_for(self._all_stopped, deadline_s + DRAIN_GRACE_S)
+        leaving = list(self._lives)
+        for life in leaving:
+            life.drain(deadline_s)
+        await self._wait_for(lambda: not self._lives, deadline_s + DRAIN_GRACE_S)
         self.kill()
-        return sum(1 if slot.drained is None else slot.drained for slot in self._slots)
+        return sum(life.cut for life in leaving)
 
     def kill(self) -> None:
         """End all workers now, and for good."""
         self._stopping.set()
-        for slot in self._slots:
-            if slot.process is not None:
-                slot.process.kill()
-
-    def _all_stopped(self) -> bool:
-        return all(slot.state == "stopped" for slot in self._slots)
+        for life in self._lives:
+            life.kill()
 
     def _living_stats(self) -> list[WorkerStats]:
-        return [slot.stats for slot in self._slots if slot.stats is not None]
+        return [life.stats for life in self._lives if life.stats is not None]
+
+    # -- lives -----------------------------------------------------------------------------------
+
+    def _new_life(self, index: int) -> WorkerLife:
+        return WorkerLife(index, self._world, self._hooks)
+
+    def _begin(self, life: WorkerLife) -> WorkerLife:
+        if self._group is None:
+            raise RuntimeError("the pool does not run")
+        self._lives.append(life)
+        self._group.create_task(self._live(life))
+        return life
+
+    async def _live(self, life: WorkerLife) -> None:
+        """One life, and what is left of it."""
+        await life.run()
+        self._lives.remove(life)
+        if life.stats is not None:
+            self._totals.retire(life.stats)
+            life.stats = None
+        self._notify()
 
     async def _keep_alive(self, slot: _Slot) -> None:
-        while not self._stopping.is_set():
-            started = self._clock()
-            await self._live(slot)
+        self._begin(slot.life)
+        while True:
+            await self._until(lambda: slot.life.state == "stopped")
             if self._stopping.is_set():
-                break
-            slot.failures = 1 if self._clock() - started >= STABLE_S else slot.failures + 1
+                return
+            lived_s = self._clock() - slot.life.began
+            slot.failures = 1 if lived_s >= STABLE_S else slot.failures + 1
             slot.restarts += 1
-            looping = slot.failures >= _CRASH_LOOP
-            await self._enter(slot, "crash-loop" if looping else "restarting")
+            self._notify()
             await self._pause(restart_delay_s(slot.failures))
-        await self._enter(slot, "stopped")
+            if slot.life.state == "stopped" and not self._stopping.is_set():
+                slot.life = self._begin(self._new_life(slot.index))
 
     async def _pause(self, delay_s: float) -> None:
         try:
@@ -200,135 +256,39 @@ class WorkerPool:
         except TimeoutError:
             pass
 
-    async def _live(self, slot: _Slot) -> None:
-        """One life of one worker, from its start until it is reaped."""
-        if slot.failures < _CRASH_LOOP:
-            await self._enter(slot, "starting")
-        try:
-            process = await WorkerProcess.start(self._command)
-        except OSError as error:
-            _LOG.error("can't start a worker: %s", error.strerror, extra={"event": "worker_failed"})
-            return
-        slot.process, slot.heard_at, slot.drained = process, self._clock(), None
-        try:
-            await self._converse(slot, process)
-        except (FrameError, TimeoutError) as error:
-            # Whatever a worker says, it costs that worker and never the supervisor.
-            _LOG.error("worker %d: %s", process.pid, str(error) or "not ready in time")
-            process.kill()
-        finally:
-            code = await process.finish()
-            self._bury(slot, process, code)
-
-    def _bury(self, slot: _Slot, process: WorkerProcess, code: int) -> None:
-        slot.process, slot.snapshot = None, 0
-        if slot.stats is not None:
-            self._totals.retire(slot.stats)
-            slot.stats = None
-        self._wake_stats_waiters(slot)
-        if self._stopping.is_set():
-            return
-        slot.drained = 0
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        _LOG.error(
-            "worker %d died (%s) and is replaced",
-            process.pid,
-            how,
-            extra={"event": "worker_died", "restarts": slot.restarts + 1},
-        )
-
-    async def _converse(self, slot: _Slot, process: WorkerProcess) -> None:
-        frames = process.frames()
-        try:
-            try:
-                async with asyncio.timeout(READY_TIMEOUT_S):
-                    kind, _ = await anext(frames)
-            except StopAsyncIteration:
-                return
-            if kind is not Kind.READY:
-                raise FrameError(f"said {kind.name} before READY")
-            if self._stopping.is_set():
-                slot.drained = 0
-                return
-            _LOG.info("worker %d is ready", process.pid, extra={"event": "worker_ready"})
-            await self._enter(slot, "ready")
-            self._feed(slot, process, self._listeners)
-            async for kind, payload in frames:
-                slot.heard_at = self._clock()
-                await self._take(slot, kind, payload)
-        finally:
-            await frames.aclose()
-
-    def _feed(self, slot: _Slot, process: WorkerProcess, listeners: Sequence[OpenListener]) -> None:
-        """Hand a worker its sockets, then the snapshot that names them."""
-        for start in range(0, len(listeners), _DESCRIPTORS_A_FRAME):
-            some = listeners[start : start + _DESCRIPTORS_A_FRAME]
-            names = json.dumps([listener.id for listener in some]).encode()
-            descriptors = [listener.sockets[slot.index].fileno() for listener in some]
-            self._send(process, Kind.LISTEN, names, descriptors)
-        if self._snapshot is not None:
-            self._send(process, Kind.SNAPSHOT, self._snapshot.to_json())
-
-    def _send(
-        self,
-        process: WorkerProcess,
-        kind: Kind,
-        payload: bytes = b"",
-        descriptors: Sequence[int] = (),
-    ) -> None:
-        try:
-            process.send(kind, payload, descriptors)
-        except FrameError as error:
-            _LOG.error("worker %d: %s", process.pid, error, extra={"event": "worker_hung"})
-            process.kill()
-
-    async def _take(self, slot: _Slot, kind: Kind, payload: bytes) -> None:
-        match kind:
-            case Kind.ACCESS:
-                self._on_access(payload)
-            case Kind.STATS:
-                slot.stats = WorkerStats.from_json(payload)
-                self._wake_stats_waiters(slot)
-            case Kind.EVENT:
-                self._on_event(decode_event(payload))
-            case Kind.APPLIED:
-                slot.snapshot = as_integer(parse_object(payload).get("number"))
-                await self._notify()
-            case Kind.DRAINED:
-                slot.drained = as_integer(parse_object(payload).get("forced"))
-            case _:
-                raise FrameError(f"unexpected frame {kind.name}")
-
-    def _wake_stats_waiters(self, slot: _Slot) -> None:
-        for waiter in slot.stats_waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        slot.stats_waiters.clear()
-
     async def _heartbeat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            for slot in self._slots:
-                if slot.process is None:
-                    continue
-                if self._clock() - slot.heard_at > SILENCE_S:
-                    _LOG.error("worker %d is hung: killed", slot.process.pid)
-                    slot.process.kill()
-                elif slot.state == "ready":
-                    self._send(slot.process, Kind.STATS)
+            for life in self._lives:
+                life.check(self._clock())
 
-    async def _enter(self, slot: _Slot, state: WorkerState) -> None:
-        slot.state = state
-        await self._notify()
+    # -- waiting ---------------------------------------------------------------------------------
 
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _until(self, done: Callable[[], bool]) -> None:
+        while not done():
+            await self._changed.wait()
 
     async def _wait_for(self, done: Callable[[], bool], timeout_s: float) -> bool:
         try:
-            async with asyncio.timeout(timeout_s), self._changed:
-                await self._changed.wait_for(done)
+            async with asyncio.timeout(timeout_s):
+                await self._until(done)
         except TimeoutError:
             return done()
         return True
+
+
+def _view(life: WorkerLife, state: WorkerState, restarts: int) -> WorkerView:
+    stats = life.stats
+    return WorkerView(
+        pid=life.pid,
+        state=state,
+        restarts=restarts,
+        snapshot=life.snapshot,
+        connections=stats.open_connections if stats else 0,
+        streams=sum(route.streams for route in stats.routes.values()) if stats else 0,
+        buffered_bytes=stats.buffered_bytes if stats else 0,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import json
 import socket
+from math import inf
 from typing import Final
 
 from gateway.data_plane.plane import DataPlane
@@ -81,9 +82,13 @@ class SupervisorLink:
             self._send(Kind.APPLIED, json.dumps({"number": snapshot.number}).encode())
         elif kind == Kind.STATS:
             self._send_stats()
-        elif kind == Kind.DRAIN:
-            self._drain_deadline = self._reactor.now + float(json.loads(payload)["deadline_s"])
-            self.plane.drain()
+        elif kind in (Kind.DRAIN, Kind.RETIRE):
+            limit = json.loads(payload)["deadline_s"]
+            self._drain_deadline = inf if limit is None else self._reactor.now + float(limit)
+            if kind == Kind.DRAIN:
+                self.plane.drain()
+            else:
+                self.plane.retire()
             self._end_when_drained()
 
     # -- out -------------------------------------------------------------------------------------

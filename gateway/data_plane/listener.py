@@ -38,10 +38,11 @@ class Listener:
     """A listening socket with the route that its callers reach."""
 
     __slots__ = (
+        "_accepts",
         "_hosts",
         "_origins",
+        "_rests",
         "_socket",
-        "_stopped",
         "address",
         "closed",
         "deadline",
@@ -59,7 +60,8 @@ class Listener:
         self._socket = sock
         self.fd = sock.fileno()
         self.deadline = inf
-        self._stopped = False
+        self._accepts = True
+        self._rests = False
         self.closed = False
         sock.setblocking(False)
         self.apply(spec, route)
@@ -156,23 +158,28 @@ class Listener:
     def _rest(self) -> None:
         """No descriptors are left: look away until the next tick instead of spinning."""
         self.plane.reactor.remove(self.fd)
-        self._stopped = True
+        self._rests = True
         self.deadline = self.plane.reactor.now
 
     def on_deadline(self) -> None:
         """Accept again."""
         self.deadline = inf
-        if self._stopped:
-            self._stopped = False
+        if self._rests:
+            self._rests = False
             self.plane.reactor.add(self.fd, READ, self._on_event)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Stop accepting; connections that were accepted go on."""
-        self.deadline = inf
-        self._stopped = False
+        if self._accepts:
+            self._accepts = self._rests = False
+            self.deadline = inf
+            self.plane.reactor.remove(self.fd)
+            self._socket.close()
+
+    def close(self) -> None:
+        """The configuration names it no more, or the worker ends: stop for good."""
         self.closed = True
-        self.plane.reactor.remove(self.fd)
-        self._socket.close()
+        self.stop()
 
     def refusal(self, client: Downstream) -> Failure | None:
         """Why the request may not come in, if so: DNS rebinding, a page on a foreign origin, or a

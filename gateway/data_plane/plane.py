@@ -16,7 +16,6 @@ from gateway.data_plane.arrival import Arrival
 from gateway.data_plane.caller import CallerLookup
 from gateway.data_plane.downstream import Downstream
 from gateway.data_plane.epoch import Credentials
-from gateway.data_plane.judge import Judge, Objection
 from gateway.data_plane.listener import Listener
 from gateway.data_plane.reactor import Reactor, system_poller
 from gateway.data_plane.room import Room
@@ -99,10 +98,9 @@ class DataPlane:
             route = self.routes.get(spec.name)
             if route is None:
                 route = self.routes[spec.name] = Route(self, spec)
-            moved = [self._place(listener, route) for listener in spec.listeners]
+            for listener in spec.listeners:
+                self._place(listener, route)
             route.apply(spec, given, why)
-            if spec.ingress and any(moved):
-                route.judge_again()  # who came in by the trust of another route
         self._credentials = credentials
         self._remove_others(snapshot.routes)
 
@@ -165,17 +163,13 @@ class DataPlane:
             self._wanted_at = now
             self.tell(events.IDENTITY_EXPIRED, generation=0)
 
-    def _place(self, spec: ListenerSpec, route: Route) -> bool:
-        """Give a listener its values; whether it was another route's before."""
+    def _place(self, spec: ListenerSpec, route: Route) -> None:
         listener = self._listeners.get(spec.id)
         if listener is not None:
-            before = listener.route
             listener.apply(spec, route)
-            return before is not route
-        if spec.id in self._sockets:
+        elif spec.id in self._sockets:
             sock = self._sockets.pop(spec.id)
             self._listeners[spec.id] = Listener(self, spec, sock, route)
-        return False
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -208,42 +202,46 @@ class DataPlane:
             if arrival.deadline <= now:
                 arrival.on_deadline()
 
+    def retire(self) -> None:
+        """Stop accepting, as others do so by now: each connection ends with its next response, or
+        when it was idle for long enough. Snapshots still change what is being done.
+        """
+        self.draining = True
+        for listener in self._listeners.values():
+            listener.stop()
+
     def drain(self) -> None:
         """Stop accepting; idle connections close now, busy ones after their response."""
         self.draining = True
         for listener in self._listeners.values():
             listener.close()
         self._listeners.clear()
-        for arrival in list(self.arrivals):
-            arrival.abort()
+        self._abort_arrivals()
         self._retire_clients(force=False)
 
     def force(self) -> int:
         """Cut what is still open; how many connections that were."""
         left = len(self.clients)
+        self._abort_arrivals()
         self._retire_clients(force=True)
         return left
+
+    def _abort_arrivals(self) -> None:
+        for arrival in list(self.arrivals):
+            arrival.abort()
 
     @property
     def drained(self) -> bool:
         """Whether every client connection is gone."""
-        return not self.clients
+        return not self.clients and not self.arrivals
 
     def _retire_clients(self, *, force: bool) -> None:
         for client in list(self.clients):
             client.retire(force=force)
 
-    def cut_callers(self, route: Route, judge: Judge) -> list[Objection]:
-        """End each connection of an ingress's callers that may not go on, with what it carries."""
-        objections: list[Objection] = []
-        for client in list(self.clients):
-            if client.listener.route is not route:
-                continue
-            objection = judge.objection(client.stream)
-            if objection is not None:
-                objections.append(objection)
-                client.distrust(objection)
-        return objections
+    def clients_of(self, route: Route) -> list[Downstream]:
+        """The connections that came in by a route's listeners."""
+        return [client for client in self.clients if client.listener.route is route]
 
     # -- numbers ---------------------------------------------------------------------------------
 
@@ -259,7 +257,7 @@ class DataPlane:
         took = now - client.started
         stats.duration_sum_s += took
         route.durations[bisect_left(BUCKETS, took)] += 1
-        if self._log_access or client.reason or client.status > 399:
+        if self._log_access:
             self.access_log.add(client, now)
             if len(self.access_log.lines) >= _LINES_A_BATCH:
                 self.on_lines()

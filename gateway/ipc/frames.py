@@ -8,6 +8,8 @@ Supervisor to worker:
     SNAPSHOT  `Snapshot.to_json()`; listeners that it no longer names are closed by the worker
     STATS     empty: asks for a STATS frame
     DRAIN     JSON {"deadline_s": seconds}: stop accepting, finish, then send DRAINED and exit
+    RETIRE    JSON {"deadline_s": seconds or null}: the same for a worker that others have taken
+              over from; it closes no connection that is only idle, and may have all the time
 Worker to supervisor:
     READY     JSON {"pid": int}: the loop runs
     APPLIED   JSON {"number": int}: that snapshot is in use
@@ -40,6 +42,7 @@ class Kind(IntEnum):
     ACCESS = 7
     EVENT = 8
     DRAINED = 9
+    RETIRE = 10
 
 
 class FrameError(Exception):

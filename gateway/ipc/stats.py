@@ -32,8 +32,7 @@ class RouteStats:
         connections: open connections over mutual TLS, to the upstream or from an ingress's callers,
             by generation number as text.
         handshakes: completed handshakes of such connections; `handshake_failures` by reason.
-        retired: upstream connections closed by reason ("idle", "generation", "upstream_closed",
-            "revoked", "untrusted", …), and an ingress's callers that were cut by the last two.
+        retired: upstream connections closed by reason ("idle", "generation", "upstream_closed", …).
         rejected: requests refused by the listener, by rule; `denied` callers by kind of refusal.
         bytes_up, bytes_down: body bytes towards the upstream and towards the client.
         duration_buckets: finished requests by upper bound in seconds ("0.005" … "+Inf"),

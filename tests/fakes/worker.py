@@ -1,7 +1,8 @@
 """A worker that speaks the frames and answers every connection with its own pid.
 
 Run as `python worker.py [MODE] FD`. Modes: "mute" never says READY, "crash" exits at once, "deaf"
-takes no notice of DRAIN, "babbling:KIND:TEXT" answers STATS with a frame of that kind (a
+takes no notice of DRAIN, "holding" retires only when it is given a deadline, "unless:PATH" exits at
+once where that file exists, "babbling:KIND:TEXT" answers STATS with a frame of that kind (a
 number) and payload, "chatty" sends one of each event and an access line after a snapshot.
 """
 
@@ -13,6 +14,7 @@ import selectors
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from gateway.ipc import events
 from gateway.ipc.frames import FrameDecoder, Kind, encode
@@ -31,6 +33,7 @@ class FakeWorker:
         self._snapshot: Snapshot | None = None
         self._served = 0
         self._done = False
+        self._retired = False
 
     def run(self) -> None:
         self._selector.register(self._link, selectors.EVENT_READ, self._read)
@@ -66,6 +69,18 @@ class FakeWorker:
         elif kind is Kind.DRAIN and self._mode != "deaf":
             self._send(Kind.DRAINED, {"forced": 0})
             self._done = True
+        elif kind is Kind.RETIRE:
+            self._retire(json.loads(payload)["deadline_s"])
+
+    def _retire(self, deadline_s: float | None) -> None:
+        for listening in self._listeners.values():
+            self._selector.unregister(listening)
+            listening.close()
+        self._listeners.clear()
+        self._retired = True
+        if self._mode != "holding" or deadline_s is not None:
+            self._send(Kind.DRAINED, {"forced": 0})
+            self._done = True
 
     def _apply(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -74,7 +89,7 @@ class FakeWorker:
             listening = self._listeners.pop(name)
             self._selector.unregister(listening)
             listening.close()
-        assert named == set(self._listeners)
+        assert self._retired or named == set(self._listeners)
         self._send(Kind.APPLIED, {"number": snapshot.number})
         if self._mode == "chatty":
             self._chat(snapshot)
@@ -112,8 +127,10 @@ class FakeWorker:
     def _stats(self) -> WorkerStats:
         assert self._snapshot is not None
         route = RouteStats(requests={"200": self._served}, active=1)
-        routes = {self._snapshot.routes[0].name: route}
-        return WorkerStats(pid=os.getpid(), snapshot=self._snapshot.number, routes=routes)
+        routes = {spec.name: route for spec in self._snapshot.routes[:1]}
+        return WorkerStats(
+            pid=os.getpid(), snapshot=self._snapshot.number, routes=routes, open_connections=3
+        )
 
 
 def command(mode: str = "") -> Sequence[str]:
@@ -123,7 +140,9 @@ def command(mode: str = "") -> Sequence[str]:
 
 if __name__ == "__main__":
     chosen = sys.argv[1] if len(sys.argv) > 2 else ""
-    if chosen == "crash":
+    if chosen == "crash" or (
+        chosen.startswith("unless:") and Path(chosen.removeprefix("unless:")).exists()
+    ):
         sys.exit("cannot go on")
     with socket.socket(fileno=int(sys.argv[-1])) as pair:
         if chosen == "mute":

@@ -24,8 +24,6 @@ from gateway.data_plane.wire.fields import (
     Field,
     FieldLines,
     NameTable,
-    check_line_ends,
-    folded,
     name_of,
     parse_token_list,
     split_lines,
@@ -72,20 +70,12 @@ _CODES: Final[dict[bytes, int]] = {
     b"www-authenticate": ResponseField.SESSION,
 }
 
-_RESERVED: Final = frozenset(
-    folded(name)
-    for name in (*_STRIPPED, b"content-length", b"transfer-encoding", b"connection", b"upgrade")
-)
-
 
 def classify_response_field(name: bytes) -> int:
-    """The `ResponseField` of a lower-case name. Nobody gets to see a name that is read as one of
-    ours by a forgiving reader only.
-    """
-    code = _CODES.get(name, ResponseField.FORWARD)
-    if name in _STRIPPED or (not code and folded(name) in _RESERVED):
+    """The `ResponseField` of a lower-case name."""
+    if name in _STRIPPED:
         return ResponseField.STRIP
-    return code
+    return _CODES.get(name, ResponseField.FORWARD)
 
 
 _LONGEST_CONNECTION: Final = 512
@@ -197,18 +187,6 @@ def parse_response_head(
         _apply_connection(response, special, _options(connection))
     _settle_body(response, special, method, _Client(client_minor, trailers))
     return response
-
-
-def check_beginning(beginning: bytes) -> None:
-    """Refuse bytes that can't become a head any more, whatever follows.
-
-    Raises:
-        ProtocolViolation: waiting for more would take until the time limit.
-    """
-    start = b"HTTP/1."
-    if beginning[: len(start)] != start[: len(beginning)]:
-        raise ProtocolViolation("bad_status_line", "the upstream's first line is not HTTP/1.1")
-    check_line_ends(beginning)
 
 
 class _Client(NamedTuple):

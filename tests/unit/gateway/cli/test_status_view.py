@@ -144,11 +144,20 @@ def test_an_expired_certificate_says_since_when() -> None:
 def test_missing_secrets_and_restarted_workers_show_up() -> None:
     document = changed(
         secrets=[{"name": "planner-token", "route": "planner", "state": "missing"}],
-        workers=[{"pid": 4243, "state": "ready", "restarts": 2, "snapshot": 7}],
+        workers=[
+            {
+                "pid": 4243,
+                "state": "ready",
+                "connections": 0,
+                "streams": 0,
+                "restarts": 2,
+                "snapshot": 7,
+            },
+        ],
     )
     lines = status_lines(document, now=NOW, columns=None)
     assert "planner-token  planner  missing" in lines
-    assert "4243    ready  2         7" in lines
+    assert "4243    ready  0            0        2         7" in lines
 
 
 def test_a_peer_not_yet_met_is_the_one_expected() -> None:

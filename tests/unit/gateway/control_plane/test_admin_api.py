@@ -17,7 +17,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.config.model import Config
 from gateway.control_plane.admin_api import AdminApi, peer_uid
 from gateway.control_plane.status import GatewayState
 from gateway.control_plane.views import IdentityView
@@ -49,6 +48,11 @@ class FakeControls:
         if self.fault:
             raise self.fault
 
+    async def replace_workers(self, deadline_s: float | None) -> None:
+        self.called.append(f"replace {deadline_s}")
+        if self.fault:
+            raise self.fault
+
     async def renew(self) -> IdentityView:
         self.called.append("renew")
         return self.shown.identity
@@ -60,18 +64,10 @@ class FakeControls:
         self.called.append(f"denied {uid} {what}")
 
 
-class FakeHistory:
-    def latest(self, count: int, *, failed: bool) -> list[dict[str, Any]]:
-        return [{"id": f"ab-{number:x}", "failed": failed} for number in range(count)]
-
-    def explained(self, key: str, config: Config) -> list[dict[str, Any]]:
-        return [{"request": {"id": key}, "project": config.project}] if key == "ab-1" else []
-
-
 @asynccontextmanager
 async def api(folder: Path, controls: FakeControls) -> AsyncIterator[Path]:
     path = folder / "admin.sock"
-    made = AdminApi(path, controls, FakeHistory())
+    made = AdminApi(path, controls)
     await made.start()
     try:
         yield path
@@ -102,16 +98,12 @@ async def test_the_socket_is_private_and_gone_afterwards(tmp_path: Path) -> None
         ("GET", "/readyz", 200),
         ("GET", "/status", 200),
         ("GET", "/metrics", 200),
-        ("GET", "/requests", 200),
-        ("GET", "/requests/ab-1", 200),
-        ("GET", "/requests/ab-2", 404),
-        ("GET", "/requests/..%2Fstatus", 404),
-        ("GET", "/requests?last=0", 400),
-        ("GET", "/requests?last=1001", 400),
-        ("GET", "/requests?last=-1", 400),
-        ("GET", "/requests?last=\u0661", 400),
         ("POST", "/identity/renew", 200),
         ("POST", "/reload", 200),
+        ("POST", "/workers/replace", 200),
+        ("POST", "/workers/replace?deadline_s=soon", 400),
+        ("POST", "/workers/replace?deadline_s=-1", 400),
+        ("POST", "/workers/replace?deadline_s=nan", 400),
         ("GET", "/reload", 405),
         ("GET", "/nothing", 404),
     ],
@@ -130,18 +122,6 @@ async def test_metrics_name_their_format(tmp_path: Path) -> None:
         assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
 
 
-async def test_requests_are_listed_and_explained(tmp_path: Path) -> None:
-    async with api(tmp_path, FakeControls()) as path:
-        _, _, body = await ask(path, "GET", "/requests?last=2&failed=1")
-        assert body["requests"] == [{"id": f"ab-{n}", "failed": True} for n in range(2)]
-        _, _, body = await ask(path, "GET", "/requests?failed=0")
-        assert body["requests"] == [{"id": f"ab-{n:x}", "failed": False} for n in range(20)]
-        _, _, body = await ask(path, "GET", "/requests/ab-1")
-        assert body["requests"] == [{"request": {"id": "ab-1"}, "project": "acme"}]
-        _, _, body = await ask(path, "GET", "/requests/ab-2")
-        assert body["title"] == "no request of that id is remembered"
-
-
 async def test_a_refused_reload_says_why_as_a_problem(tmp_path: Path) -> None:
     controls = FakeControls()
     controls.fault = StartFailed("port taken", hint="stop the other one")
@@ -149,6 +129,18 @@ async def test_a_refused_reload_says_why_as_a_problem(tmp_path: Path) -> None:
         code, content_type, body = await ask(path, "POST", "/reload")
     assert (code, content_type) == (409, "application/problem+json")
     assert (body["title"], body["detail"]) == ("port taken", "stop the other one")
+
+
+async def test_workers_are_replaced_with_a_deadline_or_without(tmp_path: Path) -> None:
+    controls = FakeControls()
+    async with api(tmp_path, controls) as path:
+        _, _, body = await ask(path, "POST", "/workers/replace")
+        assert [worker["state"] for worker in body["workers"]] == ["ready"]
+        await ask(path, "POST", "/workers/replace?deadline_s=1.5")
+        controls.fault = StartFailed("a fresh worker died", hint="the old ones go on")
+        code, _, body = await ask(path, "POST", "/workers/replace")
+    assert (code, body["detail"]) == (409, "the old ones go on")
+    assert controls.called == ["replace None", "replace 1.5", "replace None"]
 
 
 async def test_a_renewal_is_answered_with_when_it_is_possible(tmp_path: Path) -> None:

@@ -2,16 +2,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.control_plane.worker_pool import WorkerPool, restart_delay_s
+from gateway.config.model import TcpAddress
+from gateway.control_plane.listeners import OpenListener
+from gateway.control_plane.worker_pool import MOST_RETIRING, WorkerPool, restart_delay_s
+from gateway.errors import ReplacementFailed
 from gateway.ipc.frames import Kind
-from gateway.ipc.snapshot import LimitsSpec, Snapshot
+from gateway.ipc.snapshot import LimitsSpec, ListenerSpec, Snapshot
 from tests.fakes import worker
+from tests.fakes.routes import route_spec
 
 SNAPSHOT = Snapshot(
     number=1, identity=None, identity_reason="", routes=(), limits=LimitsSpec(), access_log=True
@@ -45,6 +53,133 @@ async def until(check: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not check():
             await asyncio.sleep(0.01)
+
+
+async def ready(made: WorkerPool) -> list[int]:
+    """Wait until all workers use the snapshot; their pids."""
+    made.publish(SNAPSHOT, [])
+    assert await made.wait_applied(1, 10)
+    return [view.pid for view in made.views]
+
+
+def shown(made: WorkerPool) -> list[tuple[int, str]]:
+    return [(view.pid, view.state) for view in made.views]
+
+
+async def test_fresh_workers_take_over_and_the_old_ones_end() -> None:
+    async with pool(count=2) as made:
+        before = await ready(made)
+        await made.replace(None)
+        after = [view.pid for view in made.views[:2]]
+        assert not set(before) & set(after)
+        assert [view.state for view in made.views[:2]] == ["ready", "ready"]
+        assert [view.snapshot for view in made.views[:2]] == [1, 1]
+        await until(lambda: len(made.views) == 2)
+        assert sum(view.restarts for view in made.views) == 0, "nobody died"
+        for pid in before:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+
+
+async def test_an_old_worker_that_carries_something_stays_and_follows() -> None:
+    async with pool("holding") as made:
+        (before,) = await ready(made)
+        await made.replace(None)
+        (after,) = [view.pid for view in made.views if view.state == "ready"]
+        assert shown(made) == [(after, "ready"), (before, "retiring")]
+        made.publish(replace(SNAPSHOT, number=2), [])
+        await until(lambda: [view.snapshot for view in made.views] == [2, 2])
+        await made.refresh_stats()
+        assert [view.connections for view in made.views] == [3, 3]
+        await made.replace(0.5)
+        await until(lambda: len(made.views) == 1)
+        assert made.views[0].pid not in (before, after)
+
+
+async def test_the_port_stays_open_and_the_totals_never_go_down() -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    sock.setblocking(False)
+    host, port = sock.getsockname()
+    listener = OpenListener(id="l1", bound=TcpAddress(host, port), sockets=(sock,))
+    spec = ListenerSpec(id="l1", address="l1", hosts=(), origins=())
+    seen = 0
+    async with pool() as made:
+        made.publish(replace(SNAPSHOT, routes=(route_spec(listeners=(spec,)),)), [listener])
+        assert await made.wait_applied(1, 10)
+        for number in range(1, 4):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            pid = int((await reader.read()).rpartition(b"\r\n\r\n")[2])
+            writer.close()
+            assert pid == made.views[0].pid
+            await made.refresh_stats()
+            await made.replace(None)
+            assert made.stats["planner"].requests["200"] >= seen
+            seen = made.stats["planner"].requests["200"]
+            await until(lambda: len(made.views) == 1)
+            assert made.stats["planner"].requests["200"] == number
+    listener.close()
+
+
+async def test_a_fresh_worker_that_dies_leaves_the_old_ones_in_service(tmp_path: Path) -> None:
+    breaks = tmp_path / "breaks"
+    async with pool(f"unless:{breaks}", count=2) as made:
+        before = await ready(made)
+        breaks.touch()
+        with pytest.raises(ReplacementFailed, match="a fresh worker died"):
+            await made.replace(None)
+        assert shown(made) == [(pid, "ready") for pid in before]
+        breaks.unlink()
+        await made.replace(None)
+        assert not set(before) & {view.pid for view in made.views[:2]}
+
+
+async def test_workers_that_never_end_are_not_heaped_up() -> None:
+    async with pool("holding") as made:
+        await ready(made)
+        for _ in range(MOST_RETIRING):
+            await made.replace(None)
+        with pytest.raises(ReplacementFailed, match="still carry"):
+            await made.replace(None)
+        assert len(made.views) == 1 + MOST_RETIRING
+        with pytest.raises(ReplacementFailed, match="still carry"):
+            await made.replace(0.0)
+        await until(lambda: len(made.views) == 1)
+        await made.replace(None)
+
+
+async def test_a_drain_ends_old_and_new(tmp_path: Path) -> None:
+    async with pool("holding") as made:
+        await ready(made)
+        await made.replace(None)
+        pids = [view.pid for view in made.views]
+        assert await made.drain(10) == 0
+        for pid in pids:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+
+
+async def test_a_drain_during_a_replacement_ends_all() -> None:
+    async with pool() as made:
+        await ready(made)
+        replacement = asyncio.create_task(made.replace(None))
+        await asyncio.sleep(0)
+        replacement.cancel()
+        assert await made.drain(10) == 0
+        with pytest.raises(asyncio.CancelledError):
+            await replacement
+        assert [view.state for view in made.views] == ["stopped"]
+
+
+async def test_a_worker_that_took_over_is_restarted_when_it_dies() -> None:
+    async with pool("holding") as made:
+        await ready(made)
+        await made.replace(None)
+        pid = made.views[0].pid
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: made.views[0].state == "ready" and made.views[0].pid != pid)
+        assert [view.state for view in made.views] == ["ready", "retiring"]
+        assert made.views[0].restarts == 1
 
 
 async def test_a_worker_that_always_dies_is_a_visible_crash_loop(

@@ -150,6 +150,45 @@ def test_an_idle_drain_ends_the_loop(supervisor: Supervisor) -> None:
     assert not supervisor.thread.is_alive()
 
 
+def test_a_retired_worker_serves_whom_it_has_and_nobody_new(supervisor: Supervisor) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    socket.send_fds(supervisor.socket, [encode(Kind.LISTEN, b'["a"]')], [listening.fileno()])
+    supervisor.send(Kind.SNAPSHOT, _snapshot(1, "a"))
+    supervisor.next(Kind.APPLIED)
+    with socket.create_connection(listening.getsockname(), timeout=5) as client:
+        ask = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+        client.sendall(ask)
+        assert b"Connection: close" not in client.recv(4096)
+        supervisor.send(Kind.RETIRE, b'{"deadline_s": null}')
+        supervisor.send(Kind.SNAPSHOT, _snapshot(2, "a", "unknown"))
+        supervisor.next(Kind.APPLIED)
+        with socket.create_connection(listening.getsockname(), timeout=5) as late:
+            late.sendall(ask)
+            late.settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                late.recv(1)
+        client.sendall(ask)
+        assert b"Connection: close" in client.recv(4096), "kept until it asked once more"
+        assert client.recv(4096) == b""
+    listening.close()
+    assert json.loads(supervisor.next(Kind.DRAINED)) == {"forced": 0}
+
+
+def test_a_retired_worker_may_have_a_deadline(supervisor: Supervisor) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    socket.send_fds(supervisor.socket, [encode(Kind.LISTEN, b'["a"]')], [listening.fileno()])
+    supervisor.send(Kind.SNAPSHOT, _snapshot(1, "a"))
+    supervisor.next(Kind.APPLIED)
+    with listening, socket.create_connection(listening.getsockname(), timeout=5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert client.recv(4096)
+        supervisor.send(Kind.RETIRE, b'{"deadline_s": null}')
+        supervisor.send(Kind.RETIRE, b'{"deadline_s": 0.1}')
+        assert json.loads(supervisor.next(Kind.DRAINED)) == {"forced": 1}
+        with pytest.raises(ConnectionResetError):
+            client.recv(4096)
+
+
 @pytest.mark.parametrize("junk", [b"\xff" * 100, b""])
 def test_junk_or_the_end_of_the_link_ends_the_loop(supervisor: Supervisor, junk: bytes) -> None:
     supervisor.next(Kind.READY)
