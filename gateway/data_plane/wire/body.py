@@ -8,8 +8,9 @@ Source: RFC 9112 sections 6 and 7.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.data_plane.wire.fields import TOKEN, Field, parse_fields
 from gateway.data_plane.wire.violation import ProtocolViolation
@@ -20,39 +21,41 @@ MAX_LENGTH_DIGITS: Final = 18
 MAX_TRAILER: Final = 8192
 
 
-class Body(Protocol):
+class Body(ABC):
     """A body in progress.
 
     `done` turns True with the piece that holds its end; `leftover` then holds the bytes behind it.
     `framing` is the header line that announces the body to the next hop, b"" for none.
     """
 
+    __slots__ = ("done", "framing", "leftover")
+
     done: bool
     leftover: bytes
     framing: bytes
 
+    @abstractmethod
     def feed(self, data: bytes) -> bytes:
         """What of `data` to pass on now. Raises `ProtocolViolation`."""
-        ...
 
+    @abstractmethod
     def end(self) -> bytes | None:
         """The connection was closed cleanly: the last bytes to pass on, or None when the body
         isn't complete without more.
         """
-        ...
 
 
-class NoBody:
+class NoBody(Body):
     """A message without a body: whatever follows belongs to the next message.
 
     `framing` may tell the length of the body that a GET would have been answered with.
     """
 
-    __slots__ = ("framing",)
-    done = True
-    leftover = b""
+    __slots__ = ()
 
     def __init__(self, framing: bytes = b"") -> None:
+        self.done = True
+        self.leftover = b""
         self.framing = framing
 
     def feed(self, data: bytes) -> bytes:  # noqa: ARG002 - `Body` has it
@@ -67,10 +70,10 @@ class NoBody:
 NO_BODY: Final = NoBody()
 
 
-class FixedLength:
+class FixedLength(Body):
     """A body of as many bytes as Content-Length says."""
 
-    __slots__ = ("_remaining", "done", "framing", "leftover")
+    __slots__ = ("_remaining",)
 
     def __init__(self, length: int) -> None:
         self._remaining = length
@@ -96,14 +99,14 @@ class FixedLength:
         return b"" if self.done else None
 
 
-class UntilClose:
+class UntilClose(Body):
     """A response that ends with its connection, given on as chunks so that a cut shows.
 
     With `chunked` False (an HTTP/1.0 client) the bytes are passed as they are, and the client's
     connection has to be reset where the upstream's was cut.
     """
 
-    __slots__ = ("_chunked", "done", "framing", "leftover")
+    __slots__ = ("_chunked",)
 
     def __init__(self, *, chunked: bool) -> None:
         self._chunked = chunked
@@ -140,7 +143,7 @@ def drop_trailers(_fields: list[Field]) -> bytes:
     return b""
 
 
-class Chunked:
+class Chunked(Body):
     """A chunked body, its framing followed chunk by chunk and checked byte by byte.
 
     Chunk extensions are dropped, as RFC 9112 section 7.1.1 lets a recipient do; trailer fields go
@@ -155,9 +158,6 @@ class Chunked:
         "_in_trailer",
         "_left",
         "_trailers",
-        "done",
-        "framing",
-        "leftover",
     )
 
     def __init__(
