@@ -44,13 +44,15 @@ def parse_fields(section: bytes) -> list[Field]:
     return fields
 
 
+_MOST_NAMES: Final = 2048
+_LONGEST_NAME: Final = 64
+
+
 class NameTable(dict[bytes, int]):
     """Classifies field names by `classify(lower-case name)`, remembering each spelling seen.
 
     The memory is bounded, so a client that invents names can't grow it.
     """
-
-    _MOST = 2048
 
     def __init__(self, classify: Callable[[bytes], int]) -> None:
         super().__init__()
@@ -58,7 +60,7 @@ class NameTable(dict[bytes, int]):
 
     def __missing__(self, name: bytes) -> int:
         code = self._classify(name.lower())
-        if len(self) < self._MOST and len(name) <= 64:
+        if len(self) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
             self[name] = code
         return code
 
@@ -67,6 +69,9 @@ class NameTable(dict[bytes, int]):
 Line = tuple[int, bytes, bytes]
 
 _ONE_LINE: Final = re.compile(rb"(" + TOKEN + rb"+):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)")
+_MOST_LINES: Final = 1024
+_MOST_VALUES: Final = 8
+_LONGEST_LINE: Final = 256
 
 
 class FieldLines(dict[bytes, Line]):
@@ -76,10 +81,6 @@ class FieldLines(dict[bytes, Line]):
     `keep` says which codes are remembered, none of a credential. A name whose values keep changing
     soon isn't remembered any more, and the whole is bounded.
     """
-
-    _MOST = 1024
-    _MOST_VALUES = 8
-    _LONGEST = 256
 
     def __init__(self, names: NameTable, keep: frozenset[int]) -> None:
         super().__init__()
@@ -95,9 +96,9 @@ class FieldLines(dict[bytes, Line]):
         value = value.rstrip(b" \t")
         code = self.names[name]
         line = (code, value, b"%b: %b\r\n" % (name, value))
-        if code in self._keep and len(text) <= self._LONGEST and len(self) < self._MOST:
+        if code in self._keep and len(text) <= _LONGEST_LINE and len(self) < _MOST_LINES:
             values = self._values.get(name, 0)
-            if values < self._MOST_VALUES:
+            if values < _MOST_VALUES:
                 self._values[name] = values + 1
                 self[text] = line
         return line
