@@ -180,7 +180,7 @@ def parse_request_head(head: bytes, lines: FieldLines) -> RequestHead:
     request.ends_connection = False
     special: dict[int, bytes] = {}
     forwarded = request.forwarded = []
-    for text in split_lines(head[line.end() : -4]):
+    for text in split_lines(head[line.end() : max(line.end(), len(head) - 4)]):
         code, value, ready = lines[text]
         if not code or code == _PASSED:
             forwarded.append(ready)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from enum import IntEnum
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from gateway.data_plane.wire.body import (
     MAX_LENGTH_DIGITS,
@@ -165,7 +165,7 @@ def parse_response_head(
     special: dict[int, bytes] = {}
     forwarded = response.forwarded = []
     lines = _LINES
-    for text in split_lines(head[line.end() : -4]):
+    for text in split_lines(head[line.end() : max(line.end(), len(head) - 4)]):
         code, value, ready = lines[text]
         if not code:
             forwarded.append(ready)
@@ -182,16 +182,11 @@ def parse_response_head(
     response.keep_alive = response.minor == 1
     connection = special.get(_CONNECTION)
     if connection is not None:
-        if len(connection) > _LONGEST_CONNECTION:
-            raise ProtocolViolation("bad_list", "the Connection header is too long")
-        _apply_connection(response, special, _options(connection))
-    _settle_body(response, special, method, _Client(client_minor, trailers))
+        _apply_connection(response, special, connection)
+    _check_framing(response, special.get(_LENGTH_CODE), special.get(_ENCODING))
+    if not _is_bodiless(response, special, method):
+        _settle_body(response, special, client_minor, trailers)
     return response
-
-
-class _Client(NamedTuple):
-    minor: int
-    trailers: Callable[[list[Field]], bytes]
 
 
 def _repeated(code: int, before: bytes, value: bytes) -> bytes:
@@ -206,9 +201,10 @@ def _options(connection: bytes) -> frozenset[bytes]:
     return frozenset(parse_token_list(connection))
 
 
-def _apply_connection(
-    response: ResponseHead, special: dict[int, bytes], options: frozenset[bytes]
-) -> None:
+def _apply_connection(response: ResponseHead, special: dict[int, bytes], connection: bytes) -> None:
+    if len(connection) > _LONGEST_CONNECTION:
+        raise ProtocolViolation("bad_list", "the Connection header is too long")
+    options = _options(connection)
     response.keep_alive = b"close" not in options and (
         response.minor == 1 or b"keep-alive" in options
     )
@@ -236,30 +232,38 @@ def _check_framing(response: ResponseHead, length: bytes | None, encoding: bytes
             raise ProtocolViolation("bad_encoding", "Transfer-Encoding is not exactly 'chunked'")
 
 
-def _settle_body(
-    response: ResponseHead, special: dict[int, bytes], method: bytes, client: _Client
-) -> None:
-    """RFC 9112 section 6.3 for responses."""
-    length = special.get(_LENGTH_CODE)
-    encoding = special.get(_ENCODING)
-    _check_framing(response, length, encoding)
+def _is_bodiless(response: ResponseHead, special: dict[int, bytes], method: bytes) -> bool:
+    """Settle the body of an answer that has none, whatever its head announces."""
     status = response.status
-    announced = encoding is not None or (length is not None and int(length) > 0)
-    if status < 200 and announced:
-        raise ProtocolViolation("unexpected_body", "an interim response announces a body")
+    length = special.get(_LENGTH_CODE)
     if status < 200 or status == 204:
-        response.body = NO_BODY
-        if announced:
+        if _ENCODING in special or (length is not None and int(length) > 0):
+            if status < 200:
+                raise ProtocolViolation("unexpected_body", "an interim response announces a body")
             response.keep_alive = False  # a body that may not be there could follow
-    elif method == b"HEAD" or status == 304:
+        response.body = NO_BODY
+        return True
+    if method == b"HEAD" or status == 304:
         response.body = NO_BODY if length is None else NoBody(_length_line(length))
-    elif encoding is not None:
-        response.body = Chunked(decode=client.minor == 0, trailers=client.trailers)
+        return True
+    return False
+
+
+def _settle_body(
+    response: ResponseHead,
+    special: dict[int, bytes],
+    client_minor: int,
+    trailers: Callable[[list[Field]], bytes],
+) -> None:
+    """RFC 9112 section 6.3 for responses that have a body."""
+    length = special.get(_LENGTH_CODE)
+    if _ENCODING in special:
+        response.body = Chunked(decode=client_minor == 0, trailers=trailers)
     elif length is not None:
         response.body = FixedLength(int(length))
     else:
         response.keep_alive = False
-        response.body = UntilClose(chunked=client.minor == 1)
+        response.body = UntilClose(chunked=client_minor == 1)
 
 
 def _length_line(length: bytes) -> bytes:
