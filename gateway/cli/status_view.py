@@ -165,8 +165,10 @@ def _generation(item: tuple[str, Any]) -> int:
 def _troubles(route: Mapping[str, Any], now: datetime) -> list[str]:
     unavailable = _text(route, "unavailable")
     error = _error(route, now)
+    ejected = ", ".join(_texts(route, "ejected"))
     return [
         *([paint(f"unavailable: {unavailable}", "bad")] if unavailable else []),
+        *([paint(f"left out after failures: {ejected}", "warning")] if ejected else []),
         *([paint(f"last error: {error}", "warning")] if error else []),
     ]
 

@@ -27,7 +27,7 @@ def listen_addresses(
     """A `listen` value; "localhost" stands for both loopback addresses."""
     if text.startswith("unix:"):
         return (UnixAddress(unix_path(text, base=base, max_socket_path=max_socket_path)),)
-    host, port = _host_and_port(text, example='"127.0.0.1:8701"')
+    host, port = host_and_port(text, example='"127.0.0.1:8701"')
     if host == "localhost":
         if port == 0:
             hint = 'write ["127.0.0.1:0", "[::1]:0"] for two ports that the system picks'
@@ -95,7 +95,7 @@ def host_header(text: str) -> str:
         return _bracketed(str(ip_address(text.removeprefix("[").removesuffix("]"))))
     if ":" not in text:
         return dns_name(text)
-    host, port = _host_and_port(text, example='"gateway.internal:8701"')
+    host, port = host_and_port(text, example='"gateway.internal:8701"')
     return f"{_bracketed(host_name(host, text))}:{port}"
 
 
@@ -133,7 +133,10 @@ def port_number(port: int, *, least: int) -> int:
     return port
 
 
-def _host_and_port(text: str, *, example: str) -> tuple[str, int]:
+def host_and_port(text: str, *, example: str) -> tuple[str, int]:
+    """A HOST:PORT text in its parts, the host lower case and without brackets; `example` is for who
+    wrote something else.
+    """
     host, colon, port = text.rpartition(":")
     if not colon or not host or not _PORT.fullmatch(port):
         raise Rejected(f"{text!r} is not HOST:PORT", f"write it like {example}")

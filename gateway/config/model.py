@@ -91,6 +91,8 @@ class Route:
         protocol: what is carried: HTTP/1.1, or bytes as they are.
         upstream_host: a DNS name, an IP literal, or the absolute path of a Unix socket, whose
             `upstream_port` is 0.
+        addresses: where connections to the upstream lead, names or IP literals with ports; none
+            means its own host and port.
         peer: names of the upstream; for an ingress patterns of the callers.
         alpn: the application protocols that are spoken inside TLS, best first.
     """
@@ -101,6 +103,7 @@ class Route:
     listen: tuple[TcpAddress | UnixAddress, ...]
     upstream_host: str
     upstream_port: int
+    addresses: tuple[tuple[str, int], ...] = ()
     server_name: str
     peer: tuple[PeerName, ...]
     alpn: tuple[str, ...] = HTTP_ALPN
@@ -110,6 +113,11 @@ class Route:
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     allow: tuple[AllowRule, ...] = ()
+
+    @property
+    def targets(self) -> tuple[tuple[str, int], ...]:
+        """What is looked up and dialled."""
+        return self.addresses or ((self.upstream_host, self.upstream_port),)
 
     @property
     def upstream_authority(self) -> str:

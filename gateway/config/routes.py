@@ -23,8 +23,10 @@ from gateway.config.headers import read_headers, read_passed
 from gateway.config.model import PeerName, Route, TcpAddress, UnixAddress
 from gateway.config.peers import caller_pattern, peer_for_host, peer_name
 from gateway.config.table import Rejected, Table
-from gateway.config.upstreams import Origin, https_origin, local_origin, tls_origin
+from gateway.config.upstreams import Origin, dial_address, https_origin, local_origin, tls_origin
 
+#: Of one upstream.
+MOST_ADDRESSES: Final = 64
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 # RFC 7301 section 3.1 allows any bytes; the registry has only visible ASCII.
 _APPLICATION_PROTOCOL: Final = re.compile(r"[!-~]{1,255}")
@@ -49,6 +51,7 @@ _OF_HTTP: Final = {
 _OF_LOCAL_CALLERS: Final = {
     "allow": "its callers are known by their certificates: name them under peer",
     "server_name": "its upstream is spoken to in plaintext",
+    "addresses": "it leads to the one agent that upstream names",
 }
 
 _Protocol = Literal["http", "tcp"]
@@ -106,6 +109,7 @@ class RouteReader:
             listen=listen,
             upstream_host=upstream.host,
             upstream_port=upstream.port,
+            addresses=_addresses(table),
             server_name=server_name,
             peer=_peer(table, server_name or upstream.host),
             allow=rules,
@@ -198,6 +202,16 @@ def _upstream(table: Table, read: Callable[[str], Origin], form: str) -> Origin:
     if not table.required("upstream", form):
         return nowhere
     return table.converted("upstream", read) or nowhere
+
+
+def _addresses(table: Table) -> tuple[tuple[str, int], ...]:
+    if table.holds_nothing("addresses"):
+        table.problem("addresses", "is empty", "leave it out to dial the upstream's own name")
+    addresses = table.distinct("addresses", dial_address)
+    if len(addresses) > MOST_ADDRESSES:
+        hint = "put a load balancer in front of so many, and name that one"
+        table.problem("addresses", f"holds more than {MOST_ADDRESSES}", hint)
+    return addresses
 
 
 def _server_name(table: Table, upstream: Origin) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from gateway.config.addresses import host_name, ip_literal, port_number, unix_path
+from gateway.config.addresses import host_and_port, host_name, ip_literal, port_number, unix_path
 from gateway.config.table import Rejected
 
 _HTTP_PORT: Final = 80
@@ -55,6 +55,12 @@ def local_origin(
             f'write "{protocol}://127.0.0.1:PORT", "{protocol}://[::1]:PORT" or "unix:PATH"',
         )
     return origin
+
+
+def dial_address(text: str) -> tuple[str, int]:
+    """An `addresses` item: "HOST:PORT"."""
+    host, port = host_and_port(text, example='"10.0.0.5:8443"')
+    return host_name(host, text), port_number(port, least=1)
 
 
 def _origin(text: str, scheme: str, default_port: int | None) -> Origin:

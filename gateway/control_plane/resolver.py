@@ -11,11 +11,10 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
-from gateway.control_plane.snapshots import Addresses
+from gateway.control_plane.snapshots import Addresses, Target
 
 _LOG: Final = logging.getLogger(__name__)
 
-Target = tuple[str, int]
 Lookup = Callable[[str, int], Awaitable[tuple[Target, ...]]]
 
 INTERVAL_S: Final = 30.0
@@ -67,6 +66,14 @@ async def look_up(host: str, port: int) -> tuple[Target, ...]:
 
     threading.Thread(target=work, name="dns", daemon=True).start()
     return await answer
+
+
+def _in_order(found: tuple[Target, ...]) -> tuple[Target, ...]:
+    """The preferred IP family first. Within a family the system's order says little, and servers
+    turn it round with each answer, which is no news.
+    """
+    six_first = ":" in found[0][0]
+    return tuple(sorted(found, key=lambda target: ((":" in target[0]) != six_first, target)))
 
 
 class Resolver:
@@ -127,7 +134,9 @@ class Resolver:
         except OSError as failure:
             error = f"{target[0]} does not resolve: {failure.strerror or failure}".lower()
         else:
-            return Addresses(found=addresses)
+            if addresses:
+                return Addresses(found=_in_order(addresses))
+            error = f"{target[0]} has no address"
         return Addresses(found=self._resolved.get(target, Addresses()).found, error=error)
 
     def _report(self, target: Target, answer: Addresses) -> None:

@@ -19,6 +19,11 @@ from gateway.ipc.snapshot import (
     UpstreamSpec,
 )
 
+#: Host and port.
+Target = tuple[str, int]
+
+#: Of one upstream; what a resolver says beyond that is left out.
+_MOST_ADDRESSES: Final = 64
 _LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -36,7 +41,7 @@ class Addresses:
     last look-up failed.
     """
 
-    found: tuple[tuple[str, int], ...] = ()
+    found: tuple[Target, ...] = ()
     error: str = ""
 
 
@@ -67,7 +72,7 @@ class World:
     generation: Generation | None
     identity_reason: str
     listeners: Mapping[str, tuple[BoundListener, ...]]
-    addresses: Mapping[tuple[str, int], Addresses] = field(default_factory=dict)
+    addresses: Mapping[Target, Addresses] = field(default_factory=dict)
     attached: Mapping[str, Attached] = field(default_factory=dict)
     bundles: Mapping[str, str] = field(default_factory=dict)
 
@@ -152,12 +157,27 @@ def _listener(listener: BoundListener, route: Route) -> ListenerSpec:
 
 
 def _upstream(route: Route, world: World) -> UpstreamSpec:
-    addresses = world.addresses.get((route.upstream_host, route.upstream_port), Addresses())
-    pending = "" if addresses.found else f"{route.upstream_host} is still being looked up"
+    """Requests are spread over the addresses of all targets; of a name that has some of both IP
+    families, over those of the family that the system prefers: both lead to the same machines.
+    """
+    preferred: list[Target] = []
+    others: list[Target] = []
+    errors: list[str] = []
+    for target in route.targets:
+        known = world.addresses.get(target, Addresses())
+        for address in known.found:
+            is_like_first = (":" in address[0]) == (":" in known.found[0][0])
+            (preferred if is_like_first else others).append(address)
+        if not known.found:
+            errors.append(known.error or f"{target[0]} is still being looked up")
+    addresses = tuple(dict.fromkeys(preferred))[:_MOST_ADDRESSES]
     return UpstreamSpec(
         authority=route.upstream_authority,
-        addresses=addresses.found,
-        resolve_error="" if addresses.found else addresses.error or pending,
+        addresses=addresses,
+        alternatives=tuple(
+            address for address in dict.fromkeys(others) if address not in addresses
+        )[:_MOST_ADDRESSES],
+        resolve_error="" if addresses else "; ".join(errors),
     )
 
 

@@ -211,6 +211,7 @@ def _route(route: Route, state: GatewayState) -> dict[str, Any]:
         "active": stats.active,
         "streams": stats.streams,
         "connections": dict(sorted(_nonzero(stats.connections))),
+        "ejected": sorted(address for address, workers in stats.ejected.items() if workers),
         "requests": dict(sorted(stats.requests.items())),
         "failures": dict(sorted(stats.failures.items())),
         "bytes_up": stats.bytes_up,

@@ -450,7 +450,7 @@ def _has_expired(generation: Generation) -> bool:
 
 
 def _targets(config: Config) -> list[tuple[str, int]]:
-    return [(route.upstream_host, route.upstream_port) for route in config.routes]
+    return [target for route in config.routes for target in route.targets]
 
 
 def _values(headers: tuple[tuple[str, str], ...]) -> list[str]:

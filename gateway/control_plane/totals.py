@@ -12,11 +12,13 @@ _COUNTS = (
     "failures",
     "handshake_failures",
     "retired",
+    "ejections",
     "rejected",
     "denied",
     "duration_buckets",
 )
 _GAUGES = ("active", "streams", "downstream_connections")
+_GAUGES_BY_KEY = ("connections", "ejected")
 _LAST_HANDSHAKE = ("tls_version", "tls_group", "tls_cipher", "peer")
 
 
@@ -67,5 +69,7 @@ def _add(total: RouteStats, more: RouteStats) -> None:
 def _add_gauges(total: RouteStats, more: RouteStats) -> None:
     for name in _GAUGES:
         setattr(total, name, getattr(total, name) + getattr(more, name))
-    for generation, count in more.connections.items():
-        total.connections[generation] = total.connections.get(generation, 0) + count
+    for name in _GAUGES_BY_KEY:
+        counts = getattr(total, name)
+        for key, count in getattr(more, name).items():
+            counts[key] = counts.get(key, 0) + count

@@ -17,12 +17,15 @@ from gateway.data_plane.stream import PlainStream, Stream, TlsStream
 from gateway.data_plane.tls import alert_of, handshake_problem, verified_peer
 
 if TYPE_CHECKING:
+    from gateway.data_plane.endpoint import Endpoint
     from gateway.data_plane.epoch import Epoch
     from gateway.data_plane.route import Route
 
 _KEEPALIVE_IDLE_S: Final = 30
 _KEEPALIVE_EVERY_S: Final = 10
 _KEEPALIVE_TRIES: Final = 3
+#: For one of many addresses.
+_LEAST_S: Final = 1.0
 
 
 class Dial:
@@ -31,8 +34,7 @@ class Dial:
 
     Attributes:
         epoch: the identity and bundle that are shown.
-        address: an IP literal and a port, or the path of a Unix socket and 0.
-        others: addresses to dial should this one fail; `give_up` when all dialling ends.
+        endpoint: where it leads; `others` are dialled should it fail, until `give_up`.
         deadline: monotonic seconds at which this attempt is over.
         made_at: monotonic seconds at which the connection stood.
         label: what access-log lines say of it: a part of their JSON.
@@ -46,8 +48,8 @@ class Dial:
         "_reactor",
         "_route",
         "_socket",
-        "address",
         "deadline",
+        "endpoint",
         "epoch",
         "fd",
         "give_up",
@@ -61,11 +63,12 @@ class Dial:
         self,
         route: Route,
         epoch: Epoch,
-        address: tuple[str, int],
+        endpoint: Endpoint,
         *,
-        others: tuple[tuple[str, int], ...],
+        others: tuple[Endpoint, ...],
         deadline: float,
     ) -> None:
+        address = endpoint.address
         sock = _open_socket(address)
         self._route = route
         self._reactor = route.plane.reactor
@@ -79,13 +82,14 @@ class Dial:
             self.stream = TlsStream(sock, SSL.Connection(context, sock))
         self.fd = sock.fileno()
         self.epoch = epoch
-        self.address = address
+        self.endpoint = endpoint
         self.others = others
         self.give_up = deadline
         now = self.made_at = self._reactor.now
-        self.label = b'"upstream":"%b"' % in_json(_text_of(address))
+        self.label = b'"upstream":"%b"' % in_json(str(endpoint))
         # The addresses share the time, so that a silent first one doesn't use it up.
-        self.deadline = now + (deadline - now) / (1 + len(others))
+        left = deadline - now
+        self.deadline = now + max(left / (1 + len(others)), min(left, _LEAST_S))
         self._mask = WRITE
         self._reactor.add(self.fd, WRITE, self._on_event)
         self._error = sock.connect_ex(address if address[1] else address[0])
@@ -102,7 +106,8 @@ class Dial:
             # the loop, so that the route is never re-entered from its own call.
             code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or self._error
             if code not in (0, errno.EINPROGRESS):
-                self._fail(Failure("unreachable", f"{self._where()} failed: {os.strerror(code)}"))
+                why = os.strerror(code)
+                self._fail(Failure("unreachable", f"connecting to {self.endpoint} failed: {why}"))
                 return
             if not isinstance(self.stream, TlsStream):
                 self._done("")
@@ -110,9 +115,6 @@ class Dial:
             self._handshake = self.stream
             self._begin_handshake(self.stream.connection)
         self._go_on(self._handshake)
-
-    def _where(self) -> str:
-        return f"connecting to {_text_of(self.address)}"
 
     def _begin_handshake(self, connection: SSL.Connection) -> None:
         connection.set_connect_state()
@@ -178,13 +180,6 @@ class Dial:
         """Nobody wants it any more."""
         self._reactor.remove(self.fd)
         self.stream.abort()
-
-
-def _text_of(address: tuple[str, int]) -> str:
-    host, port = address
-    if not port:
-        return f"unix:{host}"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def keep_alive(sock: socket.socket) -> None:

@@ -180,7 +180,7 @@ class DataPlane:
         self._sweep_clients(now, wall)
         self._leaving = [route for route in self._leaving if route.pool.connections]
         for route in (*self.routes.values(), *self._leaving):
-            for connection in list(route.pool.connections):
+            for connection in route.pool.connections:
                 if connection.deadline <= now:
                     connection.on_deadline()
             route.pool.retire_expired(wall)
@@ -274,6 +274,7 @@ class DataPlane:
                 if count
             }
             stats.connections = {}
+            stats.ejected = route.endpoints.ejected
             for connection in route.pool.connections:
                 generation = str(connection.generation)
                 stats.connections[generation] = stats.connections.get(generation, 0) + 1

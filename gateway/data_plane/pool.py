@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from gateway.data_plane.dial import Dial
+from gateway.data_plane.endpoint import Endpoint, Endpoints
 from gateway.data_plane.failure import Failure
 from gateway.data_plane.upstream import UpstreamConnection
 
@@ -16,34 +17,33 @@ if TYPE_CHECKING:
     from gateway.data_plane.tunnel import Tunnel
 
 RETRY_AFTER_S: Final = 2
+#: Of one address.
 _MOST_IDLE: Final = 64
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
-_Address = tuple[str, int]
-
 
 class Pool:
-    """Who waits for which dial, and which connections are idle.
+    """Who waits for which dial, and which connections are idle."""
 
-    Attributes:
-        connections: in every state; tunnels too.
-    """
+    __slots__ = ("_dialling", "_endpoints", "_route")
 
-    __slots__ = ("_dialling", "_idle", "_preferred", "_route", "connections")
-
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, endpoints: Endpoints) -> None:
         self._route = route
-        self.connections: set[Dial | UpstreamConnection | Tunnel] = set()
-        self._idle: list[UpstreamConnection] = []
+        self._endpoints = endpoints
         self._dialling: dict[Dial, Downstream] = {}
-        self._preferred: _Address | None = None
+
+    @property
+    def connections(self) -> list[Dial | UpstreamConnection | Tunnel]:
+        """All of them, in every state; tunnels too."""
+        return [item for endpoint in self._endpoints for item in endpoint.connections]
 
     @property
     def is_full(self) -> bool:
         """Whether no connection may be dialled now."""
         limits = self._route.plane.limits
         return (
-            len(self.connections) >= limits.max_upstream_connections
+            sum(len(endpoint.connections) for endpoint in self._endpoints)
+            >= limits.max_upstream_connections
             or len(self._dialling) >= limits.max_handshakes
         )
 
@@ -52,81 +52,72 @@ class Pool:
     @property
     def has_idle(self) -> bool:
         """Whether any connection is idle."""
-        return bool(self._idle)
+        return any(endpoint.idle for endpoint in self._endpoints)
 
-    def take(self, epoch: Epoch) -> UpstreamConnection | None:
-        """An idle connection of the epoch that nothing happened to since, the last used first."""
-        idle = self._idle
-        while idle:
-            connection = idle.pop()
-            if connection.epoch is epoch and connection.usable():
-                return connection
-            connection.retire("stale")
-        return None
+    def take(self, endpoint: Endpoint, epoch: Epoch) -> UpstreamConnection | None:
+        """An idle connection of the epoch that nothing happened to since, the last used first; one
+        that leads elsewhere rather than none when no more may be made.
+        """
+        connection = _take(endpoint, epoch)
+        if connection is None and endpoint.rivals and self.is_full:
+            for other in self._endpoints.others(endpoint):
+                connection = _take(other, epoch)
+                if connection is not None:
+                    break
+        return connection
 
     def released(self, connection: UpstreamConnection) -> None:
         """An exchange is over and the connection clean: keep it for the next one."""
         route = self._route
         plane = route.plane
+        endpoint = connection.endpoint
         if connection.epoch is not route.epoch or plane.draining:
             connection.retire("generation")
             return
-        if len(self._idle) >= _MOST_IDLE:
-            connection.retire("pool_full")
+        if endpoint.gone or len(endpoint.idle) >= _MOST_IDLE:
+            connection.retire("address_gone" if endpoint.gone else "pool_full")
             return
         connection.deadline = plane.reactor.now + plane.limits.upstream_idle_timeout_s
         connection.released_in = plane.reactor.turn
         plane.reactor.watched.add(connection.fd)
         route.refusals.forget()
-        self._idle.append(connection)
+        endpoint.idle.append(connection)
         route.serve_line()
 
     def retire_idle(self, reason: str) -> None:
         """Close what no request is on."""
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.retire(reason)
+        for endpoint in self._endpoints:
+            endpoint.retire_idle(reason)
 
     def retire_expired(self, wall: float) -> None:
         """End connections whose certificate is no longer good."""
-        for connection in list(self.connections):
+        for connection in self.connections:
             if connection.epoch.credentials.not_after <= wall:
                 connection.retire("certificate_expired")
 
     def retired(self, connection: Dial | UpstreamConnection | Tunnel, reason: str) -> None:
         """A connection is being closed."""
-        self.connections.discard(connection)
+        endpoint = connection.endpoint
+        endpoint.connections.discard(connection)
         self._route.note_retired(reason)
-        if isinstance(connection, UpstreamConnection) and connection in self._idle:
-            self._idle.remove(connection)
+        if isinstance(connection, UpstreamConnection) and connection in endpoint.idle:
+            endpoint.idle.remove(connection)
         self._route.serve_line()
 
     # -- dialling --------------------------------------------------------------------------------
 
-    def dial(self, client: Downstream, epoch: Epoch) -> None:
+    def dial(self, client: Downstream, epoch: Epoch, endpoint: Endpoint) -> None:
         """Make a connection for the client: it is `connected`, dispatched anew or failed."""
         plane = self._route.plane
         deadline = plane.reactor.now + plane.limits.connect_timeout_s
-        self._dial(client, epoch, self._addresses(), deadline)
-
-    def _addresses(self) -> tuple[_Address, ...]:
-        """Where to dial, in order, beginning with the address that last answered."""
-        addresses = self._route.spec.upstream.addresses
-        if self._preferred not in addresses:
-            return addresses
-        first = addresses.index(self._preferred)
-        return addresses[first:] + addresses[:first]
+        self._dial(client, epoch, (endpoint, *self._endpoints.others(endpoint)), deadline)
 
     def _dial(
-        self, client: Downstream, epoch: Epoch, addresses: tuple[_Address, ...], deadline: float
+        self, client: Downstream, epoch: Epoch, endpoints: tuple[Endpoint, ...], deadline: float
     ) -> None:
-        route = self._route
-        if not addresses:
-            client.fail(Failure("unresolved", route.spec.upstream.resolve_error, RETRY_AFTER_S))
-            return
-        address, *others = addresses
+        endpoint, *others = endpoints
         try:
-            dial = Dial(route, epoch, address, others=tuple(others), deadline=deadline)
+            dial = Dial(self._route, epoch, endpoint, others=tuple(others), deadline=deadline)
         except OSError as error:  # no descriptor is left, or no such address family
             reason = "overloaded" if error.errno in _EXHAUSTED else "unreachable"
             code = errno.errorcode.get(error.errno or 0, "unknown")
@@ -136,16 +127,17 @@ class Pool:
             else:
                 client.fail(failure)
             return
-        self.connections.add(dial)
+        endpoint.connections.add(dial)
         self._dialling[dial] = client
         client.dialling = dial
 
     def established(self, dial: Dial, peer: str) -> None:
         """A dial is done, the peer verified: the request may go."""
-        route = self._route
+        route, endpoint = self._route, dial.endpoint
         route.note_established(dial.stream, peer)
-        self._preferred = dial.address
-        self.connections.discard(dial)
+        endpoint.connections.discard(dial)
+        if endpoint.rivals:
+            self._endpoints.reached(endpoint)
         self._give(dial)
         route.serve_line()
 
@@ -155,7 +147,7 @@ class Pool:
         wanted = client is not None and not client.closed
         if client is not None and wanted:
             client.dialling = None
-            if dial.epoch is route.epoch and not route.spec.unavailable:
+            if dial.epoch is route.epoch and not (route.spec.unavailable or dial.endpoint.gone):
                 client.connected(dial)
                 return
         # The world changed meanwhile: judge the request by the present one.
@@ -168,9 +160,11 @@ class Pool:
 
     def not_established(self, dial: Dial, failure: Failure) -> None:
         """A dial failed: the next address, or the client is told."""
-        route = self._route
-        self.connections.discard(dial)
+        route, endpoint = self._route, dial.endpoint
+        endpoint.connections.discard(dial)
         route.note_not_established(failure)
+        if endpoint.rivals:
+            self._endpoints.not_reached(endpoint, failure)
         self._make_up_for(dial, failure)
         route.serve_line()
 
@@ -181,10 +175,12 @@ class Pool:
             route.note_failure(failure)
             return
         client.dialling = None
-        if dial.epoch is not route.epoch or failure.reason == "identity_expired":
+        changed = dial.epoch is not route.epoch or dial.endpoint.gone
+        others = tuple(other for other in dial.others if not other.gone)
+        if changed or failure.reason == "identity_expired":
             route.dispatch(client)  # another identity or far side may do better
-        elif dial.others:
-            self._dial(client, dial.epoch, dial.others, dial.give_up)
+        elif others and route.plane.reactor.now < dial.give_up:
+            self._dial(client, dial.epoch, others, dial.give_up)
         else:
             client.via = dial
             client.fail(failure)
@@ -194,3 +190,13 @@ class Pool:
         self._dialling.pop(dial, None)
         self.retired(dial, "abandoned")
         dial.abort()
+
+
+def _take(endpoint: Endpoint, epoch: Epoch) -> UpstreamConnection | None:
+    idle = endpoint.idle
+    while idle:
+        connection = idle.pop()
+        if connection.epoch is epoch and connection.usable():
+            return connection
+        connection.retire("stale")
+    return None

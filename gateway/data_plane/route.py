@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from certs.errors import PeerRejected
 from certs.peer import peer_allowed
 from gateway.data_plane.dial import Dial
+from gateway.data_plane.endpoint import Endpoints
 from gateway.data_plane.epoch import PLAINTEXT, Credentials, Epoch, next_epoch
 from gateway.data_plane.failure import Failure, is_server_fault
 from gateway.data_plane.headers import HeaderRules
@@ -52,6 +53,7 @@ class Route:
         epoch: towards the upstream; None without an identity or with unusable material, and
             `reason` then says why.
         door: the same towards the callers of an ingress, whose upstream is plaintext.
+        endpoints: the addresses of its upstream.
         pool: its connections towards the upstream.
         refusals: of our certificate by the upstream.
     """
@@ -64,6 +66,7 @@ class Route:
         "door",
         "durations",
         "encoded_name",
+        "endpoints",
         "epoch",
         "name",
         "plane",
@@ -85,7 +88,6 @@ class Route:
         self.stats = RouteStats()
         self.statuses: dict[int, int] = {}
         self.durations = [0] * (len(BUCKETS) + 1)
-        self.pool = Pool(self)
         self._waiting: dict[Downstream, _Wait] = {}
         self._line = WaitingLine()
         self.refusals = Refusals()
@@ -94,6 +96,9 @@ class Route:
         self.reason = ""
         self.spec = spec
         self.rules = HeaderRules(spec)
+        self.endpoints = Endpoints(self)
+        self.pool = Pool(self, self.endpoints)
+        self.endpoints.update(spec.upstream)
 
     # -- snapshots -------------------------------------------------------------------------------
 
@@ -106,6 +111,7 @@ class Route:
         if spec != before:
             self.spec = spec
             self.rules = HeaderRules(spec)
+            self.endpoints.update(spec.upstream)
         self.reason = reason
         same_tls = spec.tls == before.tls
         same_far_side = spec.upstream.authority == before.upstream.authority
@@ -140,7 +146,7 @@ class Route:
                         self._note_cut(why)
                         client.retire(force=True)
             return
-        for connection in list(self.pool.connections):
+        for connection in self.pool.connections:
             stream = connection.stream
             if isinstance(connection, Dial) or not isinstance(stream, TlsStream):
                 continue
@@ -183,15 +189,20 @@ class Route:
         if time.time() >= epoch.credentials.not_after:
             self._await_renewal(client, epoch)
             return
-        connection = self.pool.take(epoch)
+        pool = self.pool
+        endpoint = self.endpoints.only or self.endpoints.choose()
+        if endpoint is None:
+            client.fail(Failure("unresolved", self.spec.upstream.resolve_error, RETRY_AFTER_S))
+            return
+        connection = pool.take(endpoint, epoch)
         if connection is not None:
             connection.begin(client)  # type: ignore[arg-type]  # only HTTP fills the pool
         elif self.plane.room.crowded:
             client.fail(Failure("overloaded", self.plane.room.crowded, RETRY_AFTER_S))
-        elif self.pool.is_full:
+        elif pool.is_full:
             self._line.join(client, self.plane.limits, self.plane.reactor.now)
         else:
-            self.pool.dial(client, epoch)
+            pool.dial(client, epoch, endpoint)
 
     def serve_line(self) -> None:
         """A connection came back or ended, or the world changed: the first in line may go."""
@@ -242,6 +253,8 @@ class Route:
         do no harm, and only in two cases: it went out on a kept connection which the upstream was
         just closing, or the upstream refused our certificate and a new one may help.
         """
+        if connection.endpoint.rivals:
+            self.endpoints.broke(connection.endpoint, failure)
         refused = failure.reason == "certificate_refused"
         closed = failure.reason == "upstream_closed" and connection.exchanges > 0
         if (
@@ -295,6 +308,10 @@ class Route:
     def note_retired(self, reason: str) -> None:
         """Count an upstream connection that is closed."""
         _count(self.stats.retired, reason)
+
+    def note_ejected(self, reason: str) -> None:
+        """Count an address that is left out for a while."""
+        _count(self.stats.ejections, reason)
 
     def note_rejected(self, rule: str) -> None:
         """Count a request refused by the listener, by rule."""

@@ -26,11 +26,11 @@ class Tunnel:
     """Takes over a caller's stream and an upstream's.
 
     Attributes:
-        epoch: what the upstream connection was made with.
+        epoch: what the upstream connection was made with, and `endpoint` where it leads.
         deadline: monotonic seconds at which a side that takes nothing is given up.
     """
 
-    __slots__ = ("_downstream", "_far", "_near", "_route", "deadline", "epoch")
+    __slots__ = ("_downstream", "_far", "_near", "_route", "deadline", "endpoint", "epoch")
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Tunnel:
     ) -> None:
         """`waiting` goes to the upstream first, what waits in the caller's `out` to the caller."""
         self.epoch = upstream.epoch
+        self.endpoint = upstream.endpoint
         self.deadline = inf
         self._downstream = downstream
         self._route = route
@@ -50,7 +51,7 @@ class Tunnel:
         self._far = TunnelEnd(self, reactor, upstream.stream, upstream.fd, waiting)
         self._near.other, self._far.other = self._far, self._near
         downstream.tunnel = self
-        route.pool.connections.add(self)
+        upstream.endpoint.connections.add(self)
 
     def start(self, early_up: bytes) -> None:
         """Begin; `early_up` was read from the caller already."""

@@ -18,6 +18,7 @@ from gateway.data_plane.wire.violation import ProtocolViolation
 if TYPE_CHECKING:
     from gateway.data_plane.client import ClientConnection
     from gateway.data_plane.dial import Dial
+    from gateway.data_plane.endpoint import Endpoint
     from gateway.data_plane.epoch import Epoch
     from gateway.data_plane.route import Route
 
@@ -38,7 +39,7 @@ class UpstreamConnection(Connection):
 
     Attributes:
         epoch: the identity and bundle that it was made with.
-        address: where it leads.
+        endpoint: where it leads.
         made_at, label: see `Dial`.
         client: the exchange's client, None in the pool.
         rules: the header rules of the exchange, kept to its end whatever a snapshot brings.
@@ -51,8 +52,8 @@ class UpstreamConnection(Connection):
         "_interim",
         "_response",
         "_state",
-        "address",
         "client",
+        "endpoint",
         "epoch",
         "exchanges",
         "label",
@@ -71,7 +72,7 @@ class UpstreamConnection(Connection):
         self._interim = 0
         self.route = route
         self.epoch: Epoch = dial.epoch
-        self.address = dial.address
+        self.endpoint: Endpoint = dial.endpoint
         self.made_at = dial.made_at
         self.label = dial.label
         self.rules = route.rules
@@ -79,7 +80,7 @@ class UpstreamConnection(Connection):
         self.exchanges = 0
         self.released_in = 0
         self.reactor.add(self.fd, self._mask, self.on_event)
-        route.pool.connections.add(self)
+        self.endpoint.connections.add(self)
 
     @property
     def generation(self) -> int:
@@ -202,6 +203,8 @@ class UpstreamConnection(Connection):
             self._final_head(client, response)
 
     def _final_head(self, client: ClientConnection, response: ResponseHead) -> None:
+        if self.endpoint.rivals:
+            self.route.endpoints.answered(self.endpoint, response)
         self._response = response
         body = self._body = response.body
         self._state = UpstreamState.BODY
@@ -241,6 +244,8 @@ class UpstreamConnection(Connection):
         self.exchanges += 1
         if client is None:
             return  # the client went away while its last bytes were written
+        if self.endpoint.rivals and response is not None:
+            self.route.endpoints.completed(self.endpoint, response)
         if leftover:
             self._end("excess_data")
         elif (
@@ -260,12 +265,14 @@ class UpstreamConnection(Connection):
     def _switch(self, client: ClientConnection, response: ResponseHead) -> None:
         if not response.upgrade or response.upgrade != client.request.upgrade:
             raise ProtocolViolation("bad_upgrade", "a 101 that nobody asked for")
+        if self.endpoint.rivals:
+            self.route.endpoints.answered(self.endpoint, response)
         head = self.rules.response_head(response, local=client.request.host, connection=b"")
         client.bytes_down = len(self._buffer)
         client.respond(head + self._buffer, 101, streaming=True)
         if self.client is client:
             self.client = None
-            self.route.pool.connections.discard(self)
+            self.endpoint.connections.discard(self)
             waiting = self.hand_over()
             self.closed = True
             client.start_tunnel(Tunnel(client, self.route, self, waiting))

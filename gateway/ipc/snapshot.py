@@ -49,13 +49,15 @@ class UpstreamSpec:
     Attributes:
         authority: Host header value; "https://" + authority ("http://" for an ingress) is the
             origin that Location values are mapped back from.
-        addresses: resolved (IP literal, port) pairs in the order to try, or the one (path, 0) of a
-            Unix socket; empty with `resolve_error` set when the name can't be resolved.
+        addresses: resolved (IP literal, port) pairs that requests are spread over, or the one
+            (path, 0) of a Unix socket; empty with `resolve_error` set when no name can be resolved.
+        alternatives: the same machines by their addresses of the other IP family.
     """
 
     authority: str
     addresses: tuple[tuple[str, int], ...]
     resolve_error: str
+    alternatives: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +198,7 @@ def _route(raw: dict[str, Any]) -> RouteSpec:
             authority=upstream["authority"],
             addresses=tuple((host, port) for host, port in upstream["addresses"]),
             resolve_error=upstream["resolve_error"],
+            alternatives=tuple((host, port) for host, port in upstream["alternatives"]),
         ),
         tls=TlsSpec(
             server_name=tls["server_name"],

@@ -32,6 +32,8 @@ class RouteStats:
         connections: open connections over mutual TLS, to the upstream or from an ingress's callers,
             by generation number as text.
         handshakes: completed handshakes of such connections; `handshake_failures` by reason.
+        ejections: how often an address of several was left out, by the reason of the last failure;
+            `ejected` has 1 for each address that is left out now, and 0 for the others.
         retired: upstream connections closed by reason ("idle", "generation", "upstream_closed", …).
         rejected: requests refused by the listener, by rule; `denied` callers by kind of refusal.
         bytes_up, bytes_down: body bytes towards the upstream and towards the client.
@@ -50,6 +52,8 @@ class RouteStats:
     handshakes: int = 0
     handshake_failures: dict[str, int] = field(default_factory=dict)
     retired: dict[str, int] = field(default_factory=dict)
+    ejections: dict[str, int] = field(default_factory=dict)
+    ejected: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     denied: dict[str, int] = field(default_factory=dict)
     bytes_up: int = 0

@@ -123,6 +123,13 @@ def _route_families(routes: Mapping[str, RouteStats]) -> Iterator[Family]:
     yield _connections(routes)
     yield _handshakes(routes)
     yield counts("conn_retired_total", "Upstream connections closed.", "reason", "retired")
+    yield counts(
+        "upstream_ejections_total",
+        "Addresses of an upstream left out for a while, by the last failure.",
+        "reason",
+        "ejections",
+    )
+    yield _ejected(routes)
     yield _bytes(routes)
 
 
@@ -151,6 +158,16 @@ def _connections(routes: Mapping[str, RouteStats]) -> Family:
     ]
     text = "Open upstream connections by certificate generation."
     return Family("upstream_connections", "gauge", text, tuple(samples))
+
+
+def _ejected(routes: Mapping[str, RouteStats]) -> Family:
+    samples = [
+        Sample(count, (("route", route), ("address", address)))
+        for route, stats in sorted(routes.items())
+        for address, count in sorted(stats.ejected.items())
+    ]
+    text = "Workers that leave the address out now; only where an upstream has several."
+    return Family("upstream_ejected", "gauge", text, tuple(samples))
 
 
 def _handshakes(routes: Mapping[str, RouteStats]) -> Family:

@@ -40,6 +40,7 @@ KEYS = st.sampled_from(
         "name",
         "kind",
         "protocol",
+        "addresses",
         "alpn",
         "listen",
         "upstream",
@@ -132,6 +133,7 @@ NEARLY = st.fixed_dictionaries(
                 optional={
                     "kind": st.sampled_from(["http", "tcp", "ingress"]),
                     "protocol": st.sampled_from(["http", "tcp"]),
+                    "addresses": st.lists(TEXTS, max_size=3),
                     "alpn": st.lists(TEXTS, max_size=2),
                     "server_name": TEXTS,
                     "peer": st.lists(TEXTS, max_size=3) | VALUES,
@@ -173,6 +175,7 @@ def test_plaintext_never_leaves_the_machine(raw: dict[str, Any]) -> None:
         if route.kind == "ingress":
             plain = {route.upstream_host} if route.upstream_port else set()
             assert route.peer
+            assert not route.addresses
         else:
             plain = {getattr(at, "host", "::1") for at in route.listen}
         assert plain <= {"127.0.0.1", "::1"}

@@ -51,6 +51,7 @@ DOCUMENT: dict[str, Any] = {
             "active": 2,
             "streams": 1,
             "connections": {"2": 1, "3": 2},
+            "ejected": [],
             "requests": {"200": 10},
             "failures": {},
             "bytes_up": 1,
@@ -126,6 +127,12 @@ def test_tells_of_trouble_with_its_age() -> None:
     assert "  hint          is 'devwiz-gw issuer serve' running?" in lines
     assert "  reason        no certificate yet" in lines
     assert lines[-2:] == ["  unavailable: no certificate yet", "  last error: refused"]
+
+
+def test_tells_which_addresses_are_left_out() -> None:
+    route = {**DOCUMENT["routes"][0], "ejected": ["192.0.2.1:443", "192.0.2.2:443"]}
+    lines = status_lines(changed(routes=[route]), now=NOW, columns=None)
+    assert lines[-1] == "  left out after failures: 192.0.2.1:443, 192.0.2.2:443"
 
 
 def test_a_reason_that_only_repeats_the_error_is_left_out() -> None:

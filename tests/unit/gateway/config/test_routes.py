@@ -57,6 +57,41 @@ def test_a_kind_that_is_not_known() -> None:
     assert 'one of "http", "tcp", "ingress"' in problems(TCP | {"kind": "udp"})["kind"]
 
 
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+def test_addresses_are_dialled_in_the_upstreams_place(kind: str) -> None:
+    scheme = {"http": "https", "tcp": "tls"}[kind]
+    upstream = {"kind": kind, "upstream": f"{scheme}://u.example:8443"}
+    addresses = ["10.0.0.5:1", "[2001:DB8::1]:2", "Host.example:3", "10.0.0.5:1"]
+    route = read(TCP | upstream | {"addresses": addresses})
+    assert route.targets == (("10.0.0.5", 1), ("2001:db8::1", 2), ("host.example", 3))
+    assert (route.server_name, route.peer) == ("u.example", (PeerName("dns", "u.example"),))
+    assert read(TCP | upstream).targets == (("u.example", 8443),)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("10.0.0.5", "is not HOST:PORT"),
+        ("10.0.0.5:0", "0 is not a port"),
+        ("10.0.0.5:70000", "70000 is not a port"),
+        ("2001:db8::1:443", "put an IPv6 address in brackets"),
+        ("[fe80::1%eth0]:1", "is not a DNS name"),
+        ("https://u:1", "put an IPv6 address in brackets"),
+        ("bad name:1", "is not a DNS name"),
+    ],
+)
+def test_an_address_that_is_none(text: str, what: str) -> None:
+    found = problems(TCP | {"addresses": ["10.0.0.6:1", text]})
+    assert what in found["addresses[1]"]
+
+
+def test_too_few_and_too_many_addresses() -> None:
+    assert "is empty" in problems(TCP | {"addresses": []})["addresses"]
+    many = [f"10.0.0.{number}:1" for number in range(65)]
+    assert "more than 64" in problems(TCP | {"addresses": many})["addresses"]
+    assert "has none" in problems(INGRESS | {"addresses": ["10.0.0.5:1"]})["addresses"]
+
+
 # tcp
 
 

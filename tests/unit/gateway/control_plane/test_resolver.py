@@ -68,6 +68,32 @@ async def test_a_failure_keeps_the_last_good_addresses(caplog: pytest.LogCapture
     assert "the last addresses stay in use" in caplog.text
 
 
+async def test_addresses_in_another_order_are_no_change() -> None:
+    answers = Answers()
+    resolver, changes = make(answers)
+    resolver.watch([TARGET])
+    six, four, other_four = ("2001:db8::1", 8443), ("192.0.2.1", 8443), ("192.0.2.2", 8443)
+    for answers.value in ((six, other_four, four), (six, four, other_four)):
+        await resolver.refresh()
+        assert resolver.resolved[TARGET].found == (six, four, other_four)
+    assert changes() == 1
+    answers.value = (four, six, other_four)
+    await resolver.refresh()
+    assert resolver.resolved[TARGET].found == (four, other_four, six), "the system's preference"
+
+
+async def test_an_answer_without_addresses_is_a_failure() -> None:
+    answers = Answers()
+    resolver, _ = make(answers)
+    resolver.watch([TARGET])
+    await resolver.refresh()
+    answers.value = ()
+    await resolver.refresh()
+    kept = resolver.resolved[TARGET]
+    assert kept.found == (("192.0.2.1", 8443),)
+    assert kept.error == "planner.example has no address"
+
+
 async def test_a_look_up_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TIMEOUT_S", 0.01)
     answers = Answers()

@@ -76,6 +76,41 @@ def test_addresses_that_were_found_outlast_an_error() -> None:
     assert "still being looked up" in only_route(configs.route()).upstream.resolve_error
 
 
+def test_the_other_family_of_a_name_is_an_alternative() -> None:
+    target = ("127.0.0.1", 8443)
+    six, other_six, four = ("::1", 8443), ("2001:db8::1", 8443), ("127.0.0.1", 8443)
+    both = Addresses(found=(six, four, other_six))
+    upstream = only_route(configs.route(), addresses={target: both}).upstream
+    assert upstream.addresses == (six, other_six)
+    assert upstream.alternatives == (four,)
+
+
+def test_several_targets_make_one_upstream() -> None:
+    route = configs.route(addresses=(("a.example", 1), ("b.example", 2), ("192.0.2.9", 3)))
+    looked_up = {
+        ("a.example", 1): Addresses(found=(("192.0.2.1", 1), ("2001:db8::1", 1))),
+        ("b.example", 2): Addresses(error="no such name"),
+        ("192.0.2.9", 3): Addresses(found=(("192.0.2.9", 3),)),
+    }
+    upstream = only_route(route, addresses=looked_up).upstream
+    assert upstream.addresses == (("192.0.2.1", 1), ("192.0.2.9", 3))
+    assert upstream.alternatives == (("2001:db8::1", 1),)
+    assert upstream.resolve_error == "", "those that were found will do"
+    assert upstream.authority == "127.0.0.1:8443"
+    nothing = only_route(route, addresses={("b.example", 2): Addresses(error="no such name")})
+    assert nothing.upstream.resolve_error == (
+        "a.example is still being looked up; no such name; 192.0.2.9 is still being looked up"
+    )
+
+
+def test_an_address_is_used_once_and_not_too_many_are() -> None:
+    many = tuple((f"192.0.2.{number}", 1) for number in range(100))
+    route = configs.route(addresses=(("a.example", 1), ("b.example", 1)))
+    found = Addresses(found=many)
+    looked_up = {("a.example", 1): found, ("b.example", 1): found}
+    assert only_route(route, addresses=looked_up).upstream.addresses == many[:64]
+
+
 def test_a_route_does_not_serve_before_its_headers_are_known() -> None:
     headers = (HeaderTemplate("Authorization", ("Bearer ", "token", "")),)
     route = configs.route(headers=headers)

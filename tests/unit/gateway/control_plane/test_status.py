@@ -131,6 +131,7 @@ def test_a_route_shows_its_numbers() -> None:
     stats = RouteStats(
         requests={"502": 1, "200": 10},
         connections={"2": 0, "3": 2},
+        ejected={"192.0.2.1:443": 0, "192.0.2.2:443": 2},
         tls_version="TLSv1.3",
         tls_group="X25519MLKEM768",
         peer="spiffe://acme.example/agent/planner",
@@ -140,6 +141,7 @@ def test_a_route_shows_its_numbers() -> None:
     (route,) = document(gateway_state(stats={"planner": stats}))["routes"]
     assert route["requests"] == {"200": 10, "502": 1}
     assert route["connections"] == {"3": 2}
+    assert route["ejected"] == ["192.0.2.2:443"]
     assert route["listeners"] == ["127.0.0.1:8701"]
     assert route["listener_urls"] == ["http://127.0.0.1:8701"]
     assert (route["kind"], route["upstream"]) == ("http", "https://127.0.0.1:8443")

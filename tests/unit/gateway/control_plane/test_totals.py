@@ -12,16 +12,29 @@ def stats(**values: object) -> WorkerStats:
 def test_counters_outlive_a_worker_and_gauges_do_not() -> None:
     totals = Totals()
     dead = stats(
-        requests={"200": 3}, bytes_up=10, active=4, connections={"1": 2}, duration_buckets={"1": 3}
+        requests={"200": 3},
+        bytes_up=10,
+        active=4,
+        connections={"1": 2},
+        duration_buckets={"1": 3},
+        ejections={"unreachable": 2},
+        ejected={"192.0.2.1:443": 1},
     )
     totals.retire(dead)
-    living = stats(requests={"200": 1, "502": 1}, bytes_up=5, active=1, connections={"2": 1})
-    merged = totals.merged([living])["planner"]
+    living = stats(
+        requests={"200": 1, "502": 1},
+        bytes_up=5,
+        active=1,
+        connections={"2": 1},
+        ejected={"192.0.2.1:443": 1},
+    )
+    merged = totals.merged([living, stats(ejected={"192.0.2.1:443": 1})])["planner"]
     assert merged.requests == {"200": 4, "502": 1}
     assert merged.bytes_up == 15
     assert merged.duration_buckets == {"1": 3}
     assert merged.active == 1
     assert merged.connections == {"2": 1}
+    assert (merged.ejections, merged.ejected) == ({"unreachable": 2}, {"192.0.2.1:443": 2})
     assert totals.access_lines_dropped([living]) == 4
 
 

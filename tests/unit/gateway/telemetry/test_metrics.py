@@ -83,6 +83,8 @@ def test_every_number_has_its_name_and_labels() -> None:
         handshakes=5,
         handshake_failures={"late_alert": 1},
         retired={"generation": 2},
+        ejections={"status_503": 1},
+        ejected={"192.0.2.1:443": 1, "[2001:db8::1]:443": 0},
         bytes_up=10,
         bytes_down=1 << 60,
     )
@@ -97,6 +99,9 @@ def test_every_number_has_its_name_and_labels() -> None:
         ("devwiz_gw_upstream_tls_handshakes_total", (route, ("result", "ok"))): 5,
         ("devwiz_gw_upstream_tls_handshakes_total", (route, ("result", "late_alert"))): 1,
         ("devwiz_gw_conn_retired_total", (route, ("reason", "generation"))): 2,
+        ("devwiz_gw_upstream_ejections_total", (route, ("reason", "status_503"))): 1,
+        ("devwiz_gw_upstream_ejected", (route, ("address", "192.0.2.1:443"))): 1,
+        ("devwiz_gw_upstream_ejected", (route, ("address", "[2001:db8::1]:443"))): 0,
         ("devwiz_gw_bytes_total", (route, ("direction", "down"))): 1 << 60,
         ("devwiz_gw_cert_not_after_seconds", ()): 1_795_493_567.25,
         ("devwiz_gw_cert_generation", ()): 4,
