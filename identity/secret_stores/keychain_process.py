@@ -237,7 +237,9 @@ def _translated() -> Iterator[None]:
         # PromptDismissedException is the same, from beneath.
         if kind in {"KeyringLocked", "InitError", "PromptDismissedException", "LockedException"}:
             raise ItemsUnavailable("locked", "the question to unlock it was dismissed") from error
-        if kind in {"NoKeyringError", "SecretServiceNotAvailableException"}:
+        # A bus whose session has ended is a socket that is gone, or at which nobody listens.
+        gone = isinstance(error, FileNotFoundError | ConnectionError)
+        if gone or kind in {"NoKeyringError", "SecretServiceNotAvailableException"}:
             raise ItemsUnavailable("absent", "nothing answers on the session's bus") from error
         raise ItemsUnavailable("failed", getattr(error, "name", None) or kind) from error
 

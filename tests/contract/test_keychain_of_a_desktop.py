@@ -84,7 +84,16 @@ def test_without_a_session_bus_there_is_no_keychain(tmp_path: Path) -> None:
 
 def test_with_a_dead_session_bus_there_is_no_keychain(tmp_path: Path) -> None:
     env = session_env(tmp_path) | {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/none"}
-    with keychain_of(env) as keychain, pytest.raises(StoreUnavailable, match="keychain"):
+    absent = pytest.raises(StoreUnavailable, match="no keychain in this session")
+    with keychain_of(env) as keychain, absent:
+        keychain.get(TOKEN)
+
+
+def test_a_session_bus_that_ends_is_no_longer_a_keychain(tmp_path: Path) -> None:
+    with session_bus(tmp_path) as bus, gnome_keyring(bus), keychain_of(bus.env) as keychain:
+        keychain.set(TOKEN, Secret("value"))
+    absent = pytest.raises(StoreUnavailable, match="no keychain in this session")
+    with keychain_of(bus.env) as keychain, absent:
         keychain.get(TOKEN)
 
 
