@@ -57,7 +57,8 @@ class Rotation:
     """Keeps one identity fresh.
 
     A failed renewal never replaces a good identity; it is logged, and kept in `state`. `publish` is
-    called with every new generation, on the loop, and must not block.
+    called with every new generation, `failed` after every attempt that brought none, both on the
+    loop; they must not block.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class Rotation:
         clock: Clock,
         rng: random.Random,
         publish: Callable[[Generation], None],
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._clock = clock
         self._rng = rng
         self._publish = publish
+        self._failed = failed
         self._plan = renewal.start(clock.now())
         self._generation: Generation | None = None
         self._failure: CertsError | None = None
@@ -241,6 +244,7 @@ class Rotation:
             (self._plan.due - now).total_seconds(),
             error,
         )
+        self._failed()
 
     def _reason(self, state: IdentityState) -> str:
         why = f": {self._failure}" if self._failure else ""

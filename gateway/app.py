@@ -7,6 +7,7 @@ import contextlib
 import logging
 import random
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +18,7 @@ from certs.generation import Generation
 from certs.sources.base import IdentitySource
 from gateway.audit.journal import Journal, journal_path
 from gateway.config.load import load
-from gateway.config.model import Config, JoinTokenRef
+from gateway.config.model import Config, JoinTokenRef, LogConfig
 from gateway.control_plane.feeds import Feeds, HeaderFeed, IdentityFeed
 from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.identity_feed import RotationFeed
@@ -25,6 +26,7 @@ from gateway.control_plane.supervisor import Parts, Supervisor
 from gateway.errors import StartFailed
 from gateway.hardening import raise_descriptor_limit
 from gateway.telemetry.logs import LogSink, Redactor, install
+from gateway.telemetry.readable import readable
 from identity.errors import SecretNotFound
 from identity.fault import Fault
 from identity.secret_stores.base import Secret, SecretRef, SecretStore
@@ -47,7 +49,7 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
     """
     raise_descriptor_limit(2 * config.limits.max_connections + 256)
     redactor = Redactor()
-    sink = _open_log(config.log.file)
+    sink = _open_log(config.log)
     install(sink, redactor, config.log.level)
     store = open_store(config.secrets.store, folder=config.secrets.folder)
     journal = Journal(journal_path(config.project, env), project=config.project)
@@ -73,9 +75,11 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
 
 
 def _feeds(store: SecretStore, journal: Journal, env: Mapping[str, str]) -> Feeds:
-    def identity(config: Config, publish: Callable[[Generation], None]) -> IdentityFeed:
+    def identity(
+        config: Config, publish: Callable[[Generation], None], failed: Callable[[], None]
+    ) -> IdentityFeed:
         source = _source(config, store, env)
-        return RotationFeed(source, publish, clock=SystemClock(), rng=random.SystemRandom())
+        return RotationFeed(source, publish, failed, clock=SystemClock(), rng=random.SystemRandom())
 
     def headers(config: Config, changed: Callable[[], None]) -> HeaderFeed:
         return StoreHeaderFeed(config, changed, store=store, journal=journal)
@@ -133,12 +137,14 @@ def _read_text(path: Path) -> str:
         return file.read(_MAX_TOKEN_BYTES)
 
 
-def _open_log(path: Path | None) -> LogSink:
+def _open_log(log: LogConfig) -> LogSink:
+    on_terminal = log.file is None and sys.stderr is not None and sys.stderr.isatty()
+    as_text = log.format == "text" or (log.format == "auto" and on_terminal)
     try:
-        return LogSink(path)
+        return LogSink(log.file, render=readable if as_text else None)
     except OSError as error:
         raise StartFailed(
-            f"can't open the log {path}: {(error.strerror or str(error)).lower()}",
+            f"can't open the log {log.file}: {(error.strerror or str(error)).lower()}",
             hint="change log.file, or make its folder",
         ) from error
 

@@ -22,8 +22,9 @@ class ExitCode(IntEnum):
 
 
 _MEANINGS = {
-    ExitCode.OK: "Done; for `status`, `wait` and `healthcheck`: healthy.",
-    ExitCode.FAILED: "The command failed, or the gateway runs but is not healthy.",
+    ExitCode.OK: "Done; for `status`, `wait` and `healthcheck`: healthy; for `serve`: drained.",
+    ExitCode.FAILED: "The command failed, or the gateway runs but is not healthy; for `serve`: it "
+    "could not start, or open requests were cut at the end.",
     ExitCode.NOT_RUNNING: "No gateway answers on the admin socket, or the command line is wrong.",
     ExitCode.INTERRUPTED: "Stopped from the keyboard (SIGINT).",
     ExitCode.BROKEN_PIPE: "The reader of the output went away (SIGPIPE).",

@@ -206,7 +206,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
-    """`[log]`: how much is said; `file` None means standard error.
+    """`[log]`: how much is said; `file` None means standard error, `format` "auto" text on a
+    terminal and JSON everywhere else.
 
     `mcp_peek` names MCP requests of older clients by the first bytes of their bodies.
     """
@@ -215,6 +216,7 @@ class LogConfig:
     access: bool = True
     mcp_peek: bool = True
     file: Path | None = None
+    format: Literal["auto", "json", "text"] = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

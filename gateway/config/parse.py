@@ -135,6 +135,10 @@ def _log(table: Table, *, base: Path) -> LogConfig:
         access=table.flag("access", default=True),
         mcp_peek=table.flag("mcp_peek", default=True),
         file=table.converted("file", partial(local_path, base=base)),
+        format=cast(
+            "Literal['auto', 'json', 'text']",
+            table.choice("format", ("auto", "json", "text"), "auto"),
+        ),
     )
     table.finish()
     return config

@@ -13,7 +13,9 @@ from gateway.control_plane.views import IdentityView, SecretView
 
 
 class IdentityFeed(Protocol):
-    """Keeps one identity fresh, and hands each new generation to the callback it was made with."""
+    """Keeps one identity fresh. It hands each new generation to one callback that it was made with,
+    and calls the other one when an attempt failed and the view says why.
+    """
 
     def view(self) -> IdentityView:
         """What is known now; `generation` may be left None, the supervisor knows it."""
@@ -58,5 +60,5 @@ class HeaderFeed(Protocol):
 class Feeds:
     """How feeds are made: each gets the configuration and what to call back."""
 
-    identity: Callable[[Config, Callable[[Generation], None]], IdentityFeed]
+    identity: Callable[[Config, Callable[[Generation], None], Callable[[], None]], IdentityFeed]
     headers: Callable[[Config, Callable[[], None]], HeaderFeed]

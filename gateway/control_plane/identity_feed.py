@@ -19,12 +19,13 @@ class RotationFeed:
         self,
         source: IdentitySource,
         publish: Callable[[Generation], None],
+        failed: Callable[[], None],
         *,
         clock: Clock,
         rng: random.Random,
     ) -> None:
         self._source = source
-        self._rotation = Rotation(source, clock=clock, rng=rng, publish=publish)
+        self._rotation = Rotation(source, clock=clock, rng=rng, publish=publish, failed=failed)
 
     def view(self) -> IdentityView:
         """See `IdentityFeed.view`."""

@@ -14,6 +14,7 @@ _FIXED: Final[dict[str, Callable[[Config], object]]] = {
     "admin.socket": lambda config: config.admin.socket,
     "limits.workers": lambda config: config.limits.workers,
     "log.file": lambda config: config.log.file,
+    "log.format": lambda config: config.log.format,
 }
 
 

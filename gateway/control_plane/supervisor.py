@@ -37,8 +37,6 @@ _LOG: Final = logging.getLogger(__name__)
 
 #: How long the start may take before what is missing is called degraded.
 START_TIMEOUT_S: Final = 20.0
-#: How often is looked whether the certificate has become unusable, and why.
-REASON_INTERVAL_S: Final = 0.5
 #: How long a reload waits for addresses of new upstreams, and for workers to follow.
 RELOAD_TIMEOUT_S: Final = 5.0
 
@@ -85,7 +83,7 @@ class Supervisor:
             command=parts.worker_command,
         )
         self._resolver = Resolver(self._publish, lookup=parts.lookup)
-        self._identity = parts.feeds.identity(config, self._on_generation)
+        self._identity = parts.feeds.identity(config, self._on_generation, self._publish)
         self._headers = parts.feeds.headers(config, self._publish)
         self._audit = AuditQueue(parts.journal)
         self._admin = AdminApi(config.admin.socket, self)
@@ -225,7 +223,6 @@ class Supervisor:
                 tasks.create_task(self._resolver.run()),
                 tasks.create_task(self._start_headers()),
                 tasks.create_task(self._settle()),
-                tasks.create_task(self._tell_why_not()),
             ]
             await self._stop.wait()
             forced = await self._drain()
@@ -243,6 +240,9 @@ class Supervisor:
             await asyncio.wait([self._change_task], timeout=RELOAD_TIMEOUT_S)
         limit = self._config.limits.drain_timeout_s
         _LOG.info("draining", extra={"event": "draining", "deadline_s": limit})
+        self._parts.announce(
+            f"draining: what is open has {limit:g} s to finish; a second Ctrl-C or SIGTERM cuts it"
+        )
         await asyncio.to_thread(self._listeners.close)
         return await self._pool.drain(limit)
 
@@ -265,13 +265,6 @@ class Supervisor:
             )
         if self._phase == "starting":
             self._phase = "running"
-
-    async def _tell_why_not(self) -> None:
-        """Keep the reason in the workers' 503 answers fresh while there is no certificate."""
-        while True:
-            await asyncio.sleep(REASON_INTERVAL_S)
-            if self._snapshot and self._identity_reason() != self._snapshot.identity_reason:
-                self._publish()
 
     # What changes the world
 
@@ -338,6 +331,7 @@ class Supervisor:
             case events.IDENTITY_EXPIRED:
                 if self._generation is None or _has_expired(self._generation):
                     self._identity.refresh("requests wait for a certificate")
+                    self._publish()  # it may have expired since an attempt has failed
             case events.CALLER_DENIED:
                 if (count := event.integer("count", 1)) > 1:
                     reason += f" ({count} refusals)"
@@ -425,7 +419,7 @@ class Supervisor:
     def _new_identity(self, config: Config) -> IdentityFeed | None:
         if config.identity == self._config.identity:
             return None
-        return self._parts.feeds.identity(config, self._on_generation)
+        return self._parts.feeds.identity(config, self._on_generation, self._publish)
 
     def _swap_identity(self, fresh: IdentityFeed) -> None:
         """Start the newly configured source; the present certificate serves until it delivers."""

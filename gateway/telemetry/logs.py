@@ -1,4 +1,4 @@
-"""The program's log: JSON lines to standard error or a file, written by a thread of its own.
+"""The program's log: lines to standard error or a file, written by a thread of its own.
 
 Access-log lines of the workers go through the same sink. Nothing here ever blocks the caller: a
 reader of our standard error that stalls costs lines, which are counted, and never requests.
@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -63,9 +63,16 @@ class Redactor:
 class LogSink:
     """Writes whole lines to a file (mode 0600) or, without a path, to standard error."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        """Open the target. Raises `OSError` when the file can't be opened."""
+    def __init__(
+        self, path: Path | None = None, *, render: Callable[[bytes], bytes] | None = None
+    ) -> None:
+        """Open the target; `render` makes of lines of JSON what is written in their place.
+
+        Raises:
+            OSError: the file can't be opened.
+        """
         self._path = path
+        self._render = render
         self._fd = self._open()
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
@@ -121,7 +128,7 @@ class LogSink:
                 self._waiting.clear()
                 self._waiting_bytes = 0
                 closing = self._closing
-            self._write_out(batch)
+            self._write_out(self._render(batch) if self._render is not None else batch)
             if closing:
                 return
             time.sleep(BATCH_S)

@@ -34,13 +34,24 @@ def generation(number: int = 1, *, lifetime_s: float = 3600) -> Generation:
 class FakeIdentityFeed:
     """Delivers when told to; remembers what it was asked."""
 
-    def __init__(self, publish: Callable[[Generation], None], first: Generation | None) -> None:
+    def __init__(
+        self,
+        publish: Callable[[Generation], None],
+        failed: Callable[[], None],
+        first: Generation | None,
+    ) -> None:
         self.publish = publish
         self.refreshed: list[str] = []
         self.error = ""
+        self._failed = failed
         self.closed = False
         self.stops_in_s = 0.0
         self._first = first
+
+    def fail(self, error: str) -> None:
+        """What an attempt that failed brings about."""
+        self.error = error
+        self._failed()
 
     def view(self) -> IdentityView:
         return IdentityView(
@@ -102,8 +113,10 @@ class FakeFeeds:
     def feeds(self) -> Feeds:
         return Feeds(identity=self._identity, headers=self._headers)
 
-    def _identity(self, _config: Config, publish: Callable[[Generation], None]) -> FakeIdentityFeed:
-        self.identities.append(FakeIdentityFeed(publish, self._first))
+    def _identity(
+        self, _config: Config, publish: Callable[[Generation], None], failed: Callable[[], None]
+    ) -> FakeIdentityFeed:
+        self.identities.append(FakeIdentityFeed(publish, failed, self._first))
         return self.identities[-1]
 
     def _headers(self, _config: Config, _changed: Callable[[], None]) -> FakeHeaderFeed:

@@ -33,7 +33,7 @@ class AnyGateway:
         self.folder = folder
         self.config = folder / "devwiz-gw.toml"
         self.env = {"XDG_STATE_HOME": str(folder / "state")}
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[Any] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +69,10 @@ class AnyGateway:
             text=True,
             env=os.environ | self.env,
         )
+
+    def attend(self, process: subprocess.Popen[Any]) -> None:
+        """Take over a gateway that was started in another way."""
+        self._process = process
 
     def command(self, *arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
         """Another command about this gateway, finished, `said` having been its input."""

@@ -24,7 +24,10 @@ def test_serve_and_drain(
     code, out, err = gateway.wait()
     assert code == 0
     listener = body["routes"][0]["listeners"][0]
-    assert out == f"planner: http://{listener} → https://localhost:{upstream.port}\n"
+    assert out == (
+        f"planner: http://{listener} → https://localhost:{upstream.port}\n"
+        "draining: what is open has 5 s to finish; a second Ctrl-C or SIGTERM cuts it\n"
+    )
     assert err == ""
     assert not (gateway.folder / "admin.sock").exists()
     requests = [line for line in gateway.log() if line.get("event") == "request"]

@@ -44,12 +44,14 @@ class FakeSource:
 async def test_the_view_follows_the_rotation() -> None:
     source = FakeSource()
     published: asyncio.Queue[Generation] = asyncio.Queue()
-    feed = RotationFeed(source, published.put_nowait, clock=SystemClock(), rng=random.Random(1))
+    failed = asyncio.Event()
+    feed = RotationFeed(
+        source, published.put_nowait, failed.set, clock=SystemClock(), rng=random.Random(1)
+    )
     assert feed.view().state == "waiting"
     task = asyncio.create_task(feed.run())
     async with asyncio.timeout(5):
-        while not feed.view().last_error:
-            await asyncio.sleep(0)
+        await failed.wait()
     view = feed.view()
     assert (view.source, view.last_error_hint) == ("fake", "start it")
     assert "the issuer does not answer" in view.reason

@@ -140,13 +140,15 @@ async def test_status_says_everything_in_the_contract(tmp_path: Path) -> None:
     port = route["listeners"][0].rpartition(":")[2]
     assert port != "0"
     assert route["upstream"] == "https://127.0.0.1:8443"
-    assert gateway.announced == [f"planner: http://127.0.0.1:{port} → https://127.0.0.1:8443"]
+    first, last = gateway.announced
+    assert first == f"planner: http://127.0.0.1:{port} → https://127.0.0.1:8443"
+    assert "a second Ctrl-C" in last
 
 
 async def test_without_a_certificate_the_gateway_listens_and_says_why_not(tmp_path: Path) -> None:
     feeds = FakeFeeds()
     async with running(tmp_path, feeds=feeds) as gateway:
-        feeds.identities[0].error = "the issuer does not answer"
+        feeds.identities[0].fail("the issuer does not answer")
         body = await gateway.until(lambda body: body["workers"][0]["snapshot"] > 1)
         assert body["state"] == "starting"
         assert body["reasons"] == ["the issuer does not answer"]
@@ -167,7 +169,7 @@ async def test_an_expired_certificate_serves_until_its_renewal_failed(tmp_path: 
         first = gateway.supervisor._snapshot
         assert first is not None
         assert first.identity is not None
-        feeds.identities[0].error = "expired, and the issuer is down"
+        feeds.identities[0].fail("expired, and the issuer is down")
         await gateway.until(
             lambda _: gateway.supervisor._snapshot.identity is None  # type: ignore[union-attr]
         )
