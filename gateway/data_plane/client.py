@@ -77,7 +77,7 @@ class ClientConnection(Downstream):
     @property
     def idle_since(self) -> float:
         """See `Downstream`."""
-        if self.state != ClientState.HEAD or self.out:
+        if self.state != ClientState.HEAD or self.out or self.held:
             return inf
         # Of a kept connection only the deadline tells when it was left alone.
         kept_since = self.deadline - self.plane.limits.idle_timeout_s
@@ -360,6 +360,13 @@ class ClientConnection(Downstream):
 
     # -- ending ----------------------------------------------------------------------------------
 
+    def on_blocked(self) -> None:
+        """See `Connection`. What waits may be of the answer before: then nothing feeds it."""
+        if self.responded and self.upstream is not None:
+            self.upstream.pause()
+            if self.deadline == inf:
+                self.on_progress()
+
     def on_drained(self) -> None:
         """See `Connection`."""
         if self.state == ClientState.FLUSHING:
@@ -373,7 +380,8 @@ class ClientConnection(Downstream):
     def _close_after_flush(self) -> None:
         self.state = ClientState.FLUSHING
         self.deadline = self.reactor.now + self.plane.limits.idle_timeout_s
-        if not self.out:
+        self.write_held()
+        if not self.out and not self.closed:
             self._linger_or_close()
 
     def _linger_or_close(self) -> None:
@@ -439,7 +447,7 @@ class ClientConnection(Downstream):
             if force:
                 self.tunnel.retire("draining")
         elif self.state == ClientState.HEAD and not self._buffer and not force:
-            if self.out:
+            if self.out or self.held:
                 self._close_after_flush()
             else:
                 self.close()

@@ -1,21 +1,30 @@
-"""What both ends of an exchange share: buffered writing, pausing, and a deadline."""
+"""What both ends of an exchange share: gathered and buffered writing, pausing, and a deadline."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from math import inf
+from typing import Final
 
 from gateway.data_plane.reactor import ERROR, HANGUP, PEER_CLOSED, READ, WRITE, Reactor
 from gateway.data_plane.stream import ConnectionLost, Stream
+
+#: Pieces are gathered up to this; what is longer has no use for company.
+_MOST_HELD: Final = 8192
 
 
 class Connection(ABC):
     """A stream in the reactor. At most one read's worth of bytes waits in `out`: whoever feeds a
     connection stops reading its own side while `out` holds anything.
 
+    Small pieces are held back until the end of the loop's turn and then written as one; `held` is
+    empty whenever the loop waits or ticks, and whenever `out` is not. Whoever ends a connection
+    or a direction writes them first; only an abort drops them.
+
     Attributes:
         deadline: monotonic seconds after which `on_deadline` is called by the sweep.
-        out: bytes not yet taken by the operating system.
+        held: bytes not yet offered to the operating system in this turn.
+        out: bytes that it didn't take yet.
         closed: whether the connection is gone; nothing may be called on it any more.
     """
 
@@ -29,6 +38,7 @@ class Connection(ABC):
         "closed",
         "deadline",
         "fd",
+        "held",
         "out",
         "reactor",
         "stream",
@@ -38,7 +48,7 @@ class Connection(ABC):
         self.reactor = reactor
         self.stream = stream
         self.fd = fd
-        self.out = b""
+        self.out = self.held = b""
         self.deadline = inf
         self.closed = False
         self._reading_mask = READ
@@ -53,6 +63,10 @@ class Connection(ABC):
     @abstractmethod
     def on_readable(self) -> None:
         """Bytes, or the end, can be read. May raise `ConnectionLost`."""
+
+    @abstractmethod
+    def on_blocked(self) -> None:
+        """Some of what was held back went to `out`: who fed it didn't see that."""
 
     @abstractmethod
     def on_drained(self) -> None:
@@ -106,12 +120,31 @@ class Connection(ABC):
     # -- writing ---------------------------------------------------------------------------------
 
     def send(self, data: bytes) -> None:
-        """Write what the system takes now and keep the rest. Never raises: a broken stream is
-        reported through `on_lost` before this returns.
+        """Write at the end of this turn, or now if it is much. Never raises: a broken stream is
+        reported through `on_lost`, before this returns or at the end of the turn.
         """
+        held = self.held
         if self.out:
             self.out += data
-            return
+        elif len(held) + len(data) > _MOST_HELD:
+            self.held = b""
+            self._write(held + data if held else data)
+        elif held:
+            self.held = held + data
+        else:
+            self.held = data
+            self.reactor.writers.append(self)
+
+    def write_held(self) -> None:
+        """Write what `send` held back: at the end of the turn, or before something ends."""
+        data = self.held
+        if data:
+            self.held = b""
+            self._write(data)
+            if self.out:
+                self.on_blocked()
+
+    def _write(self, data: bytes) -> None:
         try:
             written = self.stream.write(data)
         except ConnectionLost as lost:
@@ -164,10 +197,19 @@ class Connection(ABC):
     # -- ending ----------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close regularly."""
+        """Close regularly; what is held back goes as far as it can."""
         if not self.closed:
+            held = self.held
             self._forget()
+            if held:
+                self._write_last(held)
             self.stream.close()
+
+    def _write_last(self, data: bytes) -> None:
+        try:
+            self.stream.write(data)
+        except ConnectionLost:
+            pass  # nobody is there to read it
 
     def abort(self) -> None:
         """Close so that the peer can't take what it got for complete."""
@@ -179,11 +221,12 @@ class Connection(ABC):
         """Leave stream and descriptor to somebody else; the bytes that wait to be written."""
         self.reactor.remove(self.fd)
         self.deadline = inf
-        out, self.out = self.out, b""
+        out = self.out or self.held
+        self.out = self.held = b""
         return out
 
     def _forget(self) -> None:
         self.closed = True
         self.deadline = inf
-        self.out = b""
+        self.out = self.held = b""
         self.reactor.remove(self.fd)

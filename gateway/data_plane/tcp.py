@@ -105,6 +105,9 @@ class TcpClient(Downstream):
     def on_readable(self) -> None:
         """See `Connection`; not called, because reading is paused until the tunnel takes over."""
 
+    def on_blocked(self) -> None:
+        """See `Connection`; nothing is written before the tunnel."""
+
     def on_drained(self) -> None:
         """See `Connection`; nothing is written before the tunnel."""
 

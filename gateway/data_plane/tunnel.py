@@ -179,7 +179,8 @@ class TunnelEnd(Connection):
     def end(self) -> None:
         """The other side sends no more: say so once all of it is written."""
         self._closing = True
-        if not self.out:
+        self.write_held()
+        if not self.out and not self.closed:
             self._shut()
 
     def _shut(self) -> None:
@@ -190,6 +191,11 @@ class TunnelEnd(Connection):
             return
         self.other.finished = True
         self._tunnel.direction_ended()
+
+    def on_blocked(self) -> None:
+        """See `Connection`."""
+        self.other.pause()
+        self._tunnel.waits()
 
     def on_drained(self) -> None:
         """See `Connection`."""

@@ -254,6 +254,7 @@ class UpstreamConnection(Connection):
             or not client.request.body.done
             or client.request.ends_connection
             or self.out
+            or self.held
         ):
             self._end("not_reusable")
         else:
@@ -278,6 +279,11 @@ class UpstreamConnection(Connection):
             client.start_tunnel(Tunnel(client, self.route, self, waiting))
 
     # -- the other side ---------------------------------------------------------------------------
+
+    def on_blocked(self) -> None:
+        """See `Connection`."""
+        if self.client is not None:
+            self.client.pause()
 
     def on_drained(self) -> None:
         """See `Connection`."""

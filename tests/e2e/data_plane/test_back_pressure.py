@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from tests.e2e.data_plane.conftest import StartLab
 from tests.fakes.scripted_upstream import Conversation, Gone, response, wait_until
 
 MOST_GROWTH = 2 << 20
 BLOCK = bytes(65_536)
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
 
 def _stalls(counter: list[int]) -> bool:
@@ -19,15 +22,20 @@ def _stalls(counter: list[int]) -> bool:
     return before == counter[0] > 0
 
 
-def test_a_slow_reader_stops_the_upstream_and_does_not_grow_the_worker(lab: StartLab) -> None:
+@pytest.mark.parametrize("piece", [65_536, 900])
+def test_a_slow_reader_stops_the_upstream_and_does_not_grow_the_worker(
+    lab: StartLab, piece: int
+) -> None:
+    """Whether its pieces are written at once or gathered until the end of a turn."""
     sent = [0]
+    block = bytes(piece)
 
     def script(conversation: Conversation) -> None:
         conversation.read_request()
         conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 40))
         while True:
-            conversation.send(BLOCK)
-            sent[0] += len(BLOCK)
+            conversation.send(block)
+            sent[0] += piece
 
     here = lab(script)
     before = here.worker.memory()
@@ -73,6 +81,29 @@ def test_a_slow_upstream_stops_the_client_and_does_not_grow_the_worker(lab: Star
     go.set()
     sender.join(10)
     assert client.read_response().body == b"%d" % total
+
+
+def test_small_messages_of_a_tunnel_wait_for_a_slow_reader(lab: StartLab) -> None:
+    sent = [0]
+    message = bytes(900)
+
+    def script(conversation: Conversation) -> None:
+        conversation.read_head()
+        conversation.send(SWITCH)
+        for _ in range(20_000):
+            conversation.send(message)
+            sent[0] += len(message)
+        conversation.close()
+
+    here = lab(script)
+    before = here.worker.memory()
+    client = here.connect(receive_buffer=16_384)
+    client.send(client.head("/ws", "Connection: Upgrade", "Upgrade: websocket"))
+    client.read_head()
+    wait_until(lambda: _stalls(sent))
+    assert sent[0] < 20_000 * len(message)
+    assert here.worker.memory() - before < MOST_GROWTH
+    assert len(client.read_to_end()) == 20_000 * len(message)
 
 
 def test_a_waiting_worker_does_not_spin(lab: StartLab) -> None:

@@ -64,6 +64,16 @@ def test_a_slow_reader_s_pipelined_post_survives(lab: StartLab) -> None:
     assert client.read_response().body == b"abcd"
 
 
+def test_answers_of_one_turn_are_written_together(lab: StartLab) -> None:
+    """Refusals come at once; nothing but the first read's end holds them apart."""
+    here = lab(answering(digest))
+    client = here.connect()
+    client.get()
+    foreign = client.head("/").replace(client.host.encode(), b"evil.example")
+    client.send(foreign * 8)
+    assert client.socket.recv(65_536).count(b"HTTP/1.1 421 ") == 8
+
+
 def test_pipelining_without_reading_does_not_grow_the_worker(lab: StartLab) -> None:
     here = lab(answering(lambda _: response(bytes(15_000))))
     client = here.connect(receive_buffer=16_384)

@@ -43,8 +43,8 @@ def test_a_body_names_the_request_in_one_piece_or_behind_its_head(lab: StartLab)
     # The body comes when the head is on its way already, and the rest of it later still.
     for rest in (b"", b" " * 100_000):
         whole = BODY + rest
-        client.send(client.post_bytes(whole)[: -len(whole)])
         wanted = len(here.upstream.requests) + 1
+        client.send(client.post_bytes(whole)[: -len(whole)])
         wait_until(partial(_has, here.upstream, wanted))
         client.send(BODY)
         client.send(rest)

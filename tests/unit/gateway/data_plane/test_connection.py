@@ -1,4 +1,4 @@
-"""Buffered writing, pausing and looking away, with a stream that does what the test says."""
+"""Gathering, buffering, pausing and looking away, with a stream that does what the test says."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class ScriptedStream:
     read_size = 100
 
     def __init__(self) -> None:
-        self.room = 1000
+        self.room = 100_000
+        self.writes = 0
         self.written = b""
         self.broken = False
         self.ending = ""
@@ -47,6 +48,7 @@ class ScriptedStream:
     def write(self, data: bytes) -> int:
         if self.broken:
             raise ConnectionLost("broken")
+        self.writes += 1
         taken = data[: self.room]
         self.room -= len(taken)
         self.written += taken
@@ -76,12 +78,20 @@ class Probe(Connection):
         self.reactor.add(FD, READ, self.on_event)
         self.told: list[str] = []
 
+    def write(self, data: bytes) -> None:
+        """Send, to the end of the turn."""
+        self.send(data)
+        self.reactor.write_held()
+
     @property
     def mask(self) -> int | None:
         return self.poller.masks.get(FD)
 
     def on_readable(self) -> None:
         self.told.append("readable")
+
+    def on_blocked(self) -> None:
+        self.told.append("blocked")
 
     def on_drained(self) -> None:
         self.told.append("drained")
@@ -100,9 +110,12 @@ class Probe(Connection):
 def test_what_is_not_taken_waits_and_goes_out_later() -> None:
     probe = Probe()
     probe.stream.room = 3
-    probe.send(b"abcdef")
+    probe.write(b"abcdef")
     assert (probe.out, probe.mask) == (b"def", READ | WRITE)
-    probe.send(b"ghi")
+    assert probe.told == ["blocked"]
+    probe.told.clear()
+    probe.write(b"ghi")
+    assert probe.told == [], "who sends while something waits can see it"
     probe.stream.room = 4
     probe.on_event(WRITE)
     assert (probe.out, probe.told) == (b"hi", ["progress"])
@@ -114,10 +127,76 @@ def test_what_is_not_taken_waits_and_goes_out_later() -> None:
     assert probe.stream.written == b"abcdefghi"
 
 
+def test_what_comes_in_one_turn_is_written_at_once_and_in_order() -> None:
+    probe = Probe()
+    for piece in (b"ab", b"cd", b"ef"):
+        probe.send(piece)
+    assert (probe.stream.writes, probe.held) == (0, b"abcdef")
+    probe.reactor.write_held()
+    assert (probe.stream.writes, probe.stream.written, probe.held) == (1, b"abcdef", b"")
+    probe.reactor.write_held()
+    assert probe.stream.writes == 1
+    assert probe.told == []
+
+
+def test_what_is_much_is_not_held_back() -> None:
+    probe = Probe()
+    probe.send(b"a")
+    probe.send(bytes(8192))
+    assert probe.stream.written == b"a" + bytes(8192)
+    probe.send(b"b")
+    probe.reactor.write_held()
+    assert probe.stream.written == b"a" + bytes(8192) + b"b"
+    assert probe.told == []
+
+
+def test_a_long_piece_that_is_not_taken_whole_is_no_surprise_to_who_sent_it() -> None:
+    probe = Probe()
+    probe.stream.room = 1
+    probe.send(bytes(9000))
+    assert len(probe.out) == 8999
+    assert probe.told == []
+    probe.send(b"x")
+    assert (len(probe.out), probe.held) == (9000, b"")
+
+
+def test_what_is_held_back_goes_before_a_close_and_not_before_an_abort() -> None:
+    closed, aborted = Probe(), Probe()
+    for probe in (closed, aborted):
+        probe.send(b"last words")
+    closed.close()
+    aborted.abort()
+    assert (closed.stream.written, closed.stream.ending) == (b"last words", "closed")
+    assert (aborted.stream.written, aborted.stream.ending) == (b"", "aborted")
+    for probe in (closed, aborted):
+        probe.reactor.write_held()
+        assert (probe.stream.writes, probe.told) == (probe is closed, [])
+
+
+def test_a_close_whose_last_words_nobody_takes_is_still_one() -> None:
+    probe = Probe()
+    probe.send(b"last words")
+    probe.stream.broken = True
+    probe.close()
+    assert (probe.stream.ending, probe.told) == ("closed", [])
+
+
+def test_what_is_held_back_is_handed_over() -> None:
+    for room, handed in ((100, b"ab"), (1, b"b")):
+        probe = Probe()
+        probe.stream.room = room
+        probe.send(b"ab")
+        if room == 1:
+            probe.reactor.write_held()
+        assert probe.hand_over() == handed
+        probe.reactor.write_held()
+        assert probe.hand_over() == b""
+
+
 def test_a_broken_write_is_told_once_and_does_not_raise() -> None:
     probe = Probe()
     probe.stream.broken = True
-    probe.send(b"abc")
+    probe.write(b"abc")
     assert (probe.told, probe.closed, probe.mask) == (["broken"], True, None)
     assert probe.stream.ending == "aborted"
 
@@ -125,7 +204,8 @@ def test_a_broken_write_is_told_once_and_does_not_raise() -> None:
 def test_a_pause_keeps_writing() -> None:
     probe = Probe()
     probe.stream.room = 1
-    probe.send(b"ab")
+    probe.write(b"ab")
+    probe.told.clear()
     probe.pause()
     assert probe.mask == WRITE
     probe.stream.room = 100
@@ -139,7 +219,8 @@ def test_reading_comes_before_writing() -> None:
     """A peer that closed may have left an answer; writing to it first would lose that."""
     probe = Probe()
     probe.stream.room = 0
-    probe.send(b"x")
+    probe.write(b"x")
+    probe.told.clear()
     probe.stream.room = 9
     probe.on_event(READ | WRITE | HANGUP)
     assert probe.told == ["readable", "drained"]
@@ -167,7 +248,8 @@ def test_a_peer_gone_during_a_pause_is_looked_away_from_until_reading_goes_on() 
 def test_nothing_is_written_to_a_peer_looked_away_from() -> None:
     probe = Probe()
     probe.stream.room = 0
-    probe.send(b"x")
+    probe.write(b"x")
+    probe.told.clear()
     probe.pause()
     probe.stream.broken = True
     probe.on_event(WRITE | HANGUP | ERROR)
@@ -181,14 +263,16 @@ def test_after_the_peer_s_end_only_writing_matters() -> None:
     probe.resume()
     assert probe.mask == 0
     probe.stream.room = 0
-    probe.send(b"x")
+    probe.write(b"x")
+    probe.told.clear()
     assert probe.mask == WRITE
 
 
 def test_a_closed_connection_is_forgotten() -> None:
     probe = Probe()
     probe.stream.room = 0
-    probe.send(b"x")
+    probe.write(b"x")
+    probe.told.clear()
     probe.deadline = 1.0
     probe.close()
     probe.abort()

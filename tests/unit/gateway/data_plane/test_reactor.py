@@ -161,3 +161,81 @@ def test_a_callback_that_raises_ends_the_loop(
     reactor.add(pair[0].fileno(), WRITE, on_event)
     with pytest.raises(RuntimeError, match="unknown state"):
         reactor.run()
+
+
+class _Held:
+    """Writes once, and may have another write then."""
+
+    def __init__(self, written: list[str], name: str, then: Callable[[], None] = _nothing) -> None:
+        self._written = written
+        self._name = name
+        self._then = then
+
+    def write_held(self) -> None:
+        self._written.append(self._name)
+        self._then()
+
+
+def test_what_a_turn_holds_back_is_written_when_all_of_it_is_served(poller: Poller) -> None:
+    reactor = Reactor(poller, _nothing)
+    pairs = [socket.socketpair() for _ in range(3)]
+    seen: list[str] = []
+    last = _Held(seen, "because of a write")
+
+    def on_event(_readiness: int) -> None:
+        seen.append("event")
+        reactor.writers.append(_Held(seen, "write", lambda: reactor.writers.append(last)))
+        reactor.stop()
+
+    for ours, theirs in pairs:
+        reactor.add(ours.fileno(), READ, on_event)
+        theirs.send(b"x")
+    reactor.run()
+    assert seen == ["event"] * 3 + ["write"] * 3 + ["because of a write"] * 3
+    assert reactor.writers == []
+    for ours, theirs in pairs:
+        ours.close()
+        theirs.close()
+
+
+def test_a_crowded_turn_writes_before_its_end(poller: Poller) -> None:
+    reactor = Reactor(poller, _nothing)
+    pairs = [socket.socketpair() for _ in range(70)]
+    seen: list[str] = []
+
+    def on_event(_readiness: int) -> None:
+        seen.append("event")
+        reactor.writers.append(_Held(seen, "write"))
+        reactor.stop()
+
+    for ours, theirs in pairs:
+        reactor.add(ours.fileno(), READ, on_event)
+        theirs.send(b"x")
+    reactor.run()
+    assert seen == ["event"] * 64 + ["write"] * 64 + ["event"] * 6 + ["write"] * 6
+    for ours, theirs in pairs:
+        ours.close()
+        theirs.close()
+
+
+def test_the_tick_finds_nothing_held_back_and_leaves_nothing(
+    poller: Poller, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    seen: list[str] = []
+
+    def tick() -> None:
+        seen.append("tick")
+        reactor.writers.append(_Held(seen, "write of the tick"))
+        reactor.stop()
+
+    def on_event(_readiness: int) -> None:
+        if not seen:
+            time.sleep(reactor.TICK_S)
+        seen.append("event")
+        reactor.writers.append(_Held(seen, "write"))
+
+    reactor = Reactor(poller, tick)
+    reactor.TICK_S = 0.01  # type: ignore[misc]
+    reactor.add(pair[0].fileno(), WRITE, on_event)
+    reactor.run()
+    assert seen[-4:] == ["event", "write", "tick", "write of the tick"]
