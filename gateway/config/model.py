@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 #: What a route that carries HTTP says inside TLS.
 HTTP_ALPN: Final = ("http/1.1",)
+#: The header by which MCP names a session (streamable HTTP, 2025-03-26 to 2025-11-25).
+MCP_SESSION: Final = "Mcp-Session-Id"
 _OWN_PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -93,6 +95,7 @@ class Route:
             `upstream_port` is 0.
         addresses: where connections to the upstream lead, names or IP literals with ports; none
             means its own host and port.
+        affinity: the header that names a session, whose requests stay at one address; "" for none.
         peer: names of the upstream; for an ingress patterns of the callers.
         alpn: the application protocols that are spoken inside TLS, best first.
     """
@@ -104,6 +107,7 @@ class Route:
     upstream_host: str
     upstream_port: int
     addresses: tuple[tuple[str, int], ...] = ()
+    affinity: str = MCP_SESSION
     server_name: str
     peer: tuple[PeerName, ...]
     alpn: tuple[str, ...] = HTTP_ALPN

@@ -19,8 +19,8 @@ from gateway.config.addresses import (
     web_origin,
 )
 from gateway.config.callers import asks_for_token, is_reachable_from_afar, read_rules
-from gateway.config.headers import read_headers, read_passed
-from gateway.config.model import PeerName, Route, TcpAddress, UnixAddress
+from gateway.config.headers import header_name, read_headers, read_passed
+from gateway.config.model import MCP_SESSION, PeerName, Route, TcpAddress, UnixAddress
 from gateway.config.peers import caller_pattern, peer_for_host, peer_name
 from gateway.config.table import Rejected, Table
 from gateway.config.upstreams import Origin, dial_address, https_origin, local_origin, tls_origin
@@ -47,11 +47,14 @@ _OF_HTTP: Final = {
     "pass_headers": _NO_HEADERS,
     "allowed_hosts": _NO_HEADERS,
     "allowed_origins": _NO_HEADERS,
+    "affinity": _NO_HEADERS,
 }
+_ONE_AGENT: Final = "it leads to the one agent that upstream names"
 _OF_LOCAL_CALLERS: Final = {
     "allow": "its callers are known by their certificates: name them under peer",
     "server_name": "its upstream is spoken to in plaintext",
-    "addresses": "it leads to the one agent that upstream names",
+    "addresses": _ONE_AGENT,
+    "affinity": _ONE_AGENT,
 }
 
 _Protocol = Literal["http", "tcp"]
@@ -143,6 +146,7 @@ class RouteReader:
             table.refuse("allowed_hosts", "an ingress answers to any name", "leave it out")
         else:
             hosts = table.distinct("allowed_hosts", host_header)
+            route = replace(route, affinity=_affinity(table))
         headers = table.table("headers")
         return replace(
             route,
@@ -212,6 +216,11 @@ def _addresses(table: Table) -> tuple[tuple[str, int], ...]:
         hint = "put a load balancer in front of so many, and name that one"
         table.problem("addresses", f"holds more than {MOST_ADDRESSES}", hint)
     return addresses
+
+
+def _affinity(table: Table) -> str:
+    text = table.text("affinity", MCP_SESSION, empty=True)
+    return (table.convert("affinity", text, header_name) or "") if text else ""
 
 
 def _server_name(table: Table, upstream: Origin) -> str:

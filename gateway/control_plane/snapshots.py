@@ -141,6 +141,7 @@ def _route(route: Route, world: World) -> RouteSpec:
         ),
         kind=route.protocol,
         ingress=route.kind == "ingress",
+        affinity=route.affinity,
     )
 
 

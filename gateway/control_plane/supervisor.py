@@ -27,7 +27,7 @@ from gateway.control_plane.views import IdentityView
 from gateway.control_plane.worker_pool import WorkerPool
 from gateway.control_plane.worker_process import COMMAND
 from gateway.errors import StartFailed
-from gateway.ipc import events
+from gateway.ipc import events, sessions
 from gateway.ipc.events import Event
 from gateway.ipc.snapshot import Snapshot
 from gateway.telemetry.logs import LogSink, Redactor, fields
@@ -340,6 +340,8 @@ class Supervisor:
             case events.ROUTE_REJECTED:
                 self._rejected[route] = reason
                 _LOG.error("%s: %s", route, reason, extra=fields(event.fields))
+            case events.SESSION:
+                self._pool.share(sessions.told(event))
             case events.LOG:
                 levels = logging.getLevelNamesMapping()
                 level = levels.get(event.text("level").upper(), logging.INFO)

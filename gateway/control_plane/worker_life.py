@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from gateway.control_plane.listeners import OpenListener
@@ -15,6 +15,7 @@ from gateway.control_plane.worker_process import COMMAND, WorkerProcess
 from gateway.ipc.events import Event, decode_event
 from gateway.ipc.frames import FrameError, Kind
 from gateway.ipc.json_values import as_integer, parse_object
+from gateway.ipc.sessions import Changes, Sessions, encode_changes
 from gateway.ipc.snapshot import Snapshot
 from gateway.ipc.stats import WorkerStats
 
@@ -36,6 +37,7 @@ class World:
 
     snapshot: Snapshot | None = None
     listeners: tuple[OpenListener, ...] = ()
+    sessions: Sessions = field(default_factory=Sessions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,11 @@ class WorkerLife:
         elif self.state == "retiring":
             self._feed(())
 
+    def share(self, sessions: Changes) -> None:
+        """Others have told this of sessions."""
+        if sessions and self.state in ("ready", "retiring"):
+            self._send(Kind.SESSIONS, encode_changes(sessions))
+
     def ask(self) -> asyncio.Future[None]:
         """Ask for its numbers; done when they are here, or it is gone."""
         asker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -218,6 +225,7 @@ class WorkerLife:
             _LOG.info("worker %d is ready", process.pid, extra={"event": "worker_ready"})
             self._cut = None
             self._enter("ready")
+            self.share(self._world.sessions.all(self._hooks.clock()))
             self._feed(self._world.listeners)
             async for kind, payload in frames:
                 self._heard_at = self._hooks.clock()

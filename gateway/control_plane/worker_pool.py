@@ -16,6 +16,7 @@ from gateway.control_plane.worker_life import Hooks, WorkerLife, World
 from gateway.control_plane.worker_process import COMMAND
 from gateway.errors import ReplacementFailed
 from gateway.ipc.events import Event
+from gateway.ipc.sessions import Changes
 from gateway.ipc.snapshot import Snapshot
 from gateway.ipc.stats import RouteStats, WorkerStats
 
@@ -134,6 +135,12 @@ class WorkerPool:
         fresh = [listener for listener in self._world.listeners if listener.id not in known]
         for life in self._lives:
             life.follow(fresh)
+
+    def share(self, sessions: Changes) -> None:
+        """A worker told this of sessions: for the others, and those to come."""
+        self._world.sessions.merge(sessions, self._clock())
+        for life in self._lives:
+            life.share(sessions)
 
     async def wait_applied(self, number: int, timeout_s: float) -> bool:
         """Whether every worker used snapshot `number` (or a later one) within the time."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from gateway.data_plane.affinity import Affinity
 from gateway.data_plane.balance import Address, Balance
 from gateway.ipc import events
 
 if TYPE_CHECKING:
     from gateway.data_plane.dial import Dial
+    from gateway.data_plane.downstream import Downstream
     from gateway.data_plane.failure import Failure
     from gateway.data_plane.route import Route
     from gateway.data_plane.tunnel import Tunnel
     from gateway.data_plane.upstream import UpstreamConnection
+    from gateway.data_plane.wire.request import RequestHead
     from gateway.data_plane.wire.response import ResponseHead
-    from gateway.ipc.snapshot import UpstreamSpec
+    from gateway.ipc.snapshot import RouteSpec
 
 #: Answers that count as failures of the address that gave them.
 _FAULTS: Final = frozenset((500, 502, 503, 504))
@@ -66,19 +69,22 @@ class Endpoints:
         only: the one address; None with several or none.
     """
 
-    __slots__ = ("_balance", "_by_address", "_route", "only")
+    __slots__ = ("_affinity", "_balance", "_by_address", "_route", "only")
 
     def __init__(self, route: Route) -> None:
         self._route = route
+        self._affinity = Affinity(route.plane.sessions, route.plane.tell, route.name)
         self._by_address: dict[Address, Endpoint] = {}
         self._balance = Balance()
         self.only: Endpoint | None = None
 
-    def update(self, upstream: UpstreamSpec) -> None:
+    def update(self, spec: RouteSpec) -> None:
         """Take over a snapshot's addresses. One that vanished gets no new request, and its idle
         connections are closed; what is in flight there may finish.
         """
+        upstream = spec.upstream
         addresses = (*upstream.addresses, *upstream.alternatives)
+        self._affinity.use(spec.affinity)
         self._balance.update(upstream.addresses, upstream.alternatives)
         for address in addresses:
             endpoint = self._by_address.setdefault(address, Endpoint(address))
@@ -104,11 +110,22 @@ class Endpoints:
 
     # -- choosing --------------------------------------------------------------------------------
 
-    def choose(self) -> Endpoint | None:
-        """Where the next request goes; None without any address."""
+    def choose(self, client: Downstream) -> Endpoint | None:
+        """Where a request goes; None without any address."""
         if not self._route.spec.upstream.addresses:
             return None
-        return self._by_address[self._balance.best(self._busy, self._route.plane.reactor.now)]
+        now = self._route.plane.reactor.now
+        return self.bound(client) or self._by_address[self._balance.best(self._busy, now)]
+
+    def bound(self, client: Downstream) -> Endpoint | None:
+        """Where a request has to go because its session is there, unless that address is out."""
+        if not self._balance.spreads:
+            return None
+        now = self._route.plane.reactor.now
+        address = self._affinity.find(client.request, now)
+        if address is None or not self._balance.takes(address, now):
+            return None
+        return self._by_address[address]
 
     def others(self, endpoint: Endpoint) -> list[Endpoint]:
         """Where it goes on, in order, when it can't go there."""
@@ -135,8 +152,11 @@ class Endpoints:
             ours = failure.reason == "certificate_refused"  # most likely
             self._failed(endpoint, failure.reason, failure.detail, dialling=not ours)
 
-    def answered(self, endpoint: Endpoint, response: ResponseHead) -> None:
-        """A response has begun."""
+    def answered(self, endpoint: Endpoint, request: RequestHead, response: ResponseHead) -> None:
+        """A response has begun, and its client has seen nothing of it yet."""
+        if self._balance.spreads:
+            now = self._route.plane.reactor.now
+            self._affinity.note(request, response, endpoint.address, now)
         if response.event_stream or response.status == 101:  # its end may be far
             self._succeeded(endpoint)
 

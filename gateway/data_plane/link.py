@@ -12,6 +12,7 @@ from gateway.data_plane.plane import DataPlane
 from gateway.data_plane.reactor import READ, WRITE
 from gateway.ipc.events import encode_event
 from gateway.ipc.frames import FrameDecoder, FrameError, Kind, encode
+from gateway.ipc.sessions import decode_changes
 from gateway.ipc.snapshot import Snapshot
 
 _MOST_DESCRIPTORS: Final = 250
@@ -80,6 +81,8 @@ class SupervisorLink:
             snapshot = Snapshot.from_json(payload)
             self.plane.apply(snapshot)
             self._send(Kind.APPLIED, json.dumps({"number": snapshot.number}).encode())
+        elif kind == Kind.SESSIONS:
+            self.plane.sessions.merge(decode_changes(payload), self._reactor.now)
         elif kind == Kind.STATS:
             self._send_stats()
         elif kind in (Kind.DRAIN, Kind.RETIRE):

@@ -22,6 +22,7 @@ from gateway.data_plane.room import Room
 from gateway.data_plane.route import BUCKETS, Route
 from gateway.data_plane.tls import Material, client_context, load_material, server_context
 from gateway.ipc import events
+from gateway.ipc.sessions import Sessions
 from gateway.ipc.snapshot import IdentitySpec, LimitsSpec, ListenerSpec, RouteSpec, Snapshot
 from gateway.ipc.stats import WorkerStats
 
@@ -44,6 +45,7 @@ class DataPlane:
         clients: open downstream connections; `arrivals` are still shaking hands, oldest first.
         limits: bounds of the snapshot in use.
         draining: whether new requests end their connections.
+        sessions: where upstreams' sessions are, of all workers.
     """
 
     def __init__(self, tell: Callable[..., None]) -> None:
@@ -60,6 +62,7 @@ class DataPlane:
         self.draining = False
         self.on_tick: Callable[[], None] = _nothing
         self.on_lines: Callable[[], None] = _nothing
+        self.sessions = Sessions()
         self._log_access = True
         self._listeners: dict[str, Listener] = {}
         self._sockets: dict[str, socket.socket] = {}

@@ -55,16 +55,22 @@ class Pool:
         return any(endpoint.idle for endpoint in self._endpoints)
 
     def take(self, endpoint: Endpoint, epoch: Epoch) -> UpstreamConnection | None:
-        """An idle connection of the epoch that nothing happened to since, the last used first; one
-        that leads elsewhere rather than none when no more may be made.
-        """
-        connection = _take(endpoint, epoch)
-        if connection is None and endpoint.rivals and self.is_full:
-            for other in self._endpoints.others(endpoint):
-                connection = _take(other, epoch)
-                if connection is not None:
-                    break
-        return connection
+        """An idle connection of the epoch that nothing happened to since, the last used first."""
+        idle = endpoint.idle
+        while idle:
+            connection = idle.pop()
+            if connection.epoch is epoch and connection.usable():
+                return connection
+            connection.retire("stale")
+        return None
+
+    def take_any(self, endpoint: Endpoint, epoch: Epoch) -> UpstreamConnection | None:
+        """The same to another address than this one."""
+        for other in self._endpoints.others(endpoint):
+            connection = self.take(other, epoch)
+            if connection is not None:
+                return connection
+        return None
 
     def released(self, connection: UpstreamConnection) -> None:
         """An exchange is over and the connection clean: keep it for the next one."""
@@ -190,13 +196,3 @@ class Pool:
         self._dialling.pop(dial, None)
         self.retired(dial, "abandoned")
         dial.abort()
-
-
-def _take(endpoint: Endpoint, epoch: Epoch) -> UpstreamConnection | None:
-    idle = endpoint.idle
-    while idle:
-        connection = idle.pop()
-        if connection.epoch is epoch and connection.usable():
-            return connection
-        connection.retire("stale")
-    return None

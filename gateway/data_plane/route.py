@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from certs.errors import PeerRejected
 from certs.peer import peer_allowed
 from gateway.data_plane.dial import Dial
-from gateway.data_plane.endpoint import Endpoints
+from gateway.data_plane.endpoint import Endpoint, Endpoints
 from gateway.data_plane.epoch import PLAINTEXT, Credentials, Epoch, next_epoch
 from gateway.data_plane.failure import Failure, is_server_fault
 from gateway.data_plane.headers import HeaderRules
@@ -98,7 +98,7 @@ class Route:
         self.rules = HeaderRules(spec)
         self.endpoints = Endpoints(self)
         self.pool = Pool(self, self.endpoints)
-        self.endpoints.update(spec.upstream)
+        self.endpoints.update(spec)
 
     # -- snapshots -------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Route:
         if spec != before:
             self.spec = spec
             self.rules = HeaderRules(spec)
-            self.endpoints.update(spec.upstream)
+            self.endpoints.update(spec)
         self.reason = reason
         same_tls = spec.tls == before.tls
         same_far_side = spec.upstream.authority == before.upstream.authority
@@ -190,7 +190,7 @@ class Route:
             self._await_renewal(client, epoch)
             return
         pool = self.pool
-        endpoint = self.endpoints.only or self.endpoints.choose()
+        endpoint = self.endpoints.only or self.endpoints.choose(client)
         if endpoint is None:
             client.fail(Failure("unresolved", self.spec.upstream.resolve_error, RETRY_AFTER_S))
             return
@@ -200,17 +200,37 @@ class Route:
         elif self.plane.room.crowded:
             client.fail(Failure("overloaded", self.plane.room.crowded, RETRY_AFTER_S))
         elif pool.is_full:
-            self._line.join(client, self.plane.limits, self.plane.reactor.now)
+            self._serve_without_dial(client, epoch, endpoint)
         else:
             pool.dial(client, epoch, endpoint)
+
+    def _serve_without_dial(self, client: Downstream, epoch: Epoch, endpoint: Endpoint) -> None:
+        """An idle connection to any address will do for a request that doesn't have to go to one;
+        what gets none waits in line.
+        """
+        may_go_elsewhere = endpoint.rivals and self.endpoints.bound(client) is None
+        connection = self.pool.take_any(endpoint, epoch) if may_go_elsewhere else None
+        if connection is not None:
+            connection.begin(client)  # type: ignore[arg-type]  # only HTTP fills the pool
+        else:
+            self._line.join(client, self.plane.limits, self.plane.reactor.now)
 
     def serve_line(self) -> None:
         """A connection came back or ended, or the world changed: the first in line may go."""
         while self._line:
             serves = self.epoch is not None and not self.spec.unavailable
-            if serves and self.pool.is_full and not self.pool.has_idle:
+            full = serves and self.pool.is_full
+            if full and not self.pool.has_idle:
                 return
-            self.dispatch(self._line.next())
+            client = self._line.next(self._finds_idle if full else None)
+            if client is None:
+                return
+            self.dispatch(client)
+
+    def _finds_idle(self, client: Downstream) -> bool:
+        """Whether one of the idle connections will do."""
+        bound = self.endpoints.bound(client)
+        return bound is None or bool(bound.idle)
 
     def _await_renewal(self, client: Downstream, epoch: Epoch) -> None:
         if not self._waiting:

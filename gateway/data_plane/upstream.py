@@ -204,7 +204,7 @@ class UpstreamConnection(Connection):
 
     def _final_head(self, client: ClientConnection, response: ResponseHead) -> None:
         if self.endpoint.rivals:
-            self.route.endpoints.answered(self.endpoint, response)
+            self.route.endpoints.answered(self.endpoint, client.request, response)
         self._response = response
         body = self._body = response.body
         self._state = UpstreamState.BODY
@@ -267,7 +267,7 @@ class UpstreamConnection(Connection):
         if not response.upgrade or response.upgrade != client.request.upgrade:
             raise ProtocolViolation("bad_upgrade", "a 101 that nobody asked for")
         if self.endpoint.rivals:
-            self.route.endpoints.answered(self.endpoint, response)
+            self.route.endpoints.answered(self.endpoint, client.request, response)
         head = self.rules.response_head(response, local=client.request.host, connection=b"")
         client.bytes_down = len(self._buffer)
         client.respond(head + self._buffer, 101, streaming=True)

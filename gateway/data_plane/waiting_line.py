@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -33,12 +34,14 @@ class WaitingLine:
         client.deadline = now + limits.connect_timeout_s
         self._clients[client] = None
 
-    def next(self) -> Downstream:
-        """Whoever has waited longest, and waits no more."""
-        client = next(iter(self._clients))
-        self.leave(client)
-        client.deadline = inf
-        return client
+    def next(self, may_go: Callable[[Downstream], bool] | None = None) -> Downstream | None:
+        """Whoever has waited longest, of those that `may_go`, and waits no more."""
+        for client in self._clients:
+            if may_go is None or may_go(client):
+                self.leave(client)
+                client.deadline = inf
+                return client
+        return None
 
     def leave(self, client: Downstream) -> bool:
         """Wait no more; whether it did."""

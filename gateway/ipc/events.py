@@ -23,6 +23,10 @@ CALLER_DENIED: Final = "caller_denied"
 #: A snapshot could not be applied to one route (unreadable bundle …). Fields: route, reason.
 ROUTE_REJECTED: Final = "route_rejected"
 
+#: A session of an upstream is at an address, or over. Fields: key, host ("" when it is over), port.
+#: The supervisor tells the other workers, in a SESSIONS frame.
+SESSION: Final = "session"
+
 #: A line for the program's log. Fields: level ("warning"…), message, and any others.
 LOG: Final = "log"
 

@@ -10,6 +10,7 @@ Supervisor to worker:
     DRAIN     JSON {"deadline_s": seconds}: stop accepting, finish, then send DRAINED and exit
     RETIRE    JSON {"deadline_s": seconds or null}: the same for a worker that others have taken
               over from; it closes no connection that is only idle, and may have all the time
+    SESSIONS  what other workers told of sessions: see `gateway.ipc.sessions`
 Worker to supervisor:
     READY     JSON {"pid": int}: the loop runs
     APPLIED   JSON {"number": int}: that snapshot is in use
@@ -43,6 +44,7 @@ class Kind(IntEnum):
     EVENT = 8
     DRAINED = 9
     RETIRE = 10
+    SESSIONS = 11
 
 
 class FrameError(Exception):

@@ -86,6 +86,7 @@ class RouteSpec:
 
     Attributes:
         kind: what it carries: HTTP/1.1, or bytes as they are.
+        affinity: the header that names a session, whose requests stay at one address; "" for none.
         ingress: whether mutual TLS faces the callers, in front of a local plaintext agent, instead
             of the upstream.
         pass_headers: client headers (lower case) let through that are stripped by default.
@@ -106,6 +107,7 @@ class RouteSpec:
     allow: tuple[AllowSpec, ...] = ()
     kind: Literal["http", "tcp"] = "http"
     ingress: bool = False
+    affinity: str = ""
 
     def __repr__(self) -> str:
         return f"RouteSpec({self.name} → {self.upstream.authority})"
@@ -214,4 +216,5 @@ def _route(raw: dict[str, Any]) -> RouteSpec:
         allow=tuple(AllowSpec(**rule) for rule in raw["allow"]),
         kind=raw["kind"],
         ingress=raw["ingress"],
+        affinity=raw["affinity"],
     )

@@ -3,7 +3,8 @@
 Run as `python worker.py [MODE] FD`. Modes: "mute" never says READY, "crash" exits at once, "deaf"
 takes no notice of DRAIN, "holding" retires only when it is given a deadline, "unless:PATH" exits at
 once where that file exists, "babbling:KIND:TEXT" answers STATS with a frame of that kind (a
-number) and payload, "chatty" sends one of each event and an access line after a snapshot.
+number) and payload, "chatty" sends one of each event and an access line after a snapshot. Each
+logs what it hears of sessions.
 """
 
 from __future__ import annotations
@@ -69,6 +70,9 @@ class FakeWorker:
         elif kind is Kind.DRAIN and self._mode != "deaf":
             self._send(Kind.DRAINED, {"forced": 0})
             self._done = True
+        elif kind is Kind.SESSIONS:
+            message = f"{os.getpid()} {payload.decode()}"
+            self._link.sendall(encode(Kind.EVENT, events.encode_event(events.LOG, message=message)))
         elif kind is Kind.RETIRE:
             self._retire(json.loads(payload)["deadline_s"])
 

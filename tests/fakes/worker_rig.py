@@ -101,6 +101,7 @@ class WorkerRig:
             headers=headers,
             redact=tuple(value.removeprefix("Bearer ") for _, value in headers),
             unavailable="",
+            affinity="Mcp-Session-Id",
         )
         self.apply((self.route,))
 

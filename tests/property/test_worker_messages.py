@@ -39,8 +39,28 @@ _VALUES: Final = st.recursive(
     max_leaves=8,
 )
 _ROUTE: Final = asdict(RouteStats(requests={"200": 1}, duration_buckets={"0.5": 1}))
-_EVENTS: Final = ("late_alert", "identity_expired", "caller_denied", "route_rejected", "log", "x")
-_FIELDS: Final = ("route", "reason", "alert", "cause", "generation", "level", "message", "count")
+_EVENTS: Final = (
+    "late_alert",
+    "identity_expired",
+    "caller_denied",
+    "route_rejected",
+    "session",
+    "log",
+    "x",
+)
+_FIELDS: Final = (
+    "route",
+    "reason",
+    "alert",
+    "cause",
+    "generation",
+    "level",
+    "message",
+    "count",
+    "key",
+    "host",
+    "port",
+)
 
 
 def with_odd_value(plain: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:

@@ -85,6 +85,17 @@ def test_an_address_that_is_none(text: str, what: str) -> None:
     assert what in found["addresses[1]"]
 
 
+def test_the_header_that_names_sessions() -> None:
+    http = TCP | {"kind": "http", "upstream": "https://u.example"}
+    assert read(http).affinity == "Mcp-Session-Id"
+    assert read(http | {"affinity": "X-Thread"}).affinity == "X-Thread"
+    assert read(http | {"affinity": ""}).affinity == ""
+    assert "is not a header name" in problems(http | {"affinity": "a b"})["affinity"]
+    assert "the gateway's own" in problems(http | {"affinity": "Host"})["affinity"]
+    assert "has none" in problems(TCP | {"affinity": "X-Thread"})["affinity"]
+    assert "has none" in problems(INGRESS | {"affinity": "X-Thread"})["affinity"]
+
+
 def test_too_few_and_too_many_addresses() -> None:
     assert "is empty" in problems(TCP | {"addresses": []})["addresses"]
     many = [f"10.0.0.{number}:1" for number in range(65)]

@@ -16,6 +16,7 @@ from gateway.config.model import TcpAddress
 from gateway.control_plane.listeners import OpenListener
 from gateway.control_plane.worker_pool import MOST_RETIRING, WorkerPool, restart_delay_s
 from gateway.errors import ReplacementFailed
+from gateway.ipc.events import Event
 from gateway.ipc.frames import Kind
 from gateway.ipc.snapshot import LimitsSpec, ListenerSpec, Snapshot
 from tests.fakes import worker
@@ -35,11 +36,15 @@ def test_the_first_restart_is_immediate_and_later_ones_wait_up_to_10_s() -> None
 
 
 @asynccontextmanager
-async def pool(mode: str = "", *, count: int = 1) -> AsyncIterator[WorkerPool]:
+async def pool(
+    mode: str = "", *, count: int = 1, on_event: Callable[[Event], None] | None = None
+) -> AsyncIterator[WorkerPool]:
     def ignore(_: object) -> None:
         pass
 
-    made = WorkerPool(count, on_access=ignore, on_event=ignore, command=worker.command(mode))
+    made = WorkerPool(
+        count, on_access=ignore, on_event=on_event or ignore, command=worker.command(mode)
+    )
     task = asyncio.create_task(made.run())
     try:
         yield made
@@ -180,6 +185,28 @@ async def test_a_worker_that_took_over_is_restarted_when_it_dies() -> None:
         await until(lambda: made.views[0].state == "ready" and made.views[0].pid != pid)
         assert [view.state for view in made.views] == ["ready", "retiring"]
         assert made.views[0].restarts == 1
+
+
+async def test_what_is_told_of_sessions_reaches_all_workers_and_those_to_come() -> None:
+    heard: list[str] = []
+
+    def hear(event: Event) -> None:
+        heard.append(event.text("message"))
+
+    async with pool(count=2, on_event=hear) as made:
+        before = await ready(made)
+        made.share({"0" * 32: ("192.0.2.1", 443)})
+        first = '{"' + "0" * 32 + '":["192.0.2.1",443]}'
+        await until(lambda: sorted(heard) == sorted(f"{pid} {first}" for pid in before))
+        os.kill(before[0], signal.SIGKILL)
+        await until(lambda: len(heard) == 3)
+        assert made.views[0].pid not in before
+        assert heard[2] == f"{made.views[0].pid} {first}"
+        made.share({"0" * 32: None})
+        await until(lambda: len(heard) == 5)
+        assert all(text.endswith('":null}') for text in heard[3:])
+        await made.replace(None)
+        assert len(heard) == 5, "a session that is over is told to nobody"
 
 
 async def test_a_worker_that_always_dies_is_a_visible_crash_loop(

@@ -40,7 +40,17 @@ def test_first_come_first_served_and_the_deadline_goes_with_the_place() -> None:
     line.join(second, LIMITS, 101.0)
     assert (first.deadline, second.deadline) == (110.0, 111.0)
     assert [line.next(), line.next()] == [first, second]
+    assert line.next() is None
     assert (first.deadline, second.deadline, len(line)) == (inf, inf, 0)
+
+
+def test_who_can_not_go_yet_keeps_the_place() -> None:
+    line, first, second = WaitingLine(), Waiting(), Waiting()
+    line.join(first, LIMITS, 0.0)
+    line.join(second, LIMITS, 0.0)
+    assert line.next(lambda client: client is second) is second
+    assert line.next(lambda _: False) is None
+    assert (line.next(), first.deadline) == (first, inf)
 
 
 def test_a_full_line_refuses_with_a_time_to_come_back() -> None:
