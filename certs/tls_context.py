@@ -46,6 +46,20 @@ def client_context(*, bundle_pem: bytes, server_id: str) -> ssl.SSLContext:
     return context
 
 
+def host_context(bundle_pem: bytes | None) -> ssl.SSLContext:
+    """A client context for a server that is known by its host name, as on the web, below
+    `bundle_pem`; None for the authorities that the operating system trusts.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Not strict: private authorities in use leave out extensions that RFC 5280 asks for.
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if bundle_pem is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(cadata=bundle_pem.decode("ascii"))
+    return context
+
+
 def stranger_context() -> ssl.SSLContext:
     """A client context that accepts any server: only to fetch what is public and checked by other
     means (a bundle that is held against a pin). Nothing secret may be sent over it.

@@ -10,30 +10,27 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import Final
 
 from certs.clock import SystemClock
 from certs.generation import Generation
-from certs.sources.base import IdentitySource
 from gateway.audit.journal import Journal, journal_path
 from gateway.config.load import load
-from gateway.config.model import Config, JoinTokenRef, LogConfig
+from gateway.config.model import Config, LogConfig
 from gateway.control_plane.feeds import Feeds, HeaderFeed, IdentityFeed
 from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.identity_feed import RotationFeed
 from gateway.control_plane.supervisor import Parts, Supervisor
 from gateway.errors import StartFailed
 from gateway.hardening import raise_descriptor_limit
+from gateway.identity_sources import open_source
 from gateway.telemetry.logs import LogSink, Redactor, install
 from gateway.telemetry.readable import readable
-from identity.errors import SecretNotFound
 from identity.fault import Fault
-from identity.secret_stores.base import Secret, SecretRef, SecretStore
+from identity.secret_stores.base import SecretStore
 from identity.secret_stores.open import open_store
 
 _LOG: Final = logging.getLogger(__name__)
-_MAX_TOKEN_BYTES: Final = 64 * 1024
 
 
 async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping[str, str]) -> int:
@@ -78,63 +75,13 @@ def _feeds(store: SecretStore, journal: Journal, env: Mapping[str, str]) -> Feed
     def identity(
         config: Config, publish: Callable[[Generation], None], failed: Callable[[], None]
     ) -> IdentityFeed:
-        source = _source(config, store, env)
+        source = open_source(config, store, env)
         return RotationFeed(source, publish, failed, clock=SystemClock(), rng=random.SystemRandom())
 
     def headers(config: Config, changed: Callable[[], None]) -> HeaderFeed:
         return StoreHeaderFeed(config, changed, store=store, journal=journal)
 
     return Feeds(identity=identity, headers=headers)
-
-
-def _source(config: Config, store: SecretStore, env: Mapping[str, str]) -> IdentitySource:
-    """The identity source that the configuration names; only its module is imported."""
-    wanted = config.identity
-    if wanted.issuer is not None:
-        from certs.sources.issuer import IssuerSource
-
-        token = wanted.issuer.token
-
-        async def read_token() -> Secret:
-            return await _join_token(token, config.project, store, env)
-
-        return IssuerSource(
-            url=wanted.issuer.url, ca_pin=wanted.issuer.ca_pin, read_token=read_token
-        )
-    if wanted.files is not None:
-        from certs.sources.files import FilesSource
-
-        return FilesSource(
-            wanted.files.certificate, wanted.files.private_key, wanted.files.trust_bundle
-        )
-    raise StartFailed(f"identity.source {wanted.source!r} has no table")
-
-
-async def _join_token(
-    token: JoinTokenRef | None, project: str, store: SecretStore, env: Mapping[str, str]
-) -> Secret:
-    """Read the join token from where the configuration says, at the moment when it is needed."""
-    if token is None:
-        raise SecretNotFound(
-            "the configuration names no join token",
-            hint="set token_file, token_env or token_secret under [identity.issuer]",
-        )
-    if token.kind == "secret":
-        return await store.get(SecretRef(project, token.value))
-    if token.kind == "env":
-        text = env.get(token.value, "")
-        where = f"the environment variable {token.value}"
-    else:
-        text = await asyncio.to_thread(_read_text, Path(token.value))
-        where = token.value
-    if not text.strip():
-        raise SecretNotFound(f"{where} is empty")
-    return Secret(text.strip())
-
-
-def _read_text(path: Path) -> str:
-    with path.open(encoding="ascii", errors="replace") as file:
-        return file.read(_MAX_TOKEN_BYTES)
 
 
 def _open_log(log: LogConfig) -> LogSink:

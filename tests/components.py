@@ -1,14 +1,27 @@
-"""The real programs that some tests run against, and what happens where one is missing."""
+"""The real programs that some tests run against, and what happens where one is missing.
+
+Some are Debian packages. Others are Go programs, built from the pinned modules in tests/programs,
+once, into a cache folder outside of the tree.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
+import re
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 SYSTEM_PACKAGES = Path(__file__).with_name("system-packages.txt")
+PROGRAMS = Path(__file__).with_name("programs")
+_BUILD_TIMEOUT_S = 1200
+_failures: dict[str, str] = {}
 
 
 def require_component(program: str) -> str:
@@ -20,10 +33,76 @@ def require_component(program: str) -> str:
     path = shutil.which(program)
     if path is not None:
         return path
-    reason = f"{program} is not installed (Debian package {package})"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    raise _missing(f"{program} is not installed (Debian package {package})")
+
+
+def require_program(name: str) -> Path:
+    """The path of the program that tests/programs/NAME makes; without it the test skips, or fails
+    where `CI` is set.
+
+    The test is marked `program(NAME)`, so that the program is there before the test's time runs.
+    """
+    path = _cached(name)
+    if path.exists():
+        return path
+    raise _missing(_failures.get(name, f"{name} is not built: mark the test program({name!r})"))
+
+
+def make_program(name: str) -> None:
+    """Make the program unless it is there; a failure is kept for `require_program`."""
+    path = _cached(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.parent):
+            if not path.exists():
+                _make(PROGRAMS / name, path)
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None) or str(error)
+        _failures[name] = f"{name} can't be made: {said.strip()[-500:]}"
+
+
+def _cached(name: str) -> Path:
+    source = PROGRAMS / name
+    digest = hashlib.sha256()
+    for file in sorted(source.iterdir()):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "devwiz-gw-tests" / f"{name}-{digest.hexdigest()[:16]}" / name
+
+
+def _make(source: Path, path: Path) -> None:
+    fresh = path.with_suffix(".new")
+    tool = re.search(r"^tool (\S+)$", (source / "go.mod").read_text(), re.MULTILINE)
+    package = tool[1] if tool else "."
+    _run("go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(fresh), package, cwd=source)
+    fresh.rename(path)
+
+
+def _run(*command: str, cwd: Path) -> None:
+    # Without cgo no C compiler and no library of the system is needed.
+    settings = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
+    subprocess.run(
+        command,
+        cwd=cwd,
+        env=os.environ | settings,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=_BUILD_TIMEOUT_S,
+    )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time; the others find it made."""
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _missing(reason: str) -> BaseException:
+    outcome = pytest.fail if os.environ.get("CI") else pytest.skip
+    return outcome.Exception(reason)
 
 
 def system_packages() -> dict[str, str]:

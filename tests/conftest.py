@@ -9,8 +9,20 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockBuster
 
+from tests.components import make_program
+
 TESTS = Path(__file__).parent
 WAITS_ON_FILES = {"os.read", "os.write", "os.sendfile"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Make the programs that tests are marked to need: it takes longer than a test may."""
+    if not config.option.collectonly:
+        for name in sorted(
+            {mark.args[0] for item in items for mark in item.iter_markers("program")}
+        ):
+            make_program(name)
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,7 @@ from certs.errors import InvalidCertificate, ReplyRejected, SourceDenied, Source
 from certs.generation import Generation
 from certs.sources.base import Identity
 from certs.verify import verify_identity
+from identity.spiffe import SpiffeId
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ class FilesSource:
     `certificate` and `private_key` may be the same file. The key must be readable by nobody but its
     owner and a group of this process (Kubernetes' fsGroup). None of the folders may be writable by
     everybody, unless it is sticky like /tmp and the file in it belongs to this user or to root.
+
+    With `spiffe_id`, a certificate for another name is not taken.
     """
 
     name = "files"
@@ -74,12 +77,14 @@ class FilesSource:
         private_key: Path,
         trust_bundle: Path,
         *,
+        spiffe_id: str = "",
         poll_interval_s: float = 2.0,
         clock: Clock | None = None,
     ) -> None:
         self._certificate = certificate
         self._private_key = private_key
         self._trust_bundle = trust_bundle
+        self._spiffe_id = SpiffeId.parse_leaf(spiffe_id) if spiffe_id else None
         self._poll_interval_s = poll_interval_s
         self._clock = clock or SystemClock()
         # What the last `obtain` met; no digest when it came to nothing.
@@ -152,7 +157,7 @@ class FilesSource:
                 key=key,
                 chain_pem=texts.certificate,
                 bundle_pem=texts.trust_bundle,
-                spiffe_id=None,
+                spiffe_id=self._spiffe_id,
                 trust_domain=None,
                 now=self._clock.now(),
                 # Its life is for whoever wrote it to choose.

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -21,28 +20,20 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from certs import csr, keys, tls_context
 from certs.bundle import TrustBundle
 from certs.clock import Clock, SystemClock
-from certs.errors import (
-    CertsError,
-    InvalidCertificate,
-    ReplyRejected,
-    SourceDenied,
-    SourceUnavailable,
-)
+from certs.errors import CertsError, InvalidCertificate, ReplyRejected, SourceDenied
 from certs.generation import Generation
 from certs.keys import PrivateKey
 from certs.names import extensions_of, uri_names
 from certs.sources.base import Identity
+from certs.sources.credential import ReadCredential, credential
 from certs.sources.issuer_client import IssuerClient, KeyRefused, Reply
 from certs.verify import verify_identity
 from identity.errors import IdentityError
-from identity.fault import Fault
 from identity.secret_stores.base import Secret
 from identity.spiffe import SpiffeId, TrustDomain
 
 if TYPE_CHECKING:
     from cryptography import x509
-
-ReadToken = Callable[[], Awaitable[Secret]]
 
 _PIN: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _ISSUER_PATH: Final = "/devwiz-gw/issuer"
@@ -61,6 +52,7 @@ class IssuerSource:
         ca_pin: `sha256:<hex>`, as `issuer init` and `issuer token` print it.
         read_token: gives the join token; called for a join only. It may raise a `Fault` or an
             `OSError`.
+        spiffe_id: the only name that is accepted; "" for whatever the token is for.
         clock: this machine's, when None.
         step_timeout_s: deadline of each step (trust, join, renew, reading the token).
 
@@ -75,7 +67,8 @@ class IssuerSource:
         *,
         url: str,
         ca_pin: str,
-        read_token: ReadToken,
+        read_token: ReadCredential,
+        spiffe_id: str = "",
         clock: Clock | None = None,
         step_timeout_s: float = 10.0,
     ) -> None:
@@ -89,6 +82,7 @@ class IssuerSource:
         self._read_token = read_token
         self._clock = clock or SystemClock()
         self._step_timeout_s = step_timeout_s
+        self._spiffe_id = SpiffeId.parse_leaf(spiffe_id) if spiffe_id else None
         self._next_key: PrivateKey | None = None
 
     def __repr__(self) -> str:
@@ -136,29 +130,22 @@ class IssuerSource:
             context, token=token.reveal().strip(), csr_pem=csr.build(key)
         )
         # Who we are is the token's to say; after an expiry it must be who we were.
-        own_id = SpiffeId.parse_leaf(current.spiffe_id) if current is not None else None
+        own_id = SpiffeId.parse_leaf(current.spiffe_id) if current is not None else self._spiffe_id
         return self._verified("join", reply, key, own_id, domain)
 
     async def _token(self, current: Generation | None) -> Secret:
-        why = "the identity has expired and " if current is not None else ""
         try:
-            async with asyncio.timeout(self._step_timeout_s):
-                return await self._read_token()
-        except TimeoutError as error:
-            raise SourceUnavailable("join: the join token can't be read in time") from error
-        except Fault as error:
-            if error.retryable:
-                raise SourceUnavailable(
-                    f"join: the join token can't be read now: {error}", hint=error.hint
-                ) from error
-            raise SourceDenied(
-                f"join: {why}there is no join token: {error}", hint=error.hint or _REMEDY
-            ) from error
-        except OSError as error:
-            raise SourceDenied(
-                f"join: {why}there is no join token: {error.filename}: {error.strerror}",
-                hint=_REMEDY,
-            ) from error
+            return await credential(
+                self._read_token,
+                step="join",
+                timeout_s=self._step_timeout_s,
+                what="join token",
+                remedy=_REMEDY,
+            )
+        except SourceDenied as error:
+            why = "the identity has expired and " if current is not None else ""
+            text = str(error).removeprefix("join: ")
+            raise SourceDenied(f"join: {why}{text}", hint=error.hint) from error
 
     async def _pinned_authority(self) -> x509.Certificate:
         offered = await self._client.bundle(tls_context.stranger_context())

@@ -3,74 +3,78 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from gateway.config.addresses import local_path
 from gateway.config.headers import secret_name
 from gateway.config.model import (
+    CredentialRef,
     FilesSourceConfig,
     IdentityConfig,
     IssuerSourceConfig,
-    JoinTokenRef,
+    SourceConfig,
+    StepCaSourceConfig,
 )
 from gateway.config.table import Rejected, Table
 from gateway.config.upstreams import https_origin
+from identity.errors import InvalidSpiffeId
+from identity.spiffe import SpiffeId
 
 _CA_PIN: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SOURCES: Final = ("issuer", "files")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where the file is, and whose secrets it may name."""
+
+    base: Path
+    project: str
 
 
 def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
     """The identity source chosen by `source`; problems are noted in `table`.
 
-    The other source's table may stay in the file, ready to be switched to; it is checked too.
+    The other sources' tables may stay in the file, ready to be switched to; they are checked too.
     """
-    table.know(*_SOURCES)
-    issuer = _issuer(table.table("issuer"), base, project) if "issuer" in table else None
-    files = _files(table.table("files"), base) if "files" in table else None
+    place = _Place(base=base, project=project)
+    table.know(*_READERS)
+    found = {
+        name: read(table.table(name), place) for name, read in _READERS.items() if name in table
+    }
+    spiffe_id = table.converted("spiffe_id", _spiffe_id) or ""
     source = ""
-    if table.required("source", '"issuer" or "files"'):
-        source = table.choice("source", _SOURCES, "")
+    if table.required("source", " or ".join(f'"{name}"' for name in _READERS)):
+        source = table.choice("source", tuple(_READERS), "")
     if source and source not in table:
         table.problem(source, "is missing", f'the table that sets up source = "{source}"')
+    if source in _NAMED_BY_US and "spiffe_id" not in table:
+        hint = f'the name to ask the {source} for, like "spiffe://acme.example/agent/laptop"'
+        table.problem("spiffe_id", "is missing", hint)
     table.finish()
-    if source == "files":
-        return IdentityConfig(source="files", files=files)
-    return IdentityConfig(source="issuer", issuer=issuer)
+    # What stands in for a source that is not there is never used: its absence was noted.
+    return IdentityConfig(source=found.get(source, _NOTHING), spiffe_id=spiffe_id)
 
 
-def _issuer(table: Table, base: Path, project: str) -> IssuerSourceConfig:
-    url, pin = "", ""
-    if table.required("url", 'the issuer\'s address, like "https://127.0.0.1:8440"'):
-        origin = table.converted("url", https_origin)
-        url = f"https://{origin}" if origin else ""
+def _issuer(table: Table, place: _Place) -> SourceConfig:
+    pin = ""
+    url = _url(table, 'the issuer\'s address, like "https://127.0.0.1:8440"')
     if table.required("ca_pin", '"sha256:…", the issuer\'s CA pin as `issuer init` printed it'):
         pin = table.converted("ca_pin", _ca_pin) or ""
-    token = _join_token(table, base, project)
+    token = _credential(table, place, ("token",))
     table.finish()
     return IssuerSourceConfig(url=url, ca_pin=pin, token=token)
 
 
-def _join_token(table: Table, base: Path, project: str) -> JoinTokenRef | None:
-    readers = {
-        "token_file": lambda text: JoinTokenRef("file", str(local_path(text, base=base))),
-        "token_env": lambda text: JoinTokenRef("env", _environment_name(text)),
-        "token_secret": lambda text: JoinTokenRef("secret", secret_name(text, project=project)),
-    }
-    given = [name for name in readers if name in table]
-    for name in given[1:]:
-        table.problem(name, f"the join token is named by {given[0]} already", "keep one of them")
-    found = [table.converted(name, read) for name, read in readers.items()]
-    return next((token for token in found if token is not None), None)
-
-
-def _files(table: Table, base: Path) -> FilesSourceConfig:
+def _files(table: Table, place: _Place) -> SourceConfig:
     def file(name: str, what: str) -> Path:
         if not table.required(name, what):
-            return base
-        return table.converted(name, lambda text: local_path(text, base=base)) or base
+            return place.base
+        return table.converted(name, lambda text: local_path(text, base=place.base)) or place.base
 
     config = FilesSourceConfig(
         certificate=file("certificate", "the path of the certificate chain, PEM, leaf first"),
@@ -81,6 +85,78 @@ def _files(table: Table, base: Path) -> FilesSourceConfig:
     return config
 
 
+def _step_ca(table: Table, place: _Place) -> SourceConfig:
+    fingerprint = ""
+    url = _url(table, 'the CA\'s address, like "https://ca.acme.example:9000"')
+    if table.required("fingerprint", "what `step certificate fingerprint root_ca.crt` prints"):
+        fingerprint = table.converted("fingerprint", _fingerprint) or ""
+    provisioner = table.text("provisioner")
+    credential = _needed_credential(table, place, ("provisioner_key", "token"))
+    mints = any(name.startswith("provisioner_key_") and name in table for name in table.entries())
+    if mints:
+        table.required("provisioner", "the name of the JWK provisioner whose key is given")
+    table.finish()
+    return StepCaSourceConfig(
+        url=url,
+        fingerprint=fingerprint,
+        provisioner=provisioner if mints else "",
+        credential=credential,
+    )
+
+
+_READERS: Final[dict[str, Callable[[Table, _Place], SourceConfig]]] = {
+    "issuer": _issuer,
+    "files": _files,
+    "step-ca": _step_ca,
+}
+#: Sources that give a certificate for the name that they are asked for.
+_NAMED_BY_US: Final = frozenset({"step-ca"})
+_NOTHING: Final = IssuerSourceConfig(url="", ca_pin="", token=None)
+
+
+def _url(table: Table, what: str) -> str:
+    if not table.required("url", what):
+        return ""
+    origin = table.converted("url", https_origin)
+    return f"https://{origin}" if origin else ""
+
+
+def _needed_credential(table: Table, place: _Place, kinds: tuple[str, ...]) -> CredentialRef:
+    found = _credential(table, place, kinds)
+    keys = [f"{kind}_{where}" for kind in kinds for where in ("file", "env", "secret")]
+    if not any(key in table for key in keys):
+        table.problem(keys[0], "is missing", f"give this or one of {', '.join(keys[1:])}")
+    return found or CredentialRef("file", "")
+
+
+def _credential(table: Table, place: _Place, kinds: tuple[str, ...]) -> CredentialRef | None:
+    """The one credential that a table names, by `KIND_file`, `KIND_env` or `KIND_secret`."""
+    readers: dict[str, Callable[[str], CredentialRef]] = {}
+    for kind in kinds:
+        readers |= {
+            f"{kind}_file": lambda text: CredentialRef(
+                "file", str(local_path(text, base=place.base))
+            ),
+            f"{kind}_env": lambda text: CredentialRef("env", _environment_name(text)),
+            f"{kind}_secret": lambda text: CredentialRef(
+                "secret", secret_name(text, project=place.project)
+            ),
+        }
+    given = [name for name in readers if name in table]
+    for name in given[1:]:
+        what = "credential" if len(kinds) > 1 else kinds[0]
+        table.problem(name, f"the {what} is named by {given[0]} already", "keep one of them")
+    found = [table.converted(name, read) for name, read in readers.items()]
+    return next((ref for ref in found if ref is not None), None)
+
+
+def _spiffe_id(text: str) -> str:
+    try:
+        return str(SpiffeId.parse_leaf(text))
+    except InvalidSpiffeId as error:
+        raise Rejected(str(error), error.hint) from None
+
+
 def _ca_pin(text: str) -> str:
     pin = text.lower()
     if not _CA_PIN.fullmatch(pin):
@@ -88,10 +164,17 @@ def _ca_pin(text: str) -> str:
     return pin
 
 
+def _fingerprint(text: str) -> str:
+    digits = text.lower().replace(":", "")
+    if not _FINGERPRINT.fullmatch(digits):
+        raise Rejected("is not a fingerprint", "write the 64 hexadecimal digits of a SHA-256")
+    return digits
+
+
 def _environment_name(text: str) -> str:
     if not _ENVIRONMENT_NAME.fullmatch(text):
         raise Rejected(
             "is not the name of an environment variable",
-            "name the variable that holds the token; the token itself has no place here",
+            "name the variable that holds the value; the value itself has no place here",
         )
     return text

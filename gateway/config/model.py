@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 #: What a route that carries HTTP says inside TLS.
 HTTP_ALPN: Final = ("http/1.1",)
@@ -155,8 +155,8 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class JoinTokenRef:
-    """Where the one-time join token is read from when it is needed."""
+class CredentialRef:
+    """Where a token or a key is read from when it is needed."""
 
     kind: Literal["file", "env", "secret"]
     value: str
@@ -166,27 +166,46 @@ class JoinTokenRef:
 class IssuerSourceConfig:
     """`[identity.issuer]`: the issuer that ships with this program."""
 
+    name: ClassVar = "issuer"
     url: str
     ca_pin: str
-    token: JoinTokenRef | None
+    token: CredentialRef | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesSourceConfig:
     """`[identity.files]`: key, chain and bundle written by somebody else."""
 
+    name: ClassVar = "files"
     certificate: Path
     private_key: Path
     trust_bundle: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityConfig:
-    """`[identity]`: exactly the chosen source's table is set."""
+class StepCaSourceConfig:
+    """`[identity.step-ca]`: a smallstep CA. `credential` is the key of the JWK provisioner
+    `provisioner`, or a ready token where that is "".
+    """
 
-    source: Literal["issuer", "files"]
-    issuer: IssuerSourceConfig | None = None
-    files: FilesSourceConfig | None = None
+    name: ClassVar = "step-ca"
+    url: str
+    fingerprint: str
+    provisioner: str
+    credential: CredentialRef
+
+
+SourceConfig = IssuerSourceConfig | FilesSourceConfig | StepCaSourceConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityConfig:
+    """`[identity]`: the chosen source. `spiffe_id` is the name that the certificate must carry; ""
+    leaves it to a source that decides names itself.
+    """
+
+    source: SourceConfig
+    spiffe_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.config.model import Config
+from gateway.config.model import Config, FilesSourceConfig, StepCaSourceConfig
 from gateway.errors import ConfigProblem
 
 
@@ -21,11 +21,16 @@ def unreadable_files(config: Config) -> list[ConfigProblem]:
 
 
 def _named(config: Config) -> Iterator[tuple[str, Path]]:
-    files = config.identity.files
-    if config.identity.source == "files" and files is not None:
-        yield "identity.files.certificate", files.certificate
-        yield "identity.files.private_key", files.private_key
-        yield "identity.files.trust_bundle", files.trust_bundle
+    source = config.identity.source
+    match source:
+        case FilesSourceConfig():
+            yield "identity.files.certificate", source.certificate
+            yield "identity.files.private_key", source.private_key
+            yield "identity.files.trust_bundle", source.trust_bundle
+        case StepCaSourceConfig() if source.provisioner and source.credential.kind == "file":
+            yield "identity.step-ca.provisioner_key_file", Path(source.credential.value)
+        case _:
+            pass
     for route in config.routes:
         if route.trust_bundle is not None:
             yield f"routes.{route.name}.trust_bundle", route.trust_bundle

@@ -95,13 +95,16 @@ class Signer:
         return _sign(builder, self.key)
 
     def authority(
-        self, name: str, *, end: datetime = START + timedelta(days=30), path_length: int | None = 0
+        self,
+        name: str,
+        *,
+        start: datetime = START - timedelta(days=30),
+        end: datetime = START + timedelta(days=30),
+        path_length: int | None = 0,
     ) -> Signer:
         """Sign an authority below this one."""
         key = keys.generate()
-        builder = _builder(
-            key, name, issuer=self.certificate, start=START - timedelta(days=30), end=end
-        )
+        builder = _builder(key, name, issuer=self.certificate, start=start, end=end)
         certificate = _sign(_as_authority(builder, path_length, None), self.key)
         return Signer(certificate=certificate, key=key, above=(self.certificate, *self.above))
 

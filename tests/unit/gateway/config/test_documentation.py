@@ -45,7 +45,17 @@ def test_each_limit_has_its_default(limit: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", ["identity", "identity.issuer", "identity.files", "routes", "admin", "secrets", "log"]
+    "table",
+    [
+        "identity",
+        "identity.issuer",
+        "identity.files",
+        "identity.step-ca",
+        "routes",
+        "admin",
+        "secrets",
+        "log",
+    ],
 )
 def test_each_known_key_is_described(table: str) -> None:
     """An unknown key makes the parser list those that it knows."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.load import load
+from gateway.config.model import FilesSourceConfig
 from gateway.errors import ConfigInvalid, ConfigProblem
 
 GOOD = """
@@ -43,10 +44,11 @@ def test_a_good_file(tmp_path: Path) -> None:
     config = load(path)
     assert config.path == path
     assert config.admin.socket == tmp_path / "devwiz-gw.sock"
-    assert config.identity.files is not None
-    assert config.identity.files.certificate == tmp_path / "client.crt"
-    assert config.identity.files.private_key == tmp_path / "keys/client.key"
-    assert config.identity.files.trust_bundle == Path("/etc/acme/ca.pem")
+    assert config.identity.source == FilesSourceConfig(
+        certificate=tmp_path / "client.crt",
+        private_key=tmp_path / "keys/client.key",
+        trust_bundle=Path("/etc/acme/ca.pem"),
+    )
 
 
 def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

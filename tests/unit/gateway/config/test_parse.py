@@ -11,8 +11,10 @@ import pytest
 
 from gateway.config.model import (
     Config,
+    CredentialRef,
     HeaderTemplate,
-    JoinTokenRef,
+    IdentityConfig,
+    IssuerSourceConfig,
     Limits,
     LogConfig,
     PeerName,
@@ -90,12 +92,9 @@ def only_problem(key: str, **route: Any) -> str:
 def test_the_documented_example() -> None:
     config = read(tomllib.loads(ISSUE))
     assert config.project == "acme"
-    assert config.identity.source == "issuer"
-    assert config.identity.issuer is not None
-    assert config.identity.issuer.url == "https://127.0.0.1:8440"
-    assert config.identity.issuer.ca_pin == PIN
-    assert config.identity.issuer.token == JoinTokenRef("file", "/etc/acme/join-token")
-    assert config.identity.files is None
+    token = CredentialRef("file", "/etc/acme/join-token")
+    source = IssuerSourceConfig(url="https://127.0.0.1:8440", ca_pin=PIN, token=token)
+    assert config.identity == IdentityConfig(source=source)
     assert config.routes == (
         Route(
             name="planner",
@@ -116,9 +115,9 @@ def test_the_documented_example() -> None:
 
 def test_everything_that_may_be_left_out() -> None:
     config = read(file())
-    assert config.identity.issuer is not None
-    assert config.identity.issuer.url == "https://issuer:443"
-    assert config.identity.issuer.token is None
+    assert config.identity.source == IssuerSourceConfig(
+        url="https://issuer:443", ca_pin=PIN, token=None
+    )
     only = config.routes[0]
     assert (only.upstream_host, only.upstream_port) == ("u.example", 443)
     assert only.server_name == "u.example"
@@ -151,10 +150,10 @@ def test_an_unknown_key_gets_a_suggestion() -> None:
     assert "did you mean limits?" in found["limit"]
     raw = file()
     raw["identity"]["issuer"]["capin"] = "x"
-    raw["identity"]["vault"] = {}
+    raw["identity"]["nobody"] = {}
     found = problems(raw)
     assert "did you mean ca_pin?" in found["identity.issuer.capin"]
-    assert found["identity.vault"].startswith("unknown key")
+    assert found["identity.nobody"].startswith("unknown key")
 
 
 @pytest.mark.parametrize(
@@ -211,83 +210,6 @@ def test_a_default_admin_socket_has_to_fit_too() -> None:
 @pytest.mark.parametrize("project", ["", "Acme", "a/b", "-a", 7, "x" * 64])
 def test_a_project_name_that_no_store_takes(project: object) -> None:
     assert list(problems(file() | {"project": project})) == ["project"]
-
-
-# Identity
-
-
-def test_files_as_the_source() -> None:
-    raw = file()
-    raw["identity"] = {
-        "source": "files",
-        "files": {"certificate": "c", "private_key": "/k", "trust_bundle": "b"},
-    }
-    identity = read(raw).identity
-    assert identity.issuer is None
-    assert identity.files is not None
-    assert identity.files.private_key == Path("/k")
-    del raw["identity"]["files"]["private_key"]
-    assert list(problems(raw)) == ["identity.files.private_key"]
-
-
-def test_the_source_needs_its_table() -> None:
-    raw = file()
-    raw["identity"]["source"] = "files"
-    assert list(problems(raw)) == ["identity.files"]
-
-
-def test_the_other_sources_table_is_checked_too() -> None:
-    raw = file()
-    raw["identity"]["files"] = {}
-    assert len(problems(raw)) == 3
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("url", "http://issuer"),
-        ("url", "https://issuer/path"),
-        ("ca_pin", "sha256:12"),
-        ("ca_pin", "0a" * 32),
-        ("token_env", "JOIN TOKEN"),
-        ("token_secret", "a b"),
-        ("token_file", "~/t"),
-    ],
-)
-def test_issuer_settings(key: str, value: str) -> None:
-    raw = file()
-    raw["identity"]["issuer"][key] = value
-    assert list(problems(raw)) == [f"identity.issuer.{key}"]
-
-
-def test_a_pin_in_capitals_is_the_same_pin() -> None:
-    raw = file()
-    raw["identity"]["issuer"]["ca_pin"] = PIN.upper()
-    issuer = read(raw).identity.issuer
-    assert issuer is not None
-    assert issuer.ca_pin == PIN
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "ref"),
-    [
-        ("token_file", "t", JoinTokenRef("file", "/etc/acme/t")),
-        ("token_env", "JOIN_TOKEN", JoinTokenRef("env", "JOIN_TOKEN")),
-        ("token_secret", "join-token", JoinTokenRef("secret", "join-token")),
-    ],
-)
-def test_where_the_join_token_is(key: str, value: str, ref: JoinTokenRef) -> None:
-    raw = file()
-    raw["identity"]["issuer"][key] = value
-    issuer = read(raw).identity.issuer
-    assert issuer is not None
-    assert issuer.token == ref
-
-
-def test_one_join_token_only() -> None:
-    raw = file()
-    raw["identity"]["issuer"] |= {"token_file": "a", "token_env": "B", "token_secret": "c"}
-    assert list(problems(raw)) == ["identity.issuer.token_env", "identity.issuer.token_secret"]
 
 
 # Routes

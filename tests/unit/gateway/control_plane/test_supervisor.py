@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from gateway.audit.journal import Journal
-from gateway.config.model import Config, TcpAddress, UnixAddress
+from gateway.config.model import Config, FilesSourceConfig, TcpAddress, UnixAddress
 from gateway.control_plane.supervisor import Parts, Supervisor
 from gateway.errors import ConfigInvalid, ConfigProblem, StartFailed
 from gateway.ipc import events
@@ -270,10 +270,10 @@ async def test_keys_that_need_a_restart_are_refused_by_name(tmp_path: Path) -> N
 
 
 def with_other_source(config: Config) -> Config:
-    files = config.identity.files
-    assert files is not None
+    files = config.identity.source
+    assert isinstance(files, FilesSourceConfig)
     files = replace(files, certificate=files.certificate.with_name("other.pem"))
-    return replace(config, identity=replace(config.identity, files=files))
+    return replace(config, identity=replace(config.identity, source=files))
 
 
 async def test_a_new_identity_source_takes_over_without_a_gap(tmp_path: Path) -> None:

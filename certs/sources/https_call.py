@@ -1,0 +1,239 @@
+"""The HTTPS calls of identity sources: one connection a call, bounded in time and size, each
+failure mapped to what the caller can do about it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import aiohttp
+from yarl import URL
+
+from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
+
+_MAX_REPLY_BYTES: Final = 131_072
+_MAX_RETRY_AFTER_S: Final = 3_600.0
+# Date counts in whole seconds and says when the answer was made, not when it came.
+_SKEW_WORTH_A_WORD_S: Final = 30.0
+
+
+class NoAnswer(SourceUnavailable):
+    """There is no connection, or it ended without an answer. So ends TLS 1.3, too, where the server
+    refuses our certificate: its alert comes late, and is often lost.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Far:
+    """What messages say of the server that is called.
+
+    Attributes:
+        name: what it is, like "the issuer".
+        if_unreachable: the hint when nobody answers.
+        if_stranger: the hint when somebody else does.
+    """
+
+    name: str
+    if_unreachable: str
+    if_stranger: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back. `date` is the server's clock, where it told one."""
+
+    status: int
+    body: bytes
+    retry_after_s: float | None = None
+    date: datetime | None = None
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same request may well succeed later."""
+        return self.status == 429 or self.status >= 500
+
+
+class HttpsCaller:
+    """Calls one origin. Holds no connection between calls; follows no redirect and no proxy of the
+    environment, so that a token goes to nobody else.
+
+    Raises:
+        CertsError: `url` is not an https origin.
+    """
+
+    def __init__(self, url: str, far: Far, *, timeout_s: float) -> None:
+        self._url = _origin(url, far.name)
+        self._far = far
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+
+    def __str__(self) -> str:
+        return str(self._url)
+
+    async def call(
+        self,
+        step: str,
+        method: str,
+        path: str,
+        context: ssl.SSLContext,
+        *,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request with a JSON `body`, or none. `step` begins every message.
+
+        Raises:
+            SourceUnavailable: not in time; `NoAnswer` where the connection failed.
+            SourceDenied: the server is not the one that `context` expects.
+            ReplyRejected: the answer is too large.
+        """
+        connector = aiohttp.TCPConnector(ssl=context)
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    connector=connector, timeout=self._timeout, trust_env=False
+                ) as session,
+                session.request(
+                    method, self._url / path, json=body, headers=headers, allow_redirects=False
+                ) as response,
+            ):
+                content = await _bounded(step, response)
+                return Answer(
+                    status=response.status,
+                    body=content,
+                    retry_after_s=_retry_after_s(response.headers.get("Retry-After", "")),
+                    date=_date(response.headers.get("Date", "")),
+                )
+        except TimeoutError as error:
+            raise SourceUnavailable(
+                f"{step}: {self._far.name} {self._url} didn't answer "
+                f"in {self._timeout.total or 0:g} s"
+            ) from error
+        except (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError) as error:
+            raise self._stranger(step, error) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(step, error) from error
+
+    def temporary(self, step: str, answer: Answer, reason: str = "") -> SourceUnavailable:
+        """The error for an answer that `is_temporary`."""
+        return SourceUnavailable(
+            f"{step}: {self._far.name} {self._url} can't answer now ({reason or answer.status})",
+            retry_after_s=answer.retry_after_s,
+        )
+
+    def not_understood(self, step: str, answer: Answer) -> ReplyRejected:
+        """The error for a status that this kind of server doesn't give."""
+        what = self._far.name.removeprefix("the ")
+        return ReplyRejected(
+            f"{step}: {self._url} answered status {answer.status}, "
+            f"not as {_article(what)} {what} does",
+            hint=f"check that the url is {self._far.name}'s",
+        )
+
+    def _stranger(self, step: str, error: Exception) -> CertsError:
+        cause = error
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            cause = error.certificate_error
+        reason = getattr(cause, "verify_message", "") or (cause.args[-1] if cause.args else "")
+        return SourceDenied(
+            f"{step}: the server at {self._url} is not {self._far.name}: {reason}",
+            hint=self._far.if_stranger,
+        )
+
+    def _unreachable(self, step: str, error: Exception) -> CertsError:
+        alert = _tls_reason(error)
+        if alert:
+            return NoAnswer(
+                f"{step}: TLS with {self._far.name} {self._url} failed: {alert}",
+                hint="it may have refused our certificate (expired, unknown authority); "
+                "check both clocks",
+            )
+        return NoAnswer(
+            f"{step}: {self._far.name} {self._url} can't be reached", hint=self._far.if_unreachable
+        )
+
+
+def json_object(content: bytes) -> dict[str, Any] | None:
+    """The JSON object, or None for anything else, also for one that has a member twice."""
+    try:
+        value = json.loads(content, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def skew_remark(answer: Answer, now: datetime) -> str:
+    """What to say of the two clocks beside a refusal; "" when they agree, or nothing is known."""
+    if answer.date is None:
+        return ""
+    ahead_s = (now - answer.date).total_seconds()
+    if abs(ahead_s) < _SKEW_WORTH_A_WORD_S:
+        return ""
+    way = "ahead of" if ahead_s > 0 else "behind"
+    return f"this machine's clock is {abs(ahead_s):.0f} s {way} the server's"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is there twice")
+    return members
+
+
+def _origin(text: str, name: str) -> URL:
+    what = name.removeprefix("the ")
+    try:
+        url = URL(text)
+    except ValueError as error:
+        raise CertsError(f"{what} url {text!r} is not a URL") from error
+    plain = not (url.query_string or url.fragment or url.user or url.password)
+    if url.scheme != "https" or not url.host or url.path not in ("", "/") or not plain:
+        raise CertsError(
+            f"{what} url {text!r} is not usable", hint="expected 'https://HOST:PORT' and no path"
+        )
+    return url.origin()
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[:1] in "aeiouAEIO" else "a"
+
+
+async def _bounded(step: str, response: aiohttp.ClientResponse) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > _MAX_REPLY_BYTES:
+            raise ReplyRejected(f"{step}: the reply is larger than {_MAX_REPLY_BYTES} bytes")
+    return bytes(content)
+
+
+def _retry_after_s(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return min(seconds, _MAX_RETRY_AFTER_S) if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _tls_reason(error: BaseException | None) -> str:
+    """The TLS alert or failure somewhere in an error's causes, in words."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return (error.reason or "handshake failed").replace("_", " ").lower()
+        inner = getattr(error, "os_error", None)
+        error = inner if isinstance(inner, ssl.SSLError) else error.__cause__
+    return ""

@@ -1,0 +1,95 @@
+"""From the `[identity]` table to the source that it names; no other one is imported."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, assert_never
+
+from certs.sources.base import IdentitySource
+from certs.sources.credential import ReadCredential
+from gateway.config.model import (
+    Config,
+    CredentialRef,
+    FilesSourceConfig,
+    IssuerSourceConfig,
+    StepCaSourceConfig,
+)
+from identity.errors import SecretNotFound
+from identity.secret_stores.base import Secret, SecretRef, SecretStore
+
+_MAX_CREDENTIAL_BYTES: Final = 64 * 1024
+
+
+def open_source(config: Config, store: SecretStore, env: Mapping[str, str]) -> IdentitySource:
+    """The identity source that the configuration names."""
+    wanted, spiffe_id = config.identity.source, config.identity.spiffe_id
+
+    def reader(ref: CredentialRef | None) -> ReadCredential:
+        return _reader(ref, config.project, store, env)
+
+    match wanted:
+        case IssuerSourceConfig():
+            from certs.sources.issuer import IssuerSource
+
+            return IssuerSource(
+                url=wanted.url,
+                ca_pin=wanted.ca_pin,
+                read_token=reader(wanted.token),
+                spiffe_id=spiffe_id,
+            )
+        case FilesSourceConfig():
+            from certs.sources.files import FilesSource
+
+            return FilesSource(
+                wanted.certificate, wanted.private_key, wanted.trust_bundle, spiffe_id=spiffe_id
+            )
+        case StepCaSourceConfig():
+            from certs.sources.step_ca import StepCaSource
+
+            return StepCaSource(
+                url=wanted.url,
+                fingerprint=wanted.fingerprint,
+                spiffe_id=spiffe_id,
+                provisioner=wanted.provisioner,
+                read_credential=reader(wanted.credential),
+            )
+        case _:
+            assert_never(wanted)
+
+
+def _reader(
+    ref: CredentialRef | None, project: str, store: SecretStore, env: Mapping[str, str]
+) -> ReadCredential:
+    async def read() -> Secret:
+        return await _credential(ref, project, store, env)
+
+    return read
+
+
+async def _credential(
+    ref: CredentialRef | None, project: str, store: SecretStore, env: Mapping[str, str]
+) -> Secret:
+    """Read a token or a key from where the configuration says, at the moment when it is needed."""
+    if ref is None:
+        raise SecretNotFound(
+            "the configuration names no join token",
+            hint="set token_file, token_env or token_secret under [identity.issuer]",
+        )
+    if ref.kind == "secret":
+        return await store.get(SecretRef(project, ref.value))
+    if ref.kind == "env":
+        text = env.get(ref.value, "")
+        where = f"the environment variable {ref.value}"
+    else:
+        text = await asyncio.to_thread(_read_text, Path(ref.value))
+        where = ref.value
+    if not text.strip():
+        raise SecretNotFound(f"{where} is empty")
+    return Secret(text.strip())
+
+
+def _read_text(path: Path) -> str:
+    with path.open(encoding="ascii", errors="replace") as file:
+        return file.read(_MAX_CREDENTIAL_BYTES)

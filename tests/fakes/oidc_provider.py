@@ -1,0 +1,73 @@
+"""An OpenID provider on loopback: discovery document, key set, and tokens with any claims."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+
+class OidcProvider:
+    """Serves plain HTTP until it is closed. One RSA key, named `key_id`."""
+
+    def __init__(self) -> None:
+        self.key_id = "idp-1"
+        self._key = rsa.generate_private_key(65537, 2048)
+        documents = self._documents
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                document = documents().get(self.path)
+                body = json.dumps(document).encode()
+                self.send_response(200 if document else 404)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.issuer = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def jwks(self) -> dict[str, Any]:
+        """The key set."""
+        key: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(
+            self._key.public_key(), as_dict=True
+        )
+        return {"keys": [key | {"kid": self.key_id, "use": "sig", "alg": "RS256"}]}
+
+    def token(self, **claims: Any) -> str:
+        """A token of this issuer."""
+        headers = {"kid": self.key_id}
+        return jwt.encode({"iss": self.issuer} | claims, self._key, "RS256", headers=headers)
+
+    def _documents(self) -> dict[str, Any]:
+        return {
+            "/jwks": self.jwks,
+            "/.well-known/openid-configuration": {
+                "issuer": self.issuer,
+                "jwks_uri": f"{self.issuer}/jwks",
+                "authorization_endpoint": f"{self.issuer}/authorize",
+                "token_endpoint": f"{self.issuer}/token",
+                "response_types_supported": ["id_token"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+            },
+        }

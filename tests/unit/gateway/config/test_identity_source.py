@@ -1,0 +1,167 @@
+"""The `[identity]` table to a checked value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config.identity_source import read_identity
+from gateway.config.model import (
+    CredentialRef,
+    FilesSourceConfig,
+    IdentityConfig,
+    IssuerSourceConfig,
+    StepCaSourceConfig,
+)
+from gateway.config.table import Table
+from gateway.errors import ConfigProblem
+
+BASE = Path("/etc/acme")
+PIN = "sha256:" + "0a" * 32
+LAPTOP = "spiffe://acme.example/agent/laptop"
+ISSUER = {"url": "https://issuer", "ca_pin": PIN}
+STEP_CA = {
+    "url": "https://ca.example:9000",
+    "fingerprint": "0a" * 32,
+    "provisioner": "dev",
+    "provisioner_key_secret": "provisioner",
+}
+
+
+def outcome(raw: dict[str, Any]) -> tuple[IdentityConfig, dict[str, str]]:
+    """What is read, and what is wrong by key; hints are appended to messages."""
+    found: list[ConfigProblem] = []
+    config = read_identity(Table(raw, "identity", found), base=BASE, project="acme")
+    return config, {item.key: f"{item.message} | {item.hint}" for item in found}
+
+
+def read(source: str, table: dict[str, Any], **more: Any) -> IdentityConfig:
+    config, problems = outcome({"source": source, source: table, **more})
+    assert problems == {}
+    return config
+
+
+def problems(source: str, table: dict[str, Any], **more: Any) -> dict[str, str]:
+    return outcome({"source": source, source: table, **more})[1]
+
+
+def issuer(**changes: Any) -> IssuerSourceConfig:
+    source = read("issuer", ISSUER | changes).source
+    assert isinstance(source, IssuerSourceConfig)
+    return source
+
+
+def step_ca(**changes: Any) -> StepCaSourceConfig:
+    source = read("step-ca", STEP_CA | changes, spiffe_id=LAPTOP).source
+    assert isinstance(source, StepCaSourceConfig)
+    return source
+
+
+def test_files_as_the_source() -> None:
+    table = {"certificate": "c", "private_key": "/k", "trust_bundle": "b"}
+    source = FilesSourceConfig(
+        certificate=BASE / "c", private_key=Path("/k"), trust_bundle=BASE / "b"
+    )
+    assert read("files", table) == IdentityConfig(source=source)
+    del table["private_key"]
+    assert list(problems("files", table)) == ["identity.files.private_key"]
+
+
+def test_the_source_needs_its_table() -> None:
+    assert list(outcome({"source": "files", "issuer": ISSUER})[1]) == ["identity.files"]
+
+
+def test_an_unknown_source_is_told_with_those_that_are_known() -> None:
+    found = outcome({"source": "step_ca", "issuer": ISSUER})[1]
+    assert "did you mean step-ca?" in found["identity.source"]
+
+
+def test_the_other_sources_tables_are_checked_too() -> None:
+    assert len(problems("issuer", ISSUER, files={})) == 3
+    assert "identity.step-ca.url" in problems("issuer", ISSUER, **{"step-ca": {}})
+
+
+def test_the_name_may_be_fixed_for_every_source() -> None:
+    assert read("issuer", ISSUER, spiffe_id=LAPTOP).spiffe_id == LAPTOP
+    for wrong in ("laptop", "spiffe://acme.example", "spiffe://acme.example/a b"):
+        assert list(problems("issuer", ISSUER, spiffe_id=wrong)) == ["identity.spiffe_id"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("url", "http://issuer"),
+        ("url", "https://issuer/path"),
+        ("ca_pin", "sha256:12"),
+        ("ca_pin", "0a" * 32),
+        ("token_env", "JOIN TOKEN"),
+        ("token_secret", "a b"),
+        ("token_file", "~/t"),
+    ],
+)
+def test_issuer_settings(key: str, value: str) -> None:
+    assert list(problems("issuer", ISSUER | {key: value})) == [f"identity.issuer.{key}"]
+
+
+def test_a_pin_in_capitals_is_the_same_pin() -> None:
+    assert issuer(ca_pin=PIN.upper()).ca_pin == PIN
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "ref"),
+    [
+        ("token_file", "t", CredentialRef("file", "/etc/acme/t")),
+        ("token_env", "JOIN_TOKEN", CredentialRef("env", "JOIN_TOKEN")),
+        ("token_secret", "join-token", CredentialRef("secret", "join-token")),
+    ],
+)
+def test_where_the_join_token_is(key: str, value: str, ref: CredentialRef) -> None:
+    assert issuer(**{key: value}).token == ref
+
+
+def test_one_join_token_only() -> None:
+    found = problems("issuer", ISSUER | {"token_file": "a", "token_env": "B", "token_secret": "c"})
+    assert list(found) == ["identity.issuer.token_env", "identity.issuer.token_secret"]
+
+
+def test_step_ca_with_the_key_of_a_provisioner() -> None:
+    assert step_ca() == StepCaSourceConfig(
+        url="https://ca.example:9000",
+        fingerprint="0a" * 32,
+        provisioner="dev",
+        credential=CredentialRef("secret", "provisioner"),
+    )
+
+
+def test_step_ca_with_a_ready_token_needs_no_provisioner() -> None:
+    table = {"url": STEP_CA["url"], "fingerprint": STEP_CA["fingerprint"], "token_file": "t"}
+    source = read("step-ca", table, spiffe_id=LAPTOP).source
+    assert isinstance(source, StepCaSourceConfig)
+    assert source.credential == CredentialRef("file", "/etc/acme/t")
+    assert source.provisioner == ""
+
+
+def test_a_fingerprint_is_taken_as_openssl_prints_it() -> None:
+    assert step_ca(fingerprint=":".join(["0A"] * 32)).fingerprint == "0a" * 32
+
+
+def test_step_ca_asks_for_a_name() -> None:
+    assert list(problems("step-ca", STEP_CA)) == ["identity.spiffe_id"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"url": "http://ca"}, "url"),
+        ({"fingerprint": "12"}, "fingerprint"),
+        ({"provisioner_key_secret": None}, "provisioner_key_file"),
+        ({"provisioner": None}, "provisioner"),
+        ({"token_env": "T"}, "token_env"),
+        ({"finger": "x"}, "finger"),
+    ],
+)
+def test_step_ca_settings(changes: dict[str, Any], key: str) -> None:
+    table = {name: value for name, value in (STEP_CA | changes).items() if value is not None}
+    assert list(problems("step-ca", table, spiffe_id=LAPTOP)) == [f"identity.step-ca.{key}"]

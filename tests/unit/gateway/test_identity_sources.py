@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from certs.sources.base import IdentitySource
+from certs.sources.files import FilesSource
+from certs.sources.issuer import IssuerSource
+from certs.sources.step_ca import StepCaSource
+from gateway.config.model import (
+    CredentialRef,
+    IdentityConfig,
+    IssuerSourceConfig,
+    SourceConfig,
+    StepCaSourceConfig,
+)
+from gateway.identity_sources import _reader, open_source
+from identity.errors import SecretNotFound
+from identity.secret_stores.base import Secret, SecretRef
+from identity.secret_stores.memory import MemoryStore
+from tests.fakes import configs
+
+ISSUER = IssuerSourceConfig(url="https://127.0.0.1:8440", ca_pin="sha256:" + "0" * 64, token=None)
+STEP_CA = StepCaSourceConfig(
+    url="https://127.0.0.1:9000",
+    fingerprint="0" * 64,
+    provisioner="dev",
+    credential=CredentialRef("env", "KEY"),
+)
+
+
+async def test_a_credential_is_read_from_where_the_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "join-token"
+    path.write_text("from-file\n")
+    store = MemoryStore()
+    await store.set(SecretRef("acme", "join"), Secret("from-store"))
+    env = {"JOIN": "from-env"}
+
+    async def read(ref: CredentialRef | None) -> str:
+        return (await _reader(ref, "acme", store, env)()).reveal()
+
+    assert await read(CredentialRef("file", str(path))) == "from-file"
+    assert await read(CredentialRef("env", "JOIN")) == "from-env"
+    assert await read(CredentialRef("secret", "join")) == "from-store"
+    with pytest.raises(SecretNotFound, match="ABSENT is empty"):
+        await read(CredentialRef("env", "ABSENT"))
+    with pytest.raises(SecretNotFound, match="names no join token"):
+        await read(None)
+    with pytest.raises(FileNotFoundError):
+        await read(CredentialRef("file", str(tmp_path / "absent")))
+
+
+def test_files_are_the_source_of_the_plain_configuration(tmp_path: Path) -> None:
+    assert isinstance(open_source(configs.config(tmp_path), MemoryStore(), {}), FilesSource)
+
+
+@pytest.mark.parametrize(("source", "kind"), [(ISSUER, IssuerSource), (STEP_CA, StepCaSource)])
+def test_the_source_is_the_one_that_is_named(
+    tmp_path: Path, source: SourceConfig, kind: type[IdentitySource]
+) -> None:
+    identity = IdentityConfig(source=source, spiffe_id="spiffe://acme.example/agent/laptop")
+    config = replace(configs.config(tmp_path), identity=identity)
+    opened = open_source(config, MemoryStore(), {})
+    assert isinstance(opened, kind)
+    assert opened.name == source.name
