@@ -12,6 +12,7 @@ from OpenSSL import SSL
 from certs.errors import PeerRejected
 from gateway.data_plane.access_log import in_json
 from gateway.data_plane.failure import Failure
+from gateway.data_plane.liveness import keep_alive
 from gateway.data_plane.reactor import READ, WRITE
 from gateway.data_plane.stream import PlainStream, Stream, TlsStream
 from gateway.data_plane.tls import alert_of, handshake_problem, verified_peer
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from gateway.data_plane.epoch import Epoch
     from gateway.data_plane.route import Route
 
-_KEEPALIVE_IDLE_S: Final = 30
-_KEEPALIVE_EVERY_S: Final = 10
-_KEEPALIVE_TRIES: Final = 3
 #: For one of many addresses.
 _LEAST_S: Final = 1.0
 
@@ -180,15 +178,6 @@ class Dial:
         """Nobody wants it any more."""
         self._reactor.remove(self.fd)
         self.stream.abort()
-
-
-def keep_alive(sock: socket.socket) -> None:
-    """Have the system find out when the peer's machine is gone, in about a minute."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_EVERY_S)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_TRIES)
 
 
 def _open_socket(address: tuple[str, int]) -> socket.socket:

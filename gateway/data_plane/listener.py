@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.data_plane.arrival import Arrival
 from gateway.data_plane.client import ClientConnection
-from gateway.data_plane.dial import keep_alive
 from gateway.data_plane.downstream import Accepted
 from gateway.data_plane.failure import Failure, problem_response
+from gateway.data_plane.liveness import give_up_after, keep_alive
 from gateway.data_plane.policy import Verdict, judge
 from gateway.data_plane.reactor import READ
 from gateway.data_plane.stream import PlainStream, reset
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.ipc.snapshot import ListenerSpec
 
 _ACCEPTS_A_TURN: Final = 32
+_LOOPBACK: Final = frozenset(("127.0.0.1", "::1"))
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
@@ -32,6 +33,11 @@ def _is_own_site(site: bytes, origin: bytes | None) -> bool:
     "same-site", and may send a GET without an Origin: then nobody allowed it.
     """
     return site in (b"none", b"same-origin") or (site == b"same-site" and origin is not None)
+
+
+def _is_local(listening: socket.socket) -> bool:
+    """Whether callers are on this machine, which doesn't vanish from itself."""
+    return listening.family == socket.AF_UNIX or listening.getsockname()[0] in _LOOPBACK
 
 
 class Listener:
@@ -64,13 +70,15 @@ class Listener:
         self._rests = False
         self.closed = False
         sock.setblocking(False)
-        self.apply(spec, route)
         if sock.family != socket.AF_UNIX:
-            keep_alive(sock)  # what is accepted inherits it
+            keep_alive(sock)
+        self.apply(spec, route)
         plane.reactor.add(self.fd, READ, self._on_event)
 
     def apply(self, spec: ListenerSpec, route: Route) -> None:
         """Take over a snapshot's values."""
+        if self._accepts and not _is_local(self._socket):
+            give_up_after(self._socket, self.plane.limits.idle_timeout_s)
         self.route = route
         self.address = spec.address
         self._hosts = frozenset(host.encode("ascii") for host in spec.hosts)

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from OpenSSL import SSL
 
+from gateway.data_plane.liveness import give_up_after
 from gateway.data_plane.tls import Alert, alert_of
 
 #: One TLS record's plaintext at most; a read of this size leaves nothing behind in OpenSSL.
@@ -47,6 +48,10 @@ class Stream(Protocol):
 
     def shutdown_write(self) -> None:
         """Say that nothing more will be written; reading goes on."""
+        ...
+
+    def give_up_after(self, seconds: float) -> None:
+        """Lose the connection when its peer acknowledges nothing for so long."""
         ...
 
     def close(self) -> None:
@@ -95,6 +100,10 @@ class PlainStream:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
             raise ConnectionLost(_os_reason(error)) from error
+
+    def give_up_after(self, seconds: float) -> None:
+        """See `Stream`."""
+        give_up_after(self._socket, seconds)
 
     def close(self) -> None:
         """See `Stream`."""
@@ -173,6 +182,10 @@ class TlsStream:
             return
         except SSL.Error as error:
             raise _lost(error) from error
+
+    def give_up_after(self, seconds: float) -> None:
+        """See `Stream`."""
+        give_up_after(self._socket, seconds)
 
     def close(self) -> None:
         """See `Stream`."""

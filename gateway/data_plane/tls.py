@@ -153,17 +153,18 @@ def _notes(connection: SSL.Connection) -> _Notes:
     return notes
 
 
-# SSL_CB_CONNECT_LOOP (OpenSSL, ssl.h): a step of the handshake, or of a message behind it.
-_STEP: Final = 0x1001
+# SSL_CB_CONNECT_LOOP and SSL_CB_ACCEPT_LOOP (OpenSSL, ssl.h): a step of the handshake, or of a
+# message behind it.
+_STEPS: Final = (0x1001, 0x2001)
 # A handshake takes some twenty; tickets and key updates a few each.
 _MOST_STEPS: Final = 1000
 
 
 def _count_messages(connection: SSL.Connection, where: int, _value: int) -> None:
-    """One call to read handles all key updates and tickets that have come, and a server that sends
+    """One call to read handles all key updates and tickets that have come, and a peer that sends
     nothing else would hold the whole worker there: cut such a connection.
     """
-    if where == _STEP:
+    if where in _STEPS:
         notes = _notes(connection)
         notes.messages += 1
         if notes.messages == _MOST_STEPS:

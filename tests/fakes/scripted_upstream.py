@@ -241,7 +241,7 @@ Script = Callable[[Conversation], None]
 
 
 class ScriptedUpstream:
-    """Listens on 127.0.0.1 and runs the script for each connection.
+    """Listens on 127.0.0.1, or the address given, and runs the script for each connection.
 
     Attributes:
         port: where.
@@ -252,7 +252,12 @@ class ScriptedUpstream:
     """
 
     def __init__(
-        self, context: ssl.SSLContext, script: Script, *, receive_buffer: int | None = None
+        self,
+        context: ssl.SSLContext,
+        script: Script,
+        *,
+        receive_buffer: int | None = None,
+        address: str = "127.0.0.1",
     ) -> None:
         self.context = context
         self.script = script
@@ -267,7 +272,7 @@ class ScriptedUpstream:
         self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if receive_buffer is not None:
             self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self._listening.bind(("127.0.0.1", 0))
+        self._listening.bind((address, 0))
         self._listening.listen(256)
         self.port: int = self._listening.getsockname()[1]
         self._closing = False

@@ -60,6 +60,7 @@ class WorkerRig:
         identity: bool = True,
         unix_socket: Path | None = None,
         descriptors: int = 0,
+        within: tuple[str, ...] = (),
         headers: tuple[tuple[str, str], ...] = (("Authorization", f"Bearer {TOKEN}"),),
         peers: tuple[str, ...] = (PEER,),
     ) -> None:
@@ -73,7 +74,7 @@ class WorkerRig:
         self._arrived = threading.Condition()
         self._link, worker_end = socket.socketpair()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "gateway.data_plane", str(worker_end.fileno())],
+            [*within, sys.executable, "-m", "gateway.data_plane", str(worker_end.fileno())],
             pass_fds=[worker_end.fileno()],
             stderr=self._stderr,
             preexec_fn=_limiter(descriptors) if descriptors else None,  # noqa: PLW1509
@@ -129,7 +130,7 @@ class WorkerRig:
             port: int = sock.getsockname()[1]
             spec = self._local(f"l{len(self.ports)}", port)
             self.ports.append(port)
-        self._hand_over(spec.id, sock)
+        self.hand_over(spec.id, sock)
         return spec
 
     @staticmethod
@@ -142,7 +143,8 @@ class WorkerRig:
             origins=tuple(f"http://{host}" for host in hosts),
         )
 
-    def _hand_over(self, listener_id: str, sock: socket.socket) -> None:
+    def hand_over(self, listener_id: str, sock: socket.socket) -> None:
+        """Pass a listening socket to the worker; the next snapshot names it."""
         with sock:
             payload = json.dumps([listener_id]).encode()
             socket.send_fds(self._link, [encode(Kind.LISTEN, payload)], [sock.fileno()])

@@ -60,6 +60,9 @@ class ScriptedStream:
     def shutdown_write(self) -> None:
         self.ending = "shut"
 
+    def give_up_after(self, seconds: float) -> None:
+        raise AssertionError("only a tunnel does")
+
     def close(self) -> None:
         self.ending = "closed"
 
