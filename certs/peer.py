@@ -94,6 +94,14 @@ def peer_allowed(spiffe_id: str, patterns: Sequence[str]) -> str:
     )
 
 
+def names_of(cert: x509.Certificate) -> str:
+    """The names of a stranger's certificate, for people: escaped, and not too many of them."""
+    try:
+        return _found(extensions_of(cert))
+    except InvalidCertificate:
+        return "no readable name"
+
+
 def _fits(segments: list[str], pattern: list[str]) -> bool:
     if pattern[-1] == "**":
         pattern = pattern[:-1]

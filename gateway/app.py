@@ -21,6 +21,7 @@ from gateway.control_plane.feeds import Feeds, HeaderFeed, IdentityFeed
 from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.identity_feed import RotationFeed
 from gateway.control_plane.supervisor import Parts, Supervisor
+from gateway.data_plane.failure import explanation
 from gateway.errors import StartFailed
 from gateway.hardening import raise_descriptor_limit
 from gateway.identity_sources import open_source
@@ -58,6 +59,7 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
         sink=sink,
         redactor=redactor,
         announce=announce,
+        meaning=explanation,
     )
     try:
         supervisor = Supervisor(config, parts)

@@ -38,8 +38,12 @@ class AdminClient:
 
     def status(self) -> dict[str, Any]:
         """The document of `GET /status`. Raises `NotRunning`, `GatewayError`."""
-        reply = self.get("/status")
-        _raise_for(reply, "/status")
+        return self.document("/status")
+
+    def document(self, target: str) -> dict[str, Any]:
+        """What a GET is answered with. Raises `NotRunning`, and `GatewayError` for a refusal."""
+        reply = self.get(target)
+        _raise_for(reply, target.partition("?")[0])
         return reply.body
 
     def get(self, target: str, *, deadline_s: float = DEADLINE_S) -> Reply:

@@ -38,6 +38,16 @@ VERBS: Final = (
         ("devwiz-gw status", "devwiz-gw status --json", "devwiz-gw status --watch 5"),
     ),
     Verb(
+        "explain",
+        "gateway.cli.explain",
+        "tell what became of a request, and why",
+        (
+            "devwiz-gw explain",
+            "devwiz-gw explain 8f2a1c9d3e-1a",
+            "devwiz-gw explain --all --last 5",
+        ),
+    ),
+    Verb(
         "wait",
         "gateway.cli.wait",
         "block until the gateway is ready",

@@ -21,7 +21,7 @@ _FIELD_TEXT: Final = re.compile(r"[\x20-\x7e]*")
 _PIECE: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 #: Headers by which the gateway itself frames and routes messages (RFC 9110 sections 7.2, 7.6.1 and
-#: 10.1.1, RFC 9112 section 6), and the one by which an ingress tells who calls.
+#: 10.1.1, RFC 9112 section 6), and by which it knows callers or an ingress tells of them.
 _OWN: Final = frozenset(
     {
         "connection",
@@ -37,8 +37,10 @@ _OWN: Final = frozenset(
         "transfer-encoding",
         "upgrade",
         "x-forwarded-client-cert",
+        "x-devwiz-gw-token",
     }
 )
+_PUNCTUATION: Final = re.compile(r"[^a-z0-9]+")
 
 
 def read_headers(table: Table, *, project: str) -> tuple[HeaderTemplate, ...]:
@@ -51,7 +53,7 @@ def read_headers(table: Table, *, project: str) -> tuple[HeaderTemplate, ...]:
             continue
         earlier = written.setdefault(same_name(name), name)
         if earlier != name:
-            hint = "case, '_' and '-' make no difference to a receiver; keep one"
+            hint = "case and punctuation make no difference to some receivers; keep one"
             table.problem(name, f"is the same header as {earlier}", hint)
         template = partial(header_template, name, project=project)
         if header := table.convert(name, text, template):
@@ -79,7 +81,7 @@ def header_name(text: str) -> str:
     """A header that a route may attach or pass, as written. Raises `Rejected`."""
     if not _TOKEN.fullmatch(text):
         raise Rejected(f"{text!r} is not a header name", "use letters, digits and '-'")
-    if same_name(text) in _OWN:
+    if same_name(text) in _OWN_NAMES:
         raise Rejected(
             f"{text} is the gateway's own",
             "it speaks for a connection or its caller, or frames the message; leave it out",
@@ -88,8 +90,11 @@ def header_name(text: str) -> str:
 
 
 def same_name(name: str) -> str:
-    """Names that give the same here mean the same to some server: any case, '_' or '-'."""
-    return name.lower().replace("_", "-")
+    """Names that give the same here mean the same to some server: in any case and punctuation."""
+    return _PUNCTUATION.sub("", name.lower())
+
+
+_OWN_NAMES: Final = frozenset(map(same_name, _OWN))
 
 
 def header_template(name: str, text: str, *, project: str) -> HeaderTemplate:

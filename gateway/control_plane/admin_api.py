@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import os
+import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -21,11 +22,13 @@ from gateway.telemetry import metrics
 from identity.fault import Fault
 
 if TYPE_CHECKING:
+    from gateway.config.model import Config
     from gateway.control_plane.status import GatewayState
     from gateway.control_plane.views import IdentityView
 
 _LOG: Final = logging.getLogger(__name__)
 _UCRED: Final = struct.Struct("3i")
+MOST_REQUESTS: Final = 1000
 #: The most time that retired workers can be given.
 MOST_DEADLINE_S: Final = 86_400.0
 
@@ -62,12 +65,27 @@ class Controls(Protocol):
         ...
 
 
+class History(Protocol):
+    """What the admin API tells of single requests."""
+
+    def latest(self, count: int, *, failed: bool) -> list[dict[str, Any]]:
+        """The last requests, or failures; the oldest first."""
+        ...
+
+    def explained(self, key: str, config: Config) -> list[dict[str, Any]]:
+        """A document for each request with this id, or of this trace."""
+        ...
+
+
 class AdminApi:
     """Serves the API until it is closed."""
 
-    def __init__(self, path: Path, controls: Controls, *, uid: int | None = None) -> None:
+    def __init__(
+        self, path: Path, controls: Controls, history: History, *, uid: int | None = None
+    ) -> None:
         self._path = path
         self._controls = controls
+        self._history = history
         self._uids = {0, os.geteuid() if uid is None else uid}
         self._runner: web.AppRunner | None = None
         self._inode = (0, 0)
@@ -94,6 +112,8 @@ class AdminApi:
         application.router.add_get("/livez", _livez)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/requests", self._requests)
+        application.router.add_get("/requests/{key}", self._request)
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/workers/replace", self._replace_workers)
         application.router.add_post("/drain", self._drain)
@@ -126,6 +146,22 @@ class AdminApi:
     async def _metrics(self, _request: web.Request) -> web.Response:
         text = metrics.exposition(numbers(await self._controls.state()))
         return web.Response(body=text.encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    async def _requests(self, request: web.Request) -> web.Response:
+        count = request.query.get("last", "20")
+        if not re.fullmatch(r"[1-9][0-9]{0,3}", count) or int(count) > MOST_REQUESTS:
+            return problem(400, f"last should be between 1 and {MOST_REQUESTS}", "")
+        await self._controls.state()  # workers then hand over what they have gathered
+        failed = request.query.get("failed", "0") not in ("", "0")
+        return web.json_response({"requests": self._history.latest(int(count), failed=failed)})
+
+    async def _request(self, request: web.Request) -> web.Response:
+        state = await self._controls.state()
+        found = self._history.explained(request.match_info["key"], state.config)
+        if not found:
+            hint = "it is still under way, or too long ago: look into the log"
+            return problem(404, "no request of that id is remembered", hint)
+        return web.json_response({"requests": found})
 
     async def _reload(self, _request: web.Request) -> web.Response:
         await self._controls.reload()

@@ -20,6 +20,7 @@ from gateway.control_plane.bundles import read_bundles
 from gateway.control_plane.feeds import Feeds, IdentityFeed
 from gateway.control_plane.listeners import ListenerChange, ListenerSet
 from gateway.control_plane.reload import refuse_unchangeable
+from gateway.control_plane.request_history import Meaning, RequestHistory
 from gateway.control_plane.resolver import Lookup, Resolver, look_up
 from gateway.control_plane.snapshots import BoundListener, World, build
 from gateway.control_plane.status import GatewayState, Phase
@@ -48,6 +49,7 @@ class Parts:
     Attributes:
         load: reads the configuration file again; blocks, raises `ConfigInvalid`.
         announce: shows a line to the person who started the gateway.
+        meaning: explains the reason in an access-log line.
     """
 
     version: str
@@ -57,6 +59,7 @@ class Parts:
     sink: LogSink
     redactor: Redactor
     announce: Callable[[str], None]
+    meaning: Callable[[str], Meaning]
     lookup: Lookup = look_up
     worker_command: Sequence[str] = COMMAND
 
@@ -74,11 +77,14 @@ class Supervisor:
         self._rejected: dict[str, str] = {}
         self._generation: Generation | None = None
         self._refreshed_for = -1
+        #: By route, the first and the last generation that its upstream refused in a row.
+        self._refused: dict[str, tuple[int, int]] = {}
         self._snapshot: Snapshot | None = None
+        self._history = RequestHistory(parts.meaning)
         self._listeners = ListenerSet(workers=config.limits.workers)
         self._pool = WorkerPool(
             config.limits.workers,
-            on_access=parts.sink.write,
+            on_access=self._on_access,
             on_event=self._on_event,
             command=parts.worker_command,
         )
@@ -86,7 +92,7 @@ class Supervisor:
         self._identity = parts.feeds.identity(config, self._on_generation, self._publish)
         self._headers = parts.feeds.headers(config, self._publish)
         self._audit = AuditQueue(parts.journal)
-        self._admin = AdminApi(config.admin.socket, self)
+        self._admin = AdminApi(config.admin.socket, self, self._history)
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._change_task: asyncio.Task[None] | None = None
@@ -299,6 +305,7 @@ class Supervisor:
         # Numbered here: a source that is swapped by a reload would start again at 1.
         number = self._generation.number + 1 if self._generation else 1
         self._generation = dataclasses.replace(generation, number=number)
+        self._history.note_generation(self._generation)
         self._first_identity.set()
         self._publish()
         name = generation.spiffe_id or generation.serial
@@ -319,6 +326,12 @@ class Supervisor:
     def _identity_view(self) -> IdentityView:
         return dataclasses.replace(self._identity.view(), generation=self._generation)
 
+    def _on_access(self, lines: bytes) -> None:
+        # Workers tell of failures even where the access log is off.
+        if self._config.log.access:
+            self._parts.sink.write(lines)
+        self._history.take(lines)
+
     def _on_event(self, event: Event) -> None:
         route, reason = event.text("route"), event.text("reason")
         match event.name:
@@ -326,6 +339,7 @@ class Supervisor:
                 _LOG.warning(
                     "%s: the upstream refused our certificate", route, extra=fields(event.fields)
                 )
+                self._history.note_alert(event, datetime.now(UTC))
                 cause = event.text("cause") or event.text("alert")
                 self._refresh_once(event, f"{route} refused our certificate: {cause}")
             case events.IDENTITY_EXPIRED:
@@ -350,10 +364,16 @@ class Supervisor:
                 _LOG.warning("a worker told of an unknown event %r", name)
 
     def _refresh_once(self, event: Event, reason: str) -> None:
-        """One refresh for each generation, however many requests meet the same refusal."""
+        """One refresh for each generation, however many requests meet the same refusal; and none
+        where the route's upstream refused the last generation too: it isn't the certificate then.
+        """
         current = self._generation.number if self._generation else 0
         about = event.integer("generation", current)
-        if about < current or self._refreshed_for == current:
+        first, last = self._refused.get(event.text("route"), (about, about))
+        if about > last + 1:
+            first = about  # one in between was accepted
+        self._refused[event.text("route")] = first, max(last, about)
+        if about < current or about > first or self._refreshed_for == current:
             return
         self._refreshed_for = current
         self._identity.refresh(reason)

@@ -60,7 +60,11 @@ class Arrival:
                 self._mask = mask
                 self._plane.reactor.modify(self._fd, mask)
             return
-        peers = self._listener.route.spec.tls.peers
+        route = self._listener.route
+        if self._epoch is not route.door and (objection := route.objection_to(self._stream)):
+            self._fail(Failure("handshake_failed", objection))
+            return
+        peers = route.spec.tls.peers
         caller = arrived_caller(connection, peers, self._epoch.credentials.spiffe_id)
         self._leave()
         self._listener.take(Accepted(self._stream, self._fd, caller, self._epoch))

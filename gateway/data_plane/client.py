@@ -13,7 +13,7 @@ from gateway.data_plane.mcp_peek import PEEKED_BYTES
 from gateway.data_plane.reactor import ERROR, HANGUP, PEER_CLOSED, READ
 from gateway.data_plane.stream import ConnectionLost
 from gateway.data_plane.upstream import UpstreamConnection
-from gateway.data_plane.wire.request import UNREADABLE, parse_request_head
+from gateway.data_plane.wire.request import UNREADABLE, check_beginning, parse_request_head
 from gateway.data_plane.wire.violation import ProtocolViolation
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _CLOSE: Final = b"Connection: close\r\n"
 _KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"
 _LINGER_S: Final = 2.0
 _LONG_BODY: Final = 32_768
+# Of violations that aren't answered 400.
+_REASONS: Final = {403: "refused_method", 417: "bad_expectation", 431: "head_too_large"}
 
 
 class ClientState(IntEnum):
@@ -141,16 +143,17 @@ class ClientConnection(Downstream):
         if not self.started:
             self.started = self.reactor.now
             self.deadline = self.started + self.plane.limits.head_timeout_s
-        if buffer.startswith(b"\r\n"):  # RFC 9112 section 2.2: an empty line is no request
-            buffer = self._buffer = buffer[2:]
-        end = buffer.find(b"\r\n\r\n") + 4
+        # RFC 9112 section 2.2: one empty line is no request. It goes with the head behind it, so
+        # that a second one is refused however the bytes come.
+        begin = 2 if buffer.startswith(b"\r\n") else 0
+        end = buffer.find(b"\r\n\r\n", begin) + 4
         if end < 4 or end > self.plane.limits.max_head_bytes:
             return self._unfinished_head(buffer, end)
         self._buffer = buffer[end:]
         try:
             route = self.route = self.listener.route
             rules = self._rules = route.rules
-            self.request = parse_request_head(buffer[:end], rules.lines)
+            self.request = parse_request_head(buffer[begin:end], rules.lines)
             self._begin()
         except ProtocolViolation as violation:
             self._refuse(violation)
@@ -158,9 +161,12 @@ class ClientConnection(Downstream):
 
     def _unfinished_head(self, buffer: bytes, end: int) -> bool:
         if end > 3 or len(buffer) > self.plane.limits.max_head_bytes:
-            self._refuse(ProtocolViolation("head_too_large", "the request head is too large"))
-        elif _has_bare_newline(buffer):
-            self._refuse(ProtocolViolation("bad_field", "a line of the head is not ended by CRLF"))
+            self._refuse(ProtocolViolation("head_too_large", "the head is too large", status=431))
+            return False
+        try:
+            check_beginning(buffer)
+        except ProtocolViolation as violation:
+            self._refuse(violation)
         return False
 
     def turn_away(self, failure: Failure) -> None:
@@ -172,8 +178,7 @@ class ClientConnection(Downstream):
     def _refuse(self, violation: ProtocolViolation) -> None:
         self.request = UNREADABLE
         self.route.note_rejected(violation.reason)
-        reason = "refused_method" if violation.status == 403 else "bad_request"
-        self.fail(Failure(reason, violation.detail))
+        self.fail(Failure(_REASONS.get(violation.status, "bad_request"), violation.detail))
 
     # -- a request's way -------------------------------------------------------------------------
 
@@ -435,9 +440,7 @@ class ClientConnection(Downstream):
         if self.state == ClientState.WAITING:
             self.route.waited_too_long(self)
         elif self.state == ClientState.EXCHANGE:
-            self.reason = "client_stalled"
-            self.abort()
-            self._gone()
+            self.cut("client_stalled")
         else:
             self.close()
 
@@ -446,7 +449,7 @@ class ClientConnection(Downstream):
         if self.tunnel is not None:
             if force:
                 self.tunnel.retire("draining")
-        elif self.state == ClientState.HEAD and not self._buffer and not force:
+        elif self.state == ClientState.HEAD and not self._buffer.strip() and not force:
             if self.out or self.held:
                 self._close_after_flush()
             else:
@@ -472,10 +475,10 @@ class ClientConnection(Downstream):
             self.route.abandon(self)
             self.fail(Failure("draining", "the time for requests in flight is over", 1))
         else:
-            self.reason = "draining"
-            self.abort()
-            self._gone()
+            self.cut("draining")
 
-
-def _has_bare_newline(data: bytes) -> bool:
-    return data.count(b"\n") != data.count(b"\r\n")
+    def cut(self, reason: str) -> None:
+        """See `Downstream`."""
+        self.reason = reason
+        self.abort()
+        self._gone()

@@ -15,7 +15,7 @@ from gateway.data_plane.failure import Failure
 from gateway.data_plane.liveness import keep_alive
 from gateway.data_plane.reactor import READ, WRITE
 from gateway.data_plane.stream import PlainStream, Stream, TlsStream
-from gateway.data_plane.tls import alert_of, handshake_problem, verified_peer
+from gateway.data_plane.tls import handshake_problem, verified_peer
 
 if TYPE_CHECKING:
     from gateway.data_plane.endpoint import Endpoint
@@ -124,7 +124,9 @@ class Dial:
         try:
             done = stream.handshake()
         except SSL.Error as error:
-            self._handshake_failed(stream, error)
+            # An alert here is about what we offered: our certificate goes out with the last of the
+            # handshake, and a verdict on it comes behind that (RFC 8446 section 2).
+            self._fail(Failure("tls_failed", handshake_problem(stream.connection, error)))
             return
         if not done:
             self._watch(WRITE if stream.connection.want_write() else READ)
@@ -151,13 +153,6 @@ class Dial:
         if mask != self._mask:
             self._mask = mask
             self._reactor.modify(self.fd, mask)
-
-    def _handshake_failed(self, stream: TlsStream, error: SSL.Error) -> None:
-        alert = alert_of(error)
-        if alert is not None and alert.refuses_certificate:
-            self._fail(self._route.certificate_refused(alert, self.generation))
-        else:
-            self._fail(Failure("tls_failed", handshake_problem(stream.connection, error)))
 
     def on_deadline(self) -> None:
         """It took too long."""

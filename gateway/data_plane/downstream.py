@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.data_plane.dial import Dial
     from gateway.data_plane.epoch import Epoch
     from gateway.data_plane.failure import Failure
+    from gateway.data_plane.judge import Objection
     from gateway.data_plane.listener import Listener
     from gateway.data_plane.plane import DataPlane
     from gateway.data_plane.tunnel import Tunnel
@@ -153,6 +154,18 @@ class Downstream(Connection):
     @abstractmethod
     def expire(self) -> None:
         """The certificate that an ingress showed has ended: so does the connection."""
+
+    def distrust(self, objection: Objection) -> None:
+        """The caller of an ingress is not trusted any more: end it now, whatever it carries."""
+        if self.tunnel is not None:
+            self.tunnel.distrust(objection)
+            return
+        self.route.note_retired(objection.reason)
+        self.cut(objection.reason)
+
+    @abstractmethod
+    def cut(self, reason: str) -> None:
+        """End it now and without an answer."""
 
     def end_tunnel(self, reason: str) -> None:
         """The tunnel is over and both its ends are closed; `reason` is "" after a regular end."""

@@ -29,15 +29,21 @@ PLAINTEXT: Final = Credentials(0, None, inf)
 class Epoch:
     """Credentials towards one far side: a connection made in an epoch gets no new request after
     it, and ends with its certificate at the latest. Compared by identity.
+
+    Attributes:
+        authority: the upstream's; "" towards the callers of an ingress.
     """
 
     credentials: Credentials
+    authority: str = ""
 
 
-def next_epoch(epoch: Epoch | None, credentials: Credentials | None, *, same: bool) -> Epoch | None:
-    """The epoch that goes on with the `same` far side and credentials, or a new one."""
+def next_epoch(
+    epoch: Epoch | None, credentials: Credentials | None, authority: str = "", *, same_trust: bool
+) -> Epoch | None:
+    """The epoch that goes on with the same far side, credentials and trust, or a new one."""
     if credentials is None:
         return None
-    if epoch is not None and epoch.credentials is credentials and same:
-        return epoch
-    return Epoch(credentials)
+    if epoch is None or epoch.credentials is not credentials:
+        return Epoch(credentials, authority)
+    return epoch if same_trust and epoch.authority == authority else Epoch(credentials, authority)

@@ -62,6 +62,15 @@ _KINDS: Final[dict[str, _Kind]] = {
     "refused_method": _Kind(
         403, "request", "this method is not forwarded", "send the request itself to this port"
     ),
+    "bad_expectation": _Kind(
+        417, "request", "the request expects what nobody can promise", "send Expect: 100-continue"
+    ),
+    "head_too_large": _Kind(
+        431,
+        "request",
+        "the request's head is too large",
+        "send fewer or shorter headers, or raise max_head_bytes",
+    ),
     "overloaded": _Kind(
         503,
         "listener",
@@ -117,6 +126,12 @@ _KINDS: Final[dict[str, _Kind]] = {
         "the certificate that the connection was made with has ended",
         "repeat the request: it gets a connection with the present certificate",
     ),
+    "trust_withdrawn": _Kind(
+        502,
+        "peer",
+        "the upstream is not trusted any more",
+        "the route's trust bundle, revocation list or peer was changed; see `devwiz-gw status`",
+    ),
     "bad_response": _Kind(
         502, "response", "the upstream's answer is not acceptable HTTP/1.1", "correct the upstream"
     ),
@@ -147,11 +162,17 @@ _KINDS: Final[dict[str, _Kind]] = {
         "the connection ended with the certificate that it was made with",
         "connect again: that is with the present certificate",
     ),
+    "revoked": _Kind(
+        0,
+        "peer",
+        "the other side's certificate was revoked meanwhile",
+        "nothing, if it is meant so; else check the revocation lists",
+    ),
     "untrusted": _Kind(
         0,
         "peer",
-        "the other side is revoked, or of an authority that is trusted no more",
-        "nothing, if it is meant so; else check the trust bundle and the revocation lists",
+        "the other side's authority is trusted no more",
+        "nothing, if it is meant so; else check the trust bundle",
     ),
     "upstream_status": _Kind(
         0, "upstream", "the upstream answered with an error itself", "look at the upstream's log"
@@ -193,6 +214,7 @@ def problem_response(
     """A whole problem+json response (RFC 9457). `connection` is a Connection line or b""."""
     kind = _KINDS[failure.reason]
     status = status_of(failure)
+    name = request_id.decode("ascii")
     body = json.dumps(
         {
             "type": f"urn:devwiz-gw:problem:{failure.reason}",
@@ -200,9 +222,9 @@ def problem_response(
             "status": status,
             "detail": failure.detail,
             "stage": kind.stage,
-            "remedy": kind.remedy,
+            "remedy": f"{kind.remedy}; `devwiz-gw explain {name}` tells more",
             "route": route,
-            "request_id": request_id.decode("ascii"),
+            "request_id": name,
         },
         indent=1,
     ).encode()
@@ -225,7 +247,9 @@ def problem_response(
 _PHRASES: Final = {
     400: b"Bad Request",
     403: b"Forbidden",
+    417: b"Expectation Failed",
     421: b"Misdirected Request",
+    431: b"Request Header Fields Too Large",
     502: b"Bad Gateway",
     503: b"Service Unavailable",
     504: b"Gateway Timeout",

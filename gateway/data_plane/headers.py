@@ -8,58 +8,62 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from gateway.data_plane.wire.fields import Field, FieldLines, NameTable, name_of
+from gateway.data_plane.wire.fields import Field, FieldLines, NameTable, folded, name_of
 from gateway.data_plane.wire.request import MEMORABLE, RequestField, RequestHead
 from gateway.data_plane.wire.response import ResponseHead, trailer_lines
 from gateway.ipc.snapshot import RouteSpec
 
 # Hop-by-hop (RFC 9110 section 7.6.1), or a statement about hops that only a trusted hop may make.
 _STRIPPED: Final = frozenset(
-    (
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "http2-settings",
-        "forwarded",
-        "via",
-        "x-real-ip",
+    folded(name)
+    for name in (
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"http2-settings",
+        b"forwarded",
+        b"via",
+        b"x-real-ip",
     )
 )
 # What proves a caller: the route's own credentials stand in their place.
-_CREDENTIALS: Final = frozenset(("authorization", "proxy-authorization", "x-api-key", "cookie"))
-_EVIDENCE: Final = "x-forwarded-client-cert"
-_PROXY_CREDENTIALS: Final = frozenset(("proxy-authorization",))
-_DECIDING: Final[dict[str, RequestField]] = {
-    "host": RequestField.HOST,
-    "content-length": RequestField.LENGTH,
-    "transfer-encoding": RequestField.ENCODING,
-    "connection": RequestField.CONNECTION,
-    "upgrade": RequestField.UPGRADE,
-    "origin": RequestField.ORIGIN,
-    "sec-fetch-site": RequestField.FETCH_SITE,
-    "mcp-method": RequestField.MCP_METHOD,
-    "mcp-name": RequestField.MCP_NAME,
-    "traceparent": RequestField.TRACEPARENT,
-    "x-devwiz-gw-token": RequestField.LOCAL_TOKEN,
+_PROXY_CREDENTIALS: Final = frozenset((folded(b"proxy-authorization"),))
+_CREDENTIALS: Final = _PROXY_CREDENTIALS | {
+    folded(name) for name in (b"authorization", b"x-api-key", b"cookie")
 }
+_EVIDENCE: Final = folded(b"x-forwarded-client-cert")
+_DECIDING: Final[dict[bytes, RequestField]] = {
+    b"host": RequestField.HOST,
+    b"content-length": RequestField.LENGTH,
+    b"transfer-encoding": RequestField.ENCODING,
+    b"connection": RequestField.CONNECTION,
+    b"upgrade": RequestField.UPGRADE,
+    b"origin": RequestField.ORIGIN,
+    b"sec-fetch-site": RequestField.FETCH_SITE,
+    b"mcp-method": RequestField.MCP_METHOD,
+    b"mcp-name": RequestField.MCP_NAME,
+    b"traceparent": RequestField.TRACEPARENT,
+    b"expect": RequestField.EXPECT,
+    b"x-devwiz-gw-token": RequestField.LOCAL_TOKEN,
+}
+_LOOK_ALIKES: Final = frozenset(map(folded, _DECIDING))
 # Some servers don't read a body with these methods and would take it for the next request: they
 # are told that none follows.
 _BODILESS: Final = frozenset((b"GET", b"HEAD"))
 _NO_CONTENT: Final = frozenset((b"", b"Content-Length: 0\r\n"))
 UPGRADES: Final = frozenset((b"websocket",))
 # Fields of these names are forwarded, but their values aren't kept in the worker's memory.
-_SECRETIVE: Final = re.compile(r"token|secret|key|auth|session|cookie|password")
-_PUNCTUATION: Final = re.compile(r"[^a-z0-9]")
+_SECRETIVE: Final = re.compile(rb"token|secret|key|auth|session|cookie|password")
 REDACTED: Final = b"[redacted]"
 
 
 class HeaderRules:
     """Applies one route's header policy.
 
-    A client's field is stripped when its name, with `_` read as `-` and in any case, is hop-by-hop,
-    a credential, a forwarding statement or one of the route's own headers, unless the route passes
-    it through. The route's own headers are attached last, from the snapshot only.
+    A client's field is stripped when its name, by its letters and digits alone, is hop-by-hop, a
+    credential, a forwarding statement or one of the route's own headers, unless the route passes it
+    through. The route's own headers are attached last, from the snapshot only.
     """
 
     __slots__ = (
@@ -75,10 +79,10 @@ class HeaderRules:
     )
 
     def __init__(self, spec: RouteSpec) -> None:
-        self._passed = frozenset(spec.pass_headers)
+        self._passed = frozenset(name.encode("ascii") for name in spec.pass_headers)
         # A remote workload's own credentials are meant for the local agent.
         self._credentials = _PROXY_CREDENTIALS if spec.ingress else _CREDENTIALS
-        managed = {_folded(name) for name, _ in spec.headers}
+        managed = {folded(name.encode("ascii")) for name, _ in spec.headers}
         self._managed = managed | {_EVIDENCE} if spec.ingress else managed
         self.lines = FieldLines(NameTable(self._classify), MEMORABLE)
         authority = spec.upstream.authority.encode("ascii")
@@ -102,20 +106,19 @@ class HeaderRules:
         )
 
     def _classify(self, name: bytes) -> int:
-        text = name.decode("ascii")
-        folded = _folded(text)
-        if folded in self._managed:
+        letters = folded(name)
+        if letters in self._managed:
             return RequestField.CREDENTIAL
-        if text in _DECIDING:
-            return _DECIDING[text]
-        if text in self._passed:
+        if name in _DECIDING:
+            return _DECIDING[name]
+        if name in self._passed:
             return RequestField.PASSED
-        if folded in self._credentials:
+        if letters in self._credentials:
             return RequestField.CREDENTIAL
-        if folded in _STRIPPED or folded.startswith("x-forwarded-") or folded in _DECIDING:
+        if letters in _STRIPPED or letters.startswith(b"xforwarded") or letters in _LOOK_ALIKES:
             # The last: "content_length" and the like, which some servers read as the real one.
             return RequestField.STRIP
-        return RequestField.PASSED if _SECRETIVE.search(folded) else RequestField.FORWARD
+        return RequestField.PASSED if _SECRETIVE.search(letters) else RequestField.FORWARD
 
     def screened(self, lines: list[bytes]) -> list[bytes]:
         """Those of lines let through by other rules that pass these too."""
@@ -186,8 +189,3 @@ class HeaderRules:
 def _name_and_value(line: bytes) -> tuple[bytes, bytes]:
     name, _, value = line.removesuffix(b"\r\n").partition(b": ")
     return name, value
-
-
-def _folded(name: str) -> str:
-    """A name as the most forgiving server may read it: what isn't a letter or digit is alike."""
-    return _PUNCTUATION.sub("-", name.lower())

@@ -16,6 +16,7 @@ from gateway.data_plane.arrival import Arrival
 from gateway.data_plane.caller import CallerLookup
 from gateway.data_plane.downstream import Downstream
 from gateway.data_plane.epoch import Credentials
+from gateway.data_plane.judge import Judge, Objection
 from gateway.data_plane.listener import Listener
 from gateway.data_plane.reactor import Reactor, system_poller
 from gateway.data_plane.room import Room
@@ -101,9 +102,10 @@ class DataPlane:
             route = self.routes.get(spec.name)
             if route is None:
                 route = self.routes[spec.name] = Route(self, spec)
-            for listener in spec.listeners:
-                self._place(listener, route)
+            moved = [self._place(listener, route) for listener in spec.listeners]
             route.apply(spec, given, why)
+            if spec.ingress and any(moved):
+                route.judge_again()  # who came in by the trust of another route
         self._credentials = credentials
         self._remove_others(snapshot.routes)
 
@@ -166,13 +168,17 @@ class DataPlane:
             self._wanted_at = now
             self.tell(events.IDENTITY_EXPIRED, generation=0)
 
-    def _place(self, spec: ListenerSpec, route: Route) -> None:
+    def _place(self, spec: ListenerSpec, route: Route) -> bool:
+        """Give a listener its values; whether it was another route's before."""
         listener = self._listeners.get(spec.id)
         if listener is not None:
+            before = listener.route
             listener.apply(spec, route)
-        elif spec.id in self._sockets:
+            return before is not route
+        if spec.id in self._sockets:
             sock = self._sockets.pop(spec.id)
             self._listeners[spec.id] = Listener(self, spec, sock, route)
+        return False
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -242,9 +248,17 @@ class DataPlane:
         for client in list(self.clients):
             client.retire(force=force)
 
-    def clients_of(self, route: Route) -> list[Downstream]:
-        """The connections that came in by a route's listeners."""
-        return [client for client in self.clients if client.listener.route is route]
+    def cut_callers(self, route: Route, judge: Judge) -> list[Objection]:
+        """End each connection of an ingress's callers that may not go on, with what it carries."""
+        objections: list[Objection] = []
+        for client in list(self.clients):
+            if client.listener.route is not route:
+                continue
+            objection = judge.objection(client.stream)
+            if objection is not None:
+                objections.append(objection)
+                client.distrust(objection)
+        return objections
 
     # -- numbers ---------------------------------------------------------------------------------
 
@@ -260,7 +274,7 @@ class DataPlane:
         took = now - client.started
         stats.duration_sum_s += took
         route.durations[bisect_left(BUCKETS, took)] += 1
-        if self._log_access:
+        if self._log_access or client.reason or client.status > 399:
             self.access_log.add(client, now)
             if len(self.access_log.lines) >= _LINES_A_BATCH:
                 self.on_lines()

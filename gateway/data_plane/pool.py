@@ -13,6 +13,7 @@ from gateway.data_plane.upstream import UpstreamConnection
 if TYPE_CHECKING:
     from gateway.data_plane.downstream import Downstream
     from gateway.data_plane.epoch import Epoch
+    from gateway.data_plane.judge import Judge, Objection
     from gateway.data_plane.route import Route
     from gateway.data_plane.tunnel import Tunnel
 
@@ -86,7 +87,6 @@ class Pool:
         connection.deadline = plane.reactor.now + plane.limits.upstream_idle_timeout_s
         connection.released_in = plane.reactor.turn
         plane.reactor.watched.add(connection.fd)
-        route.refusals.forget()
         endpoint.idle.append(connection)
         route.serve_line()
 
@@ -100,6 +100,22 @@ class Pool:
         for connection in self.connections:
             if connection.epoch.credentials.not_after <= wall:
                 connection.retire("certificate_expired")
+
+    def cut(self, judge: Judge) -> list[Objection]:
+        """End each connection to the present far side that may not go on, with what it carries.
+
+        A dial on its way is left alone: what comes of it is of the last epoch, and gets no request.
+        """
+        objections: list[Objection] = []
+        for connection in list(self.connections):
+            of_another = connection.epoch.authority != self._route.spec.upstream.authority
+            if of_another or isinstance(connection, Dial):
+                continue
+            objection = judge.objection(connection.stream)
+            if objection is not None:
+                objections.append(objection)
+                connection.distrust(objection)
+        return objections
 
     def retired(self, connection: Dial | UpstreamConnection | Tunnel, reason: str) -> None:
         """A connection is being closed."""

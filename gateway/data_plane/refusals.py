@@ -13,19 +13,23 @@ class Refusals:
     too, the certificate isn't what is wrong, and every request is told at once.
     """
 
-    __slots__ = ("_ends", "_first")
+    __slots__ = ("_ends", "_first", "_last")
 
     def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        """A certificate was accepted."""
-        self._first = -1
+        self._first = self._last = -1
         self._ends = 0.0
 
-    def may_wait(self, generation: int, now: float) -> bool:
-        """Note that a generation was refused; whether to wait for the next one."""
+    def accepted(self, generation: int) -> None:
+        """A certificate did its work. One address may accept what another one refuses: only a
+        generation that was never refused makes a fresh start.
+        """
+        if generation > self._last:
+            self._first = -1
+
+    def refused(self, generation: int, now: float) -> float:
+        """Note that a generation was refused; until when to wait for the next one, or 0."""
+        self._last = max(self._last, generation)
         if self._first < 0:
             self._first = generation
             self._ends = now + RENEWAL_WAIT_S
-        return generation == self._first and now < self._ends
+        return self._ends if generation == self._first and now < self._ends else 0.0

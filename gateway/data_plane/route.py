@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from certs.errors import PeerRejected
-from certs.peer import peer_allowed
-from gateway.data_plane.dial import Dial
 from gateway.data_plane.endpoint import Endpoint, Endpoints
 from gateway.data_plane.epoch import PLAINTEXT, Credentials, Epoch, next_epoch
 from gateway.data_plane.failure import Failure, is_server_fault
 from gateway.data_plane.headers import HeaderRules
+from gateway.data_plane.judge import Judge, Objection
 from gateway.data_plane.pool import RETRY_AFTER_S, Pool
 from gateway.data_plane.refusals import RENEWAL_WAIT_S, Refusals
 from gateway.data_plane.replay import may_replay
 from gateway.data_plane.stream import Stream, TlsStream
-from gateway.data_plane.tls import objection, store_of
 from gateway.data_plane.waiting_line import WaitingLine
 from gateway.ipc import events
 from gateway.ipc.snapshot import RouteSpec
@@ -62,6 +60,7 @@ class Route:
         "_denials",
         "_line",
         "_quiet_until",
+        "_told_refusal",
         "_waiting",
         "door",
         "durations",
@@ -85,6 +84,7 @@ class Route:
         self.encoded_name = spec.name.encode()
         self._denials = 0
         self._quiet_until = 0.0
+        self._told_refusal = (0, "")
         self.stats = RouteStats()
         self.statuses: dict[int, int] = {}
         self.durations = [0] * (len(BUCKETS) + 1)
@@ -113,18 +113,19 @@ class Route:
             self.rules = HeaderRules(spec)
             self.endpoints.update(spec)
         self.reason = reason
-        same_tls = spec.tls == before.tls
-        same_far_side = spec.upstream.authority == before.upstream.authority
+        same_trust = spec.tls == before.tls
+        authority = spec.upstream.authority
         if spec.ingress:
-            self.door = next_epoch(self.door, credentials, same=same_tls)
-            self._move_on(next_epoch(self.epoch, PLAINTEXT, same=same_far_side))
+            self.door = next_epoch(self.door, credentials, same_trust=same_trust)
+            self._move_on(next_epoch(self.epoch, PLAINTEXT, authority, same_trust=True))
         else:
-            self._move_on(next_epoch(self.epoch, credentials, same=same_far_side and same_tls))
-        if not (same_far_side and same_tls):
+            self.door = None
+            self._move_on(next_epoch(self.epoch, credentials, authority, same_trust=same_trust))
+        if not (same_trust and authority == before.upstream.authority):
             stats = self.stats
             stats.tls_version = stats.tls_group = stats.tls_cipher = stats.peer = ""
-        if credentials is not None and not same_tls:
-            self._end_objectionable(credentials)
+        if not same_trust or spec.ingress != before.ingress:
+            self.judge_again()
         self._dispatch_waiting()
 
     def _move_on(self, epoch: Epoch | None) -> None:
@@ -132,31 +133,34 @@ class Route:
             self.epoch = epoch
             self.pool.retire_idle("generation")
 
-    def _end_objectionable(self, credentials: Credentials) -> None:
-        """A revoked far side, or one of an authority that is trusted no more, is cut at once."""
-        if credentials.context is None:
-            return
-        store = store_of(credentials.context)
-        if self.spec.ingress:
-            for client in self.plane.clients_of(self):
-                if isinstance(client.stream, TlsStream):
-                    why = objection(client.stream.connection, store, "the caller")
-                    why = why or _stranger(client.caller.peer, self.spec.tls.peers)
-                    if why:
-                        self._note_cut(why)
-                        client.retire(force=True)
-            return
-        for connection in self.pool.connections:
-            stream = connection.stream
-            if isinstance(connection, Dial) or not isinstance(stream, TlsStream):
-                continue
-            why = objection(stream.connection, store, "the server")
-            if why:
-                self._note_cut(why)
-                connection.retire("untrusted")
+    def judge_again(self) -> None:
+        """Cut what could not be made any more under the trust of now."""
+        try:
+            judge = Judge(self.spec)
+        except ValueError:
+            return  # nobody can be told apart by it; the plane has told the supervisor
+        cut = self.plane.cut_callers(self, judge) if self.spec.ingress else self.pool.cut(judge)
+        for objection, count in Counter(cut).items():
+            self._tell_cut(objection, count)
 
-    def _note_cut(self, why: str) -> None:
-        self.plane.tell(events.LOG, level="warning", message=f"{self.name}: cut, as {why}")
+    def objection_to(self, stream: Stream) -> str:
+        """Why a caller whose handshake began under another trust may not come in now, or ""."""
+        try:
+            objection = Judge(self.spec).objection(stream)
+        except ValueError as error:
+            return f"the route's trust can't be read: {error}"
+        return objection.why if objection else ""
+
+    def _tell_cut(self, objection: Objection, count: int) -> None:
+        connections = "a connection" if count == 1 else f"{count} connections"
+        self.plane.tell(
+            events.LOG,
+            level="warning",
+            message=f"{self.name}: cut {connections} with {objection.peer}: {objection.why}",
+            route=self.name,
+            peer=objection.peer,
+            reason=objection.reason,
+        )
 
     def _dispatch_waiting(self) -> None:
         for client, wait in list(self._waiting.items()):
@@ -270,34 +274,47 @@ class Route:
         self, client: ClientConnection, failure: Failure, connection: UpstreamConnection
     ) -> None:
         """An exchange broke. A request of which nothing was answered is sent once more if that can
-        do no harm, and only in two cases: it went out on a kept connection which the upstream was
-        just closing, or the upstream refused our certificate and a new one may help.
+        do no harm, and only where another connection may do better: it went out on a kept one which
+        the upstream was just closing, the upstream is not trusted any more and may have another
+        certificate by now, or it refused our certificate and a new one may help.
         """
         if connection.endpoint.rivals:
             self.endpoints.broke(connection.endpoint, failure)
-        refused = failure.reason == "certificate_refused"
-        closed = failure.reason == "upstream_closed" and connection.exchanges > 0
-        if (
-            (refused or closed)
-            and connection.unanswered
-            and client.resendable
-            and not client.replayed
-            and may_replay(client.request.method, client.request.mcp_method)
-            and (not refused or self._refresh_may_help(connection.epoch))
+        if not self._may_send_again(client, connection):
+            client.fail(failure)
+        elif failure.reason == "certificate_refused":
+            self._send_when_renewed(client, failure, connection.epoch)
+        elif failure.reason == "trust_withdrawn" or (
+            failure.reason == "upstream_closed" and connection.exchanges > 0
         ):
-            client.replayed = True
-            client.await_upstream()
-            if refused and connection.epoch is self.epoch:
-                deadline = self.plane.reactor.now + RENEWAL_WAIT_S
-                self._await_next_epoch(client, connection.epoch, failure, deadline)
-            else:
-                self.dispatch(client)
+            self._send_again(client)
         else:
             client.fail(failure)
 
-    def _refresh_may_help(self, epoch: Epoch) -> bool:
+    def _may_send_again(self, client: ClientConnection, connection: UpstreamConnection) -> bool:
+        request = client.request
+        return (
+            connection.unanswered
+            and client.resendable
+            and not client.replayed
+            and may_replay(request.method, request.mcp_method)
+        )
+
+    def _send_again(self, client: ClientConnection) -> None:
+        client.replayed = True
+        client.await_upstream()
+        self.dispatch(client)
+
+    def _send_when_renewed(self, client: ClientConnection, failure: Failure, epoch: Epoch) -> None:
         now = self.plane.reactor.now
-        return epoch is not self.epoch or self.refusals.may_wait(epoch.credentials.generation, now)
+        if epoch is not self.epoch:
+            self._send_again(client)
+        elif ends := self.refusals.refused(epoch.credentials.generation, now):
+            client.replayed = True
+            client.await_upstream()
+            self._await_next_epoch(client, epoch, failure, ends)
+        else:
+            client.fail(failure)
 
     # -- numbers ---------------------------------------------------------------------------------
 
@@ -363,24 +380,19 @@ class Route:
         self.stats.last_error_at = time.time()
 
     def certificate_refused(self, alert: Alert, generation: int) -> Failure:
-        """Tell the supervisor, which asks for one refresh; what to tell the client."""
-        self.plane.tell(
-            events.LATE_ALERT,
-            route=self.name,
-            alert=alert.name,
-            cause=alert.cause,
-            generation=generation,
-        )
+        """Tell the supervisor, once for each generation, so that it asks for another; what to tell
+        the client.
+        """
+        if (generation, alert.name) != self._told_refusal:
+            self._told_refusal = (generation, alert.name)
+            self.plane.tell(
+                events.LATE_ALERT,
+                route=self.name,
+                alert=alert.name,
+                cause=alert.cause,
+                generation=generation,
+            )
         return Failure("certificate_refused", f"{alert.cause} (TLS alert {alert.name!r})")
-
-
-def _stranger(spiffe_id: str, allowed: tuple[str, ...]) -> str:
-    """Why a caller that was let in once would not be today, or ""."""
-    try:
-        peer_allowed(spiffe_id, allowed)
-    except PeerRejected as rejected:
-        return str(rejected)
-    return ""
 
 
 def _count(counts: dict[str, int], key: str) -> None:

@@ -93,9 +93,13 @@ class TcpClient(Downstream):
 
     def on_lost(self, lost: ConnectionLost) -> None:  # noqa: ARG002 - a caller's reasons are its own
         """See `Connection`."""
+        self.cut("client_closed")
+
+    def cut(self, reason: str) -> None:
+        """See `Downstream`."""
         self.abort()
         self.route.abandon(self)
-        self.reason = "client_closed"
+        self.reason = reason
         self.record()
 
     def on_deadline(self) -> None:

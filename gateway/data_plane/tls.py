@@ -93,7 +93,10 @@ def _context(method: int, material: Material, spec: TlsSpec) -> SSL.Context:
     context.check_privatekey()
     for certificate in intermediates:
         context.add_extra_chain_cert(certificate)
-    _fill_store(store_of(context), spec)
+    store = context.get_cert_store()
+    if store is None:
+        raise ValueError("the TLS context has no certificate store")
+    _fill_store(store, spec)
     context.set_info_callback(_count_messages)
     return context
 
@@ -110,11 +113,16 @@ def _fill_store(store: crypto.X509Store, spec: TlsSpec) -> None:
     store.set_flags(flags)
 
 
-def store_of(context: SSL.Context) -> crypto.X509Store:
-    """The authorities and revocation lists of a context."""
-    store = context.get_cert_store()
-    if store is None:
-        raise ValueError("the TLS context has no certificate store")
+# X509_V_FLAG_NO_CHECK_TIME (OpenSSL, x509_vfy.h): validity periods, of revocation lists too, are
+# left out of account.
+_NO_CHECK_TIME: Final = 0x200000
+
+
+def judging_store(spec: TlsSpec) -> crypto.X509Store:
+    """A store that judges chains as a handshake does, but for time. Raises `ValueError`."""
+    store = crypto.X509Store()
+    _fill_store(store, spec)
+    store.set_flags(_NO_CHECK_TIME)
     return store
 
 
@@ -173,6 +181,7 @@ def _count_messages(connection: SSL.Connection, where: int, _value: int) -> None
 
 
 # X509_V_ERR_* numbers (OpenSSL, x509_vfy.h) that people meet, in their words.
+REVOKED: Final = 23
 _VERIFY_ERRORS: Final = {
     3: "there is no revocation list in force of {who}'s issuer",
     7: "{who}'s chain was signed by another authority of the same name as the bundle's",
@@ -184,7 +193,7 @@ _VERIFY_ERRORS: Final = {
     19: "{who}'s chain ends in an authority that is not in the trust bundle",
     20: "{who}'s issuer is not in the trust bundle",
     21: "{who}'s issuer is not in the trust bundle",
-    23: "{who}'s certificate is revoked",
+    REVOKED: "{who}'s certificate is revoked",
     26: "{who}'s certificate may not be used for this side of TLS",
 }
 # What OpenSSL calls what people meet, and what to call it.
@@ -196,7 +205,8 @@ _HANDSHAKE_REASONS: Final = {
 }
 
 
-def _verify_problem(code: int, who: str) -> str:
+def verify_problem(code: int, who: str) -> str:
+    """What OpenSSL holds against the chain that `who` showed, in one sentence."""
     text = _VERIFY_ERRORS.get(code, f"{{who}}'s certificate is not acceptable (X509 {code})")
     return text.format(who=who)
 
@@ -205,7 +215,7 @@ def handshake_problem(connection: SSL.Connection, error: Exception, who: str = "
     """What went wrong in a failed handshake with `who`, in one sentence."""
     code = _notes(connection).verify_error
     if code:
-        return _verify_problem(code, who)
+        return verify_problem(code, who)
     if isinstance(error, SSL.SysCallError):
         return f"{who} closed the connection during the handshake"
     if isinstance(error, NoCommonProtocol):
@@ -245,18 +255,6 @@ def _certificate(connection: SSL.Connection, who: str) -> x509.Certificate:
     if certificate is None:
         raise PeerRejected(f"{who} showed no certificate")
     return certificate
-
-
-def objection(connection: SSL.Connection, store: crypto.X509Store, who: str) -> str:
-    """Why a store of today would not accept the chain that a connection was made with, or ""."""
-    chain = connection.get_verified_chain()
-    if not chain:
-        return f"{who} showed no certificate"
-    try:
-        crypto.X509StoreContext(store, chain[0], chain[1:]).verify_certificate()
-    except crypto.X509StoreContextError as error:
-        return _verify_problem(error.errors[0], who)
-    return ""
 
 
 # Alerts by which a TLS 1.3 server refuses a client certificate; they arrive with the first read

@@ -16,6 +16,7 @@ from gateway.data_plane.stream import ConnectionLost, Stream
 if TYPE_CHECKING:
     from gateway.data_plane.dial import Dial
     from gateway.data_plane.downstream import Downstream
+    from gateway.data_plane.judge import Objection
     from gateway.data_plane.route import Route
     from gateway.data_plane.upstream import UpstreamConnection
 
@@ -87,6 +88,7 @@ class Tunnel:
             downstream.bytes_down += size
             if not downstream.first_byte_at:
                 downstream.first_byte_at = end.reactor.now
+                self._route.refusals.accepted(self.generation)
 
     def waits(self) -> None:
         """An end's peer takes nothing now: for as long as an idle connection is kept."""
@@ -102,9 +104,18 @@ class Tunnel:
         if not self._near.out and not self._far.out:
             self.deadline = inf
 
-    def lost(self, end: TunnelEnd) -> None:
+    def lost(self, end: TunnelEnd, lost: ConnectionLost) -> None:
         """An end broke: the other one is told by a cut too."""
-        self._end("client_closed" if end is self._near else "upstream_closed", cut=True)
+        if end is self._near:
+            self._end("client_closed", cut=True)
+            return
+        alert = lost.alert
+        reason = "upstream_closed"
+        if alert is not None and alert.refuses_certificate and not self._downstream.first_byte_at:
+            failure = self._route.certificate_refused(alert, self.generation)
+            self._route.note_failure(failure)
+            reason = failure.reason
+        self._end(reason, cut=True)
 
     def direction_ended(self) -> None:
         """One direction is over, and its end was passed on."""
@@ -118,6 +129,10 @@ class Tunnel:
     def retire(self, reason: str) -> None:
         """Its time is over, whatever it carries."""
         self._end(reason, cut=True)
+
+    def distrust(self, objection: Objection) -> None:
+        """The far side is not trusted any more."""
+        self._end(objection.reason, cut=True)
 
     def _end(self, reason: str, *, cut: bool) -> None:
         self.deadline = inf
@@ -210,9 +225,9 @@ class TunnelEnd(Connection):
         """See `Connection`."""
         self._tunnel.renew()
 
-    def on_lost(self, lost: ConnectionLost) -> None:  # noqa: ARG002 - either end's loss ends both
+    def on_lost(self, lost: ConnectionLost) -> None:
         """See `Connection`."""
-        self._tunnel.lost(self)
+        self._tunnel.lost(self, lost)
 
     def on_deadline(self) -> None:
         """See `Connection`; the tunnel keeps one deadline for both ends."""

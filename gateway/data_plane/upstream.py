@@ -12,7 +12,7 @@ from gateway.data_plane.reactor import READ
 from gateway.data_plane.stream import ConnectionLost
 from gateway.data_plane.tunnel import Tunnel
 from gateway.data_plane.wire.body import NO_BODY, Body
-from gateway.data_plane.wire.response import ResponseHead, parse_response_head
+from gateway.data_plane.wire.response import ResponseHead, check_beginning, parse_response_head
 from gateway.data_plane.wire.violation import ProtocolViolation
 
 if TYPE_CHECKING:
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from gateway.data_plane.dial import Dial
     from gateway.data_plane.endpoint import Endpoint
     from gateway.data_plane.epoch import Epoch
+    from gateway.data_plane.judge import Objection
     from gateway.data_plane.route import Route
 
 _READS_A_TURN: Final = 8
 _MOST_INTERIM: Final = 32
+# No configuration allows less, and few heads are longer.
+_LEAST_LIMIT: Final = 1024
 
 
 class UpstreamState(IntEnum):
@@ -171,12 +174,10 @@ class UpstreamConnection(Connection):
         """Parse response heads until the final one; interim ones are passed on as they come."""
         while self._state == UpstreamState.HEAD and self.client is client:
             end = self._buffer.find(b"\r\n\r\n") + 4
-            if end < 4:
-                if len(self._buffer) > self.route.plane.limits.max_head_bytes:
-                    self._violated(ProtocolViolation("head_too_large", "the head is too large"))
-                return
-            head, self._buffer = self._buffer[:end], self._buffer[end:]
             try:
+                if (end < 4 or end > _LEAST_LIMIT) and self._is_unfinished(end):
+                    return
+                head, self._buffer = self._buffer[:end], self._buffer[end:]
                 response = parse_response_head(
                     head,
                     method=client.request.method,
@@ -187,6 +188,14 @@ class UpstreamConnection(Connection):
             except ProtocolViolation as violation:
                 self._violated(violation)
                 return
+
+    def _is_unfinished(self, end: int) -> bool:
+        """Whether more of the head has to come. Raises `ProtocolViolation` if it can't help."""
+        if (len(self._buffer) if end < 4 else end) > self.route.plane.limits.max_head_bytes:
+            raise ProtocolViolation("head_too_large", "the head is too large")
+        if end < 4:
+            check_beginning(self._buffer)
+        return end < 4
 
     def _on_head(self, client: ClientConnection, response: ResponseHead) -> None:
         if response.status == 101:
@@ -205,6 +214,8 @@ class UpstreamConnection(Connection):
     def _final_head(self, client: ClientConnection, response: ResponseHead) -> None:
         if self.endpoint.rivals:
             self.route.endpoints.answered(self.endpoint, client.request, response)
+        if not self.exchanges:
+            self.route.refusals.accepted(self.generation)
         self._response = response
         body = self._body = response.body
         self._state = UpstreamState.BODY
@@ -339,10 +350,7 @@ class UpstreamConnection(Connection):
         self._fail(Failure("bad_response", violation.detail))
 
     def _fail(self, failure: Failure) -> None:
-        client, self.client = self.client, None
-        self._end(failure.reason if client is not None else "upstream_closed")
-        if client is not None:
-            self.route.exchange_failed(client, failure, self)
+        self._cut(failure.reason if self.client is not None else "upstream_closed", failure)
 
     def _end(self, reason: str) -> None:
         if not self.closed:
@@ -359,7 +367,15 @@ class UpstreamConnection(Connection):
 
     def retire(self, reason: str) -> None:
         """Its time is over: an exchange that it still carries is cut."""
-        if self.client is not None:
-            self._fail(Failure("certificate_ended", f"the connection was retired: {reason}"))
-        else:
-            self._end(reason)
+        detail = f"the connection was retired: {reason}"
+        self._cut(reason, Failure("certificate_ended", detail))
+
+    def distrust(self, objection: Objection) -> None:
+        """The far side is not trusted any more: an exchange with it is cut."""
+        self._cut(objection.reason, Failure("trust_withdrawn", objection.why))
+
+    def _cut(self, reason: str, failure: Failure) -> None:
+        client, self.client = self.client, None
+        self._end(reason)
+        if client is not None:
+            self.route.exchange_failed(client, failure, self)

@@ -148,8 +148,8 @@ class LimitsSpec:
 class Snapshot:
     """The state of the world for workers. `identity_reason` says why `identity` is None.
 
-    `access_log` wants a line for each request; `mcp_peek` lets it name the MCP request by the first
-    bytes of its body.
+    `access_log` wants a line for each request and not only for failures; `mcp_peek` lets lines name
+    an MCP request by the first bytes of its body.
     """
 
     number: int

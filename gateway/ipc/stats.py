@@ -34,7 +34,8 @@ class RouteStats:
         handshakes: completed handshakes of such connections; `handshake_failures` by reason.
         ejections: how often an address of several was left out, by the reason of the last failure;
             `ejected` has 1 for each address that is left out now, and 0 for the others.
-        retired: upstream connections closed by reason ("idle", "generation", "upstream_closed", …).
+        retired: upstream connections closed by reason ("idle", "generation", "upstream_closed",
+            "revoked", "untrusted", …), and an ingress's callers that were cut by the last two.
         rejected: requests refused by the listener, by rule; `denied` callers by kind of refusal.
         bytes_up, bytes_down: body bytes towards the upstream and towards the client.
         duration_buckets: finished requests by upper bound in seconds ("0.005" … "+Inf"),

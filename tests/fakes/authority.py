@@ -21,6 +21,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from certs.keys import PrivateKey
+from tests.fakes.certificates import key_of
+
 _YEAR = timedelta(days=365)
 _numbers = itertools.count(1)
 
@@ -53,9 +56,12 @@ class Authority:
         *names: str,
         starts: timedelta = timedelta(minutes=-1),
         ends: timedelta = timedelta(hours=1),
+        kind: str = "p256",
     ) -> Leaf:
-        """A leaf for URIs, addresses and DNS names, valid between two points seen from now."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        """A leaf for URIs, addresses and DNS names, valid between two points seen from now, for a
+        key of that kind.
+        """
+        key = key_of(kind)
         now = datetime.now(UTC)
         builder = _builder(x509.Name([]), self._name, key, now + starts, now + ends)
         for extension, critical in (
@@ -78,6 +84,22 @@ class Authority:
             serial=certificate.serial_number,
             not_after=certificate.not_valid_after_utc.timestamp(),
         )
+
+    def crl(
+        self,
+        *serials: int,
+        starts: timedelta = timedelta(minutes=-1),
+        ends: timedelta = timedelta(hours=1),
+    ) -> str:
+        """A revocation list of these certificates, PEM, in force between two points from now."""
+        now = datetime.now(UTC)
+        builder = x509.CertificateRevocationListBuilder(
+            issuer_name=self._name, last_update=now + starts, next_update=now + ends
+        )
+        for serial in serials:
+            revoked = x509.RevokedCertificateBuilder(serial, now + starts)
+            builder = builder.add_revoked_certificate(revoked.build())
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 class Trusted(Protocol):
@@ -118,7 +140,7 @@ def _load(context: ssl.SSLContext, leaf: Leaf) -> None:
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    key: PrivateKey,
     starts: datetime,
     ends: datetime,
 ) -> x509.CertificateBuilder:

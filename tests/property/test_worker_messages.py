@@ -20,6 +20,7 @@ from gateway.control_plane import status
 from gateway.control_plane.admin_api import numbers
 from gateway.control_plane.supervisor import Parts, Supervisor
 from gateway.control_plane.totals import Totals
+from gateway.data_plane.failure import explanation
 from gateway.ipc import events
 from gateway.ipc.frames import FrameError
 from gateway.ipc.stats import RouteStats, WorkerStats
@@ -120,6 +121,7 @@ def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]
             sink=sink,
             redactor=Redactor(),
             announce=lambda _text: None,
+            meaning=explanation,
         ),
     )
     yield made

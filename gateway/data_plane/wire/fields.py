@@ -38,7 +38,7 @@ def parse_fields(section: bytes) -> list[Field]:
     if len(fields) != section.count(b"\n") or (section and section[-1] != 10):
         raise ProtocolViolation("bad_field", "a header line is not 'name: value' ended by CRLF")
     if len(fields) > MAX_FIELDS:
-        raise ProtocolViolation("too_many_fields", f"more than {MAX_FIELDS} header fields")
+        raise _too_many()
     if b" \r\n" in section or b"\t\r\n" in section:
         fields = [(name, value.rstrip(b" \t")) for name, value in fields]
     return fields
@@ -114,8 +114,26 @@ def split_lines(section: bytes) -> list[bytes]:
         return []
     lines = section.split(b"\r\n")
     if len(lines) > MAX_FIELDS:
-        raise ProtocolViolation("too_many_fields", f"more than {MAX_FIELDS} header fields")
+        raise _too_many()
     return lines
+
+
+def _too_many() -> ProtocolViolation:
+    return ProtocolViolation("too_many_fields", f"more than {MAX_FIELDS} header fields", status=431)
+
+
+def folded(name: bytes) -> bytes:
+    """A name as the most forgiving reader may take it: letters and digits only, lower case."""
+    return _PUNCTUATION.sub(b"", name.lower())
+
+
+_PUNCTUATION: Final = re.compile(rb"[^a-z0-9]+")
+
+
+def check_line_ends(beginning: bytes) -> None:
+    """Refuse the beginning of a head with an LF that no CR precedes: no more bytes can mend it."""
+    if beginning.count(b"\n") != beginning.count(b"\r\n"):
+        raise ProtocolViolation("bad_field", "a line of the head is not ended by CRLF")
 
 
 def name_of(line: bytes) -> bytes:

@@ -20,6 +20,7 @@ from gateway.data_plane.wire.body import (
 from gateway.data_plane.wire.fields import (
     FieldLines,
     NameTable,
+    check_line_ends,
     name_of,
     parse_token_list,
     split_lines,
@@ -44,7 +45,8 @@ class RequestField(IntEnum):
     MCP_METHOD = 11  # from here on: looked at, and forwarded
     MCP_NAME = 12
     TRACEPARENT = 13
-    PASSED = 14  # forwarded because the route says so, and never remembered
+    EXPECT = 14
+    PASSED = 15  # forwarded because the route says so, and never remembered
 
 
 #: Codes whose lines may be remembered from one request to the next.
@@ -69,6 +71,7 @@ _LOCAL_TOKEN: Final = int(RequestField.LOCAL_TOKEN)
 _MCP_METHOD: Final = int(RequestField.MCP_METHOD)
 _MCP_NAME: Final = int(RequestField.MCP_NAME)
 _TRACEPARENT: Final = int(RequestField.TRACEPARENT)
+_EXPECT: Final = int(RequestField.EXPECT)
 _PASSED: Final = int(RequestField.PASSED)
 
 # Visible ASCII but '#' and '\\', which many servers read as '/': the bytes are forwarded as they
@@ -85,6 +88,9 @@ _OPTIONS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))
 _LONGEST_HOST: Final = 262
 _LONGEST_CONNECTION: Final = 512
 _REFUSED_METHODS: Final = frozenset((b"CONNECT", b"TRACE"))
+_METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
+# The first byte of a TLS handshake record (RFC 8446 section 5.1), and of no method.
+_TLS_RECORD: Final = 0x16
 
 
 class RequestHead:
@@ -170,9 +176,7 @@ def parse_request_head(head: bytes, lines: FieldLines) -> RequestHead:
     """
     line = _REQUEST_LINE.match(head)
     if line is None:
-        raise ProtocolViolation(
-            "bad_request_line", "the first line is not an HTTP/1.1 request line"
-        )
+        raise ProtocolViolation("bad_request_line", _no_request_line(head))
     request = RequestHead()
     request.method, request.target, minor = line.groups()
     request.minor = 1 if minor == b"1" else 0
@@ -198,7 +202,26 @@ def parse_request_head(head: bytes, lines: FieldLines) -> RequestHead:
     _settle_host(request, special)
     _settle_body(request, special)
     _settle_connection(request, special, lines.names)
+    if _EXPECT in special:
+        _settle_expectation(request, special[_EXPECT])
     return request
+
+
+def check_beginning(beginning: bytes) -> None:
+    """Refuse bytes that can't become a head any more, whatever follows.
+
+    Raises:
+        ProtocolViolation: the client should be told now instead of at the time limit.
+    """
+    if beginning[0] == _TLS_RECORD:
+        raise ProtocolViolation("bad_request_line", "the client speaks TLS, and plain HTTP is due")
+    check_line_ends(beginning)
+
+
+def _no_request_line(head: bytes) -> str:
+    if head.startswith(b"PRI * HTTP/2"):
+        return "the client speaks HTTP/2, and this listener HTTP/1.1"
+    return "the first line is not an HTTP/1.1 request line"
 
 
 def _repeated(code: int, before: bytes, value: bytes) -> bytes:
@@ -218,6 +241,7 @@ _NAMES: Final[dict[int, str]] = {
     RequestField.FETCH_SITE: "Sec-Fetch-Site",
     RequestField.MCP_METHOD: "Mcp-Method",
     RequestField.MCP_NAME: "Mcp-Name",
+    RequestField.EXPECT: "Expect",
     RequestField.LOCAL_TOKEN: "X-Devwiz-Gw-Token",
 }
 
@@ -230,7 +254,11 @@ def _host(value: bytes) -> bytes:
 
 @lru_cache(maxsize=64)
 def _is_refused(method: bytes) -> bool:
-    return method.upper() in _REFUSED_METHODS
+    """Whether a method isn't forwarded. One that isn't in capitals is another method to us (RFC
+    9110 section 9.1) and the same to some servers, which then don't read its body as we do.
+    """
+    capitals = method.upper()
+    return capitals in _REFUSED_METHODS or (method != capitals and capitals in _METHODS)
 
 
 def _settle_host(request: RequestHead, special: dict[int, bytes]) -> None:
@@ -243,7 +271,11 @@ def _settle_host(request: RequestHead, special: dict[int, bytes]) -> None:
     if b"%00" in target:
         raise ProtocolViolation("bad_target", "the target holds an encoded NUL")
     if _is_refused(request.method):
-        raise ProtocolViolation("refused_method", "CONNECT and TRACE are not forwarded", status=403)
+        raise ProtocolViolation(
+            "refused_method",
+            "CONNECT and TRACE are not forwarded, nor methods in small letters",
+            status=403,
+        )
     if target[0] == 0x2F or (target == b"*" and request.method == b"OPTIONS"):
         return
     absolute = _ABSOLUTE.fullmatch(target)
@@ -298,6 +330,16 @@ def _settle_connection(request: RequestHead, special: dict[int, bytes], names: N
     nominated = options - _OPTIONS
     if nominated:
         _strip_nominated(request, nominated, names)
+
+
+def _settle_expectation(request: RequestHead, expectation: bytes) -> None:
+    """RFC 9110 section 10.1.1: there is one expectation, which HTTP/1.0 doesn't know."""
+    if expectation.lower() != b"100-continue":
+        raise ProtocolViolation(
+            "bad_expectation", "Expect holds something else than 100-continue", status=417
+        )
+    if request.minor == 0:
+        request.forwarded = [line for line in request.forwarded if name_of(line) != b"expect"]
 
 
 def _strip_nominated(request: RequestHead, nominated: frozenset[bytes], names: NameTable) -> None:

@@ -24,6 +24,8 @@ from gateway.data_plane.wire.fields import (
     Field,
     FieldLines,
     NameTable,
+    check_line_ends,
+    folded,
     name_of,
     parse_token_list,
     split_lines,
@@ -70,12 +72,20 @@ _CODES: Final[dict[bytes, int]] = {
     b"www-authenticate": ResponseField.SESSION,
 }
 
+_RESERVED: Final = frozenset(
+    folded(name)
+    for name in (*_STRIPPED, b"content-length", b"transfer-encoding", b"connection", b"upgrade")
+)
+
 
 def classify_response_field(name: bytes) -> int:
-    """The `ResponseField` of a lower-case name."""
-    if name in _STRIPPED:
+    """The `ResponseField` of a lower-case name. Nobody gets to see a name that is read as one of
+    ours by a forgiving reader only.
+    """
+    code = _CODES.get(name, ResponseField.FORWARD)
+    if name in _STRIPPED or (not code and folded(name) in _RESERVED):
         return ResponseField.STRIP
-    return _CODES.get(name, ResponseField.FORWARD)
+    return code
 
 
 _LONGEST_CONNECTION: Final = 512
@@ -187,6 +197,18 @@ def parse_response_head(
     if not _is_bodiless(response, special, method):
         _settle_body(response, special, client_minor, trailers)
     return response
+
+
+def check_beginning(beginning: bytes) -> None:
+    """Refuse bytes that can't become a head any more, whatever follows.
+
+    Raises:
+        ProtocolViolation: waiting for more would take until the time limit.
+    """
+    start = b"HTTP/1."
+    if beginning[: len(start)] != start[: len(beginning)]:
+        raise ProtocolViolation("bad_status_line", "the upstream's first line is not HTTP/1.1")
+    check_line_ends(beginning)
 
 
 def _repeated(code: int, before: bytes, value: bytes) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.config.model import Config
 from gateway.control_plane.admin_api import AdminApi, peer_uid
 from gateway.control_plane.status import GatewayState
 from gateway.control_plane.views import IdentityView
@@ -64,10 +65,18 @@ class FakeControls:
         self.called.append(f"denied {uid} {what}")
 
 
+class FakeHistory:
+    def latest(self, count: int, *, failed: bool) -> list[dict[str, Any]]:
+        return [{"id": f"ab-{number:x}", "failed": failed} for number in range(count)]
+
+    def explained(self, key: str, config: Config) -> list[dict[str, Any]]:
+        return [{"request": {"id": key}, "project": config.project}] if key == "ab-1" else []
+
+
 @asynccontextmanager
 async def api(folder: Path, controls: FakeControls) -> AsyncIterator[Path]:
     path = folder / "admin.sock"
-    made = AdminApi(path, controls)
+    made = AdminApi(path, controls, FakeHistory())
     await made.start()
     try:
         yield path
@@ -98,6 +107,14 @@ async def test_the_socket_is_private_and_gone_afterwards(tmp_path: Path) -> None
         ("GET", "/readyz", 200),
         ("GET", "/status", 200),
         ("GET", "/metrics", 200),
+        ("GET", "/requests", 200),
+        ("GET", "/requests/ab-1", 200),
+        ("GET", "/requests/ab-2", 404),
+        ("GET", "/requests/..%2Fstatus", 404),
+        ("GET", "/requests?last=0", 400),
+        ("GET", "/requests?last=1001", 400),
+        ("GET", "/requests?last=-1", 400),
+        ("GET", "/requests?last=\u0661", 400),
         ("POST", "/identity/renew", 200),
         ("POST", "/reload", 200),
         ("POST", "/workers/replace", 200),
@@ -120,6 +137,18 @@ async def test_metrics_name_their_format(tmp_path: Path) -> None:
         session.get("http://gw/metrics") as reply,
     ):
         assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def test_requests_are_listed_and_explained(tmp_path: Path) -> None:
+    async with api(tmp_path, FakeControls()) as path:
+        _, _, body = await ask(path, "GET", "/requests?last=2&failed=1")
+        assert body["requests"] == [{"id": f"ab-{n}", "failed": True} for n in range(2)]
+        _, _, body = await ask(path, "GET", "/requests?failed=0")
+        assert body["requests"] == [{"id": f"ab-{n:x}", "failed": False} for n in range(20)]
+        _, _, body = await ask(path, "GET", "/requests/ab-1")
+        assert body["requests"] == [{"request": {"id": "ab-1"}, "project": "acme"}]
+        _, _, body = await ask(path, "GET", "/requests/ab-2")
+        assert body["title"] == "no request of that id is remembered"
 
 
 async def test_a_refused_reload_says_why_as_a_problem(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ import aiohttp
 import pytest
 
 from gateway.audit.journal import Journal
-from gateway.config.model import Config, FilesSourceConfig, TcpAddress, UnixAddress
+from gateway.config.model import Config, FilesSourceConfig, LogConfig, TcpAddress, UnixAddress
 from gateway.control_plane.supervisor import Parts, Supervisor
+from gateway.data_plane.failure import explanation
 from gateway.errors import ConfigInvalid, ConfigProblem, StartFailed
 from gateway.ipc import events
 from gateway.telemetry.logs import LogSink, Redactor
@@ -45,6 +46,7 @@ class Gateway:
                 sink=self.sink,
                 redactor=Redactor(),
                 announce=self._announce,
+                meaning=explanation,
                 worker_command=worker.command(mode),
             ),
         )
@@ -302,6 +304,48 @@ async def test_events_of_a_worker_are_heard(
         assert asked[1:] == ["asked for by the operator"]
     assert "hello" in caplog.messages
     assert b'{"access":1}\n' in (tmp_path / "gw.log").read_bytes()
+
+
+def refusal(route: str, generation: int) -> events.Event:
+    told: dict[str, str | int | float | None] = {"route": route, "cause": "revoked"}
+    return events.Event(name=events.LATE_ALERT, fields=told | {"generation": generation})
+
+
+async def test_a_refused_certificate_is_renewed_once_and_not_for_ever(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        await gateway.until_ready()
+        feed, hear = gateway.feeds.identities[0], gateway.supervisor._on_event
+        for _ in range(3):  # each worker tells
+            hear(refusal("planner", 1))
+        assert len(feed.refreshed) == 1
+        feed.publish(generation())
+        for number in (2, 2, 1):
+            hear(refusal("planner", number))
+        feed.publish(generation())
+        hear(refusal("planner", 3))
+        assert len(feed.refreshed) == 1, "another certificate did not help"
+        hear(refusal("writer", 3))
+        hear(refusal("planner", 3))
+        assert len(feed.refreshed) == 2, "it may help another route"
+        feed.publish(generation())
+        feed.publish(generation())
+        hear(refusal("planner", 5))
+        assert len(feed.refreshed) == 3, "the fourth was accepted"
+
+
+async def test_requests_are_remembered_even_when_they_are_not_logged(tmp_path: Path) -> None:
+    quiet = configs.config(tmp_path, log=LogConfig(access=False))
+    async with running(tmp_path, quiet, mode="chatty") as gateway:
+        await gateway.until(lambda body: bool(body["routes"][0]["unavailable"]))
+        line = b'{"id":"ab-1","route":"planner","generation":1,"reason":"tls_failed","stage":"tls"}'
+        gateway.supervisor._on_access(line + b"\n")
+        code, body = await gateway.ask("GET", "/requests/ab-1")
+        assert code == 200
+        (told,) = body["requests"]
+        assert told["certificate"]["serial"] == generation().serial
+        assert told["request"]["title"] == explanation("tls_failed").title
+        assert (await gateway.ask("GET", "/requests?failed=1"))[1]["requests"] == [told["request"]]
+    assert b"access" not in (tmp_path / "gw.log").read_bytes()
 
 
 async def test_refused_callers_are_on_paper(tmp_path: Path) -> None:

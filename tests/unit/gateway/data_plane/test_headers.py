@@ -76,7 +76,14 @@ def test_an_old_client_is_lifted_to_http_1_1() -> None:
         b"Trailer: X-Sum",
         b"HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA",
         b"Content_Length: 5",
+        b"Content.Length: 5",
         b"transfer_encoding: chunked",
+        b"Transfer--Encoding: chunked",
+        b"X-Api~Key: mine",
+        b"XApiKey: mine",
+        b"Authorization_: mine",
+        b"_cookie: mine=1",
+        b"XForwardedFor: 1.2.3.4",
         b"Mcp_Method: tools/list",
         b"mcp_name: mine",
         b"Sec_Fetch_Site: none",
@@ -108,7 +115,9 @@ def test_other_fields_are_forwarded_as_spelled(field: bytes) -> None:
     assert b"\r\n" + field + b"\r\n" in upstream_head(field)
 
 
-@pytest.mark.parametrize("spelling", [b"X-Team-Token", b"x_team_token", b"X-TEAM_token"])
+@pytest.mark.parametrize(
+    "spelling", [b"X-Team-Token", b"x_team_token", b"X-TEAM_token", b"x.team.token", b"XTeamToken"]
+)
 def test_the_routes_own_fields_replace_the_clients(spelling: bytes) -> None:
     own = (("x-team-token", "ours"),)
     head = upstream_head(spelling + b": theirs", headers=own)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.data_plane.wire.fields import MAX_FIELDS, NameTable, parse_fields, parse_token_list
+from gateway.data_plane.wire.fields import (
+    MAX_FIELDS,
+    NameTable,
+    folded,
+    parse_fields,
+    parse_token_list,
+)
 from gateway.data_plane.wire.violation import ProtocolViolation
 
 
@@ -105,6 +111,19 @@ def test_a_list_of_something_else_is_refused(value: bytes) -> None:
     with pytest.raises(ProtocolViolation) as refused:
         parse_token_list(value)
     assert refused.value.reason == "bad_list"
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        (b"Content-Length", b"contentlength"),
+        (b"content_length", b"contentlength"),
+        (b"X--Api.Key", b"xapikey"),
+        (b"!#$%&'*+-.^_`|~", b""),
+    ],
+)
+def test_a_name_is_folded_to_its_letters_and_digits(name: bytes, letters: bytes) -> None:
+    assert folded(name) == letters
 
 
 def test_names_are_classified_by_their_lower_case_once_a_spelling() -> None:

@@ -11,6 +11,7 @@ from gateway.data_plane.wire.request import (
     UNREADABLE,
     RequestField,
     RequestHead,
+    check_beginning,
     parse_request_head,
 )
 from gateway.data_plane.wire.violation import ProtocolViolation
@@ -25,6 +26,7 @@ CODES = {
     b"sec-fetch-site": RequestField.FETCH_SITE,
     b"mcp-method": RequestField.MCP_METHOD,
     b"mcp-name": RequestField.MCP_NAME,
+    b"expect": RequestField.EXPECT,
     b"te": RequestField.STRIP,
     b"authorization": RequestField.CREDENTIAL,
 }
@@ -195,6 +197,48 @@ def test_connect_and_trace_are_not_forwarded(method: bytes, target: bytes) -> No
     assert (refused.value.reason, refused.value.status) == ("refused_method", 403)
 
 
+@pytest.mark.parametrize("method", [b"get", b"Get", b"hEAD", b"post", b"Delete", b"options"])
+def test_a_method_that_some_server_would_take_for_another_is_refused(method: bytes) -> None:
+    assert reason_of(with_line(method + b" / HTTP/1.1")) == "refused_method"
+
+
+@pytest.mark.parametrize("method", [b"QUERY", b"PROPFIND", b"query", b"m-search", b"!", b"GETS"])
+def test_a_method_that_only_the_agent_knows_is_forwarded(method: bytes) -> None:
+    assert parse(with_line(method + b" / HTTP/1.1")).method == method
+
+
+@pytest.mark.parametrize(
+    ("line", "speaks"),
+    [(b"PRI * HTTP/2.0", "HTTP/2"), (b"GET / HTTP/3", "an HTTP/1.1 request line")],
+)
+def test_a_wrong_protocol_is_told_by_its_name(line: bytes, speaks: str) -> None:
+    with pytest.raises(ProtocolViolation) as refused:
+        parse(line + b"\r\n\r\n")
+    assert speaks in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    ("beginning", "reason"),
+    [
+        (b"\x16", "bad_request_line"),
+        (b"\x16\x03\x01\x02\x00", "bad_request_line"),
+        (b"GET / HTTP/1.1\n", "bad_field"),
+        (b"GET / HTTP/1.1\r\nX: 1\n\r\n", "bad_field"),
+        (b"\n", "bad_field"),
+    ],
+)
+def test_a_hopeless_beginning_is_refused_at_once(beginning: bytes, reason: str) -> None:
+    with pytest.raises(ProtocolViolation) as refused:
+        check_beginning(beginning)
+    assert refused.value.reason == reason
+
+
+def test_every_beginning_of_a_head_may_go_on() -> None:
+    head = with_fields(b"Content-Length: 5")
+    for end in range(1, len(head)):
+        check_beginning(head[:end])
+
+
 @pytest.mark.parametrize(
     "host", [b"h", b"h:80", b"h:", b"127.0.0.1:8701", b"[::1]:8701", b"a_b~c", b"a%20b", b"x=1"]
 )
@@ -255,6 +299,7 @@ def test_host_is_required_once(version: bytes) -> None:
         ([b"Upgrade: websocket", b"Upgrade: h2c"], "repeated_field"),
         ([b"Mcp-Method: tools/call", b"Mcp-Method: tools/list"], "repeated_field"),
         ([b"Mcp-Name: a", b"mcp-name: a"], "repeated_field"),
+        ([b"Expect: 100-continue", b"Expect: 100-continue"], "repeated_field"),
         ([b"Sec-Fetch-Site: cross-site", b"Sec-Fetch-Site: none"], "repeated_field"),
         ([b"Content-Length: 5", b" 6"], "bad_field"),
         ([b"Content-Length : 5"], "bad_field"),
@@ -373,6 +418,7 @@ def test_nominated_fields_are_removed() -> None:
         b"Mcp-Method",
         b"Mcp-Session-Id",
         b"mcp-protocol-version",
+        b"Expect",
     ],
 )
 def test_a_nomination_of_what_must_stay_is_refused(name: bytes) -> None:
@@ -400,6 +446,23 @@ def test_an_upgrade_needs_both_fields_and_http_1_1(
     request = parse(with_fields(*fields, line=b"GET / HTTP/" + version))
     assert request.upgrade == upgrade
     assert request.forwarded == []
+
+
+@pytest.mark.parametrize("value", [b"100-continue", b"100-Continue"])
+def test_the_expectation_of_100_is_passed_on_but_for_http_1_0(value: bytes) -> None:
+    assert parse(with_fields(b"Expect: " + value)).forwarded == [b"Expect: %b\r\n" % value]
+    old = with_fields(b"X: 1", b"Expect: " + value, line=b"POST / HTTP/1.0")
+    assert parse(old).forwarded == [b"X: 1\r\n"]
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"100", b"continue", b"100-continue, 100-continue", b"x 100-continue", b"\xa0"]
+)
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_another_expectation_is_refused(value: bytes, version: bytes) -> None:
+    with pytest.raises(ProtocolViolation) as refused:
+        parse(with_fields(b"Expect: " + value, line=b"POST / HTTP/" + version))
+    assert (refused.value.reason, refused.value.status) == ("bad_expectation", 417)
 
 
 def test_a_repeated_origin_reads_as_none_that_can_be_allowed() -> None:

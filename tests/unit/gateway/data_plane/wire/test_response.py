@@ -6,7 +6,12 @@ import pytest
 
 from gateway.data_plane.wire.body import Chunked, FixedLength, UntilClose
 from gateway.data_plane.wire.fields import Field
-from gateway.data_plane.wire.response import ResponseHead, parse_response_head, trailer_lines
+from gateway.data_plane.wire.response import (
+    ResponseHead,
+    check_beginning,
+    parse_response_head,
+    trailer_lines,
+)
 from gateway.data_plane.wire.violation import ProtocolViolation
 
 
@@ -51,6 +56,46 @@ def test_a_head_is_read() -> None:
     assert response.event_stream
     assert response.keep_alive
     assert response.body.framing == b"Content-Length: 2\r\n"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Content_Length: 5",
+        b"Content.Length: 5",
+        b"transfer_encoding: chunked",
+        b"Transfer--Encoding: chunked",
+        b"connection_: close",
+        b"Up-Grade: h2c",
+        b"keep_alive: timeout=5",
+        b"ALT_SVC: h3=':443'",
+    ],
+)
+def test_a_look_alike_of_a_reserved_field_is_not_passed_on(field: bytes) -> None:
+    assert parse(with_fields(b"X: 1", field)).forwarded == [b"X: 1\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("beginning", "reason"),
+    [
+        (b"h", "bad_status_line"),
+        (b"\r\nHTTP/1.1 200 OK\r\n", "bad_status_line"),
+        (b"HTTP/2", "bad_status_line"),
+        (b"HTTP/1,1 200 OK", "bad_status_line"),
+        (b"HTTP/1.1 200 OK\n", "bad_field"),
+        (b"HTTP/1.1 200 OK\r\nX: 1\nContent-Length: 0\r\n", "bad_field"),
+    ],
+)
+def test_a_hopeless_beginning_is_refused_at_once(beginning: bytes, reason: str) -> None:
+    with pytest.raises(ProtocolViolation) as refused:
+        check_beginning(beginning)
+    assert refused.value.reason == reason
+
+
+def test_every_beginning_of_a_head_may_go_on() -> None:
+    head = with_fields(b"Content-Length: 5")
+    for end in range(len(head)):
+        check_beginning(head[:end])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,143 @@
+"""What `devwiz-gw explain` tells of a request: its line, and what was known around it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from certs.generation import Generation
+from gateway.config.model import Config, Route
+from gateway.control_plane.recent_lines import Line, RecentLines
+from gateway.control_plane.status import rfc3339
+from gateway.ipc.events import Event
+
+_MOST_CERTIFICATES: Final = 64
+_MOST_ALERTS: Final = 256
+#: Lines and alerts come on different ways, and are stamped by different clocks.
+_ABOUT: Final = timedelta(seconds=2)
+
+
+class Meaning(Protocol):
+    """What the reason in a line means."""
+
+    @property
+    def stage(self) -> str:
+        """The step that failed."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What happened."""
+        ...
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Alert:
+    at: datetime
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class _Certificate:
+    """What may be remembered of a generation: its key may not."""
+
+    number: int
+    serial: str
+    spiffe_id: str
+    not_after: datetime
+
+
+class RequestHistory:
+    """Gathers on the loop what workers tell. `meaning` explains the reasons in their lines."""
+
+    def __init__(self, meaning: Callable[[str], Meaning]) -> None:
+        self._meaning = meaning
+        self._lines = RecentLines()
+        self._certificates: deque[_Certificate] = deque(maxlen=_MOST_CERTIFICATES)
+        self._alerts: deque[_Alert] = deque(maxlen=_MOST_ALERTS)
+
+    def take(self, lines: bytes) -> None:
+        """Keep access-log lines."""
+        self._lines.take(lines)
+
+    def note_generation(self, generation: Generation) -> None:
+        """A certificate came into use."""
+        self._certificates.append(
+            _Certificate(
+                generation.number, generation.serial, generation.spiffe_id, generation.not_after
+            )
+        )
+
+    def note_alert(self, event: Event, at: datetime) -> None:
+        """An upstream refused the certificate."""
+        self._alerts.append(_Alert(at, event))
+
+    def latest(self, count: int, *, failed: bool) -> list[Line]:
+        """See `RecentLines.latest`; failures with what their reasons mean."""
+        return [self._with_meaning(line) for line in self._lines.latest(count, failed=failed)]
+
+    def explained(self, key: str, config: Config) -> list[dict[str, Any]]:
+        """A document for each request with this id, or of this trace."""
+        return [self._document(line, config) for line in self._lines.find(key)]
+
+    def _document(self, line: Line, config: Config) -> dict[str, Any]:
+        routes = [route for route in config.routes if route.name == line.get("route")]
+        return {
+            "request": self._with_meaning(line),
+            "upstream": routes[0].upstream_url if routes else None,
+            "headers": _attached(routes[0]) if routes else [],
+            "certificate": self._certificate(line),
+            "alerts": [_shown(alert) for alert in self._alerts if _belongs(alert, line)],
+        }
+
+    def _with_meaning(self, line: Line) -> Line:
+        if "stage" not in line:
+            return line
+        meaning = self._meaning(str(line.get("reason", "")))
+        return line | {"title": meaning.title, "remedy": meaning.remedy}
+
+    def _certificate(self, line: Line) -> dict[str, Any] | None:
+        number = line.get("generation")
+        for certificate in self._certificates:
+            if certificate.number == number:
+                return {
+                    "generation": number,
+                    "serial": certificate.serial,
+                    "spiffe_id": certificate.spiffe_id or None,
+                    "not_after": rfc3339(certificate.not_after),
+                    "in_use": certificate is self._certificates[-1],
+                }
+        return None
+
+
+def _attached(route: Route) -> list[dict[str, Any]]:
+    """Which headers the route attaches today, and the names of the secrets in them."""
+    return [{"name": item.name, "secrets": list(item.secret_names)} for item in route.headers]
+
+
+def _belongs(alert: _Alert, line: Line) -> bool:
+    """Whether the refusal came while the request was under way, on its route."""
+    try:
+        end = datetime.fromisoformat(str(line.get("ts")))
+        took = timedelta(milliseconds=float(line.get("total_ms", 0)))
+    except (TypeError, ValueError, OverflowError):
+        return False
+    same_route = alert.event.text("route") == line.get("route")
+    return same_route and end - took - _ABOUT <= alert.at <= end + _ABOUT
+
+
+def _shown(alert: _Alert) -> dict[str, Any]:
+    return {
+        "at": alert.at.isoformat(timespec="milliseconds"),
+        "alert": alert.event.text("alert"),
+        "cause": alert.event.text("cause"),
+        "generation": alert.event.integer("generation", 0),
+    }

@@ -1,0 +1,79 @@
+"""What the trust of now says of the far sides of connections that were made before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from OpenSSL import crypto
+
+from certs.errors import PeerRejected
+from certs.peer import names_of, peer_allowed, peer_evidence, peer_matches
+from gateway.data_plane.stream import Stream, TlsStream
+from gateway.data_plane.tls import REVOKED, judging_store, verify_problem
+
+if TYPE_CHECKING:
+    from gateway.ipc.snapshot import RouteSpec
+
+Chain = tuple[x509.Certificate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a connection may not go on: `reason` is the word in numbers and logs, `why` says it in a
+    sentence, `peer` who is on the other side.
+    """
+
+    reason: str
+    why: str
+    peer: str
+
+
+class Judge:
+    """Looks at chains again, each once however many connections showed it.
+
+    A connection is as good as a new one would be, except that time ends none: neither a far side's
+    certificate nor a revocation list that has expired since is held against it.
+    """
+
+    def __init__(self, spec: RouteSpec) -> None:
+        """Raises `ValueError` for a trust that can't be read."""
+        self._who = "the caller" if spec.ingress else "the server"
+        self._is_ingress = spec.ingress
+        self._peers = spec.tls.peers
+        self._store = judging_store(spec.tls)
+        self._nobody = Objection("untrusted", f"{self._who} showed no certificate", "nobody")
+        self._known: dict[Chain, Objection | None] = {}
+
+    def objection(self, stream: Stream) -> Objection | None:
+        """Why the connection may not go on, if so."""
+        if not isinstance(stream, TlsStream):
+            return self._nobody
+        leaf = stream.connection.get_peer_certificate(as_cryptography=True)
+        if leaf is None:
+            return self._nobody
+        # What was sent, and not what it was verified by: a new handshake has no more than that.
+        chain = (leaf, *(stream.connection.get_peer_cert_chain(as_cryptography=True) or ()))
+        if chain not in self._known:
+            self._known[chain] = self._judged(chain)
+        return self._known[chain]
+
+    def _judged(self, chain: Chain) -> Objection | None:
+        leaf, *others = [crypto.X509.from_cryptography(certificate) for certificate in chain]
+        try:
+            crypto.X509StoreContext(self._store, leaf, others).verify_certificate()
+            self._check_name(chain[0])
+        except crypto.X509StoreContextError as error:
+            code = error.errors[0]
+            reason = "revoked" if code == REVOKED else "untrusted"
+            return Objection(reason, verify_problem(code, self._who), names_of(chain[0]))
+        except PeerRejected as rejected:
+            return Objection("peer_rejected", str(rejected), names_of(chain[0]))
+        return None
+
+    def _check_name(self, leaf: x509.Certificate) -> None:
+        if self._is_ingress:
+            peer_allowed(peer_evidence(leaf, "")[0], self._peers)
+        else:
+            peer_matches(leaf, self._peers)
