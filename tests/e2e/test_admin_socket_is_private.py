@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import StartStack
+from tests.fakes.scripted_upstream import wait_until
+from tests.fakes.stack import Gateway
 
 NOBODY = 65534
 # Becomes another user in the gateway's folder, and knocks.
@@ -56,8 +58,14 @@ def test_another_user_is_refused(start_stack: StartStack) -> None:
     (gateway.folder / "admin.sock").chmod(0o666)
     assert ask_as_nobody(gateway.folder).stdout.startswith("HTTP/1.1 403 ")
     assert gateway.status()["state"] == "ready"
-    denied = [line for line in gateway.audit() if line["action"] == "admin.access"]
-    assert [(line["outcome"], line["reason"]) for line in denied] == [("denied", f"uid {NOBODY}")]
+    wait_until(lambda: denials(gateway) != [])  # the journal's queue is written by a thread
+    assert denials(gateway) == [("denied", f"uid {NOBODY}")]
+
+
+def denials(gateway: Gateway) -> list[tuple[str, str]]:
+    """Outcome and reason of each refused access, as far as they are in the journal."""
+    lines = [line for line in gateway.audit() if line["action"] == "admin.access"]
+    return [(line["outcome"], line["reason"]) for line in lines]
 
 
 def ask_as_nobody(folder: Path) -> subprocess.CompletedProcess[str]:
