@@ -38,7 +38,8 @@ class RotationState:
         earliest_attempt: the time before which it is not asked, whoever wishes it.
         last_error: why the last of them failed; "" after a good reply.
         reason: why there is no usable identity, or why there may soon be none; "" when all is well.
-        renewals: attempts so far by outcome: "ok", "unavailable", "denied", "rejected".
+        renewals: attempts so far by outcome: "ok", "unavailable", "denied", "rejected"; all of them
+            took `renewal_s`.
     """
 
     state: IdentityState
@@ -51,6 +52,7 @@ class RotationState:
     last_error_at: datetime | None = None
     reason: str = ""
     renewals: dict[str, int]
+    renewal_s: float = 0.0
 
 
 class Rotation:
@@ -80,6 +82,7 @@ class Rotation:
         self._failure: CertsError | None = None
         self._failed_at: datetime | None = None
         self._renewals: dict[str, int] = {}
+        self._renewal_s = 0.0
         self._wanted = ""
         self._has_news = False
         self._wake = asyncio.Event()
@@ -104,6 +107,7 @@ class Rotation:
             last_error_at=self._failed_at if self._failure else None,
             reason=self._reason(state),
             renewals=dict(self._renewals),
+            renewal_s=self._renewal_s,
         )
 
     def refresh(self, reason: str) -> None:
@@ -140,6 +144,7 @@ class Rotation:
     # One attempt
 
     async def _attempt(self) -> None:
+        began = self._clock.now()
         try:
             self._accept(await self._obtain())
         except SourceDenied as error:
@@ -148,6 +153,8 @@ class Rotation:
             self._fail(error, "unavailable")
         except CertsError as error:
             self._fail(error, "rejected")
+        # No less than nothing, should the clock be set meanwhile.
+        self._renewal_s += max(0.0, (self._clock.now() - began).total_seconds())
         # Wishes that came meanwhile are answered by this attempt, too.
         self._wanted, self._has_news = "", False
         self._wake.clear()

@@ -57,7 +57,11 @@ VERBS: Final = (
         "healthcheck",
         "gateway.cli.healthcheck",
         "exit 0 when the gateway is ready, else 1 (for containers)",
-        ("devwiz-gw healthcheck", "devwiz-gw healthcheck --live"),
+        (
+            "devwiz-gw healthcheck",
+            "devwiz-gw healthcheck --live",
+            "devwiz-gw healthcheck --startup",
+        ),
     ),
     Verb(
         "reload",

@@ -19,6 +19,7 @@ from aiohttp import web
 from gateway.control_plane import status
 from gateway.control_plane.listeners import open_unix_socket, remove_own_socket
 from gateway.telemetry import metrics
+from gateway.telemetry.exposition import CONTENT_TYPE
 from identity.fault import Fault
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class AdminApi:
         application = web.Application(middlewares=[self._own_user_only, _problems])
         application.router.add_get("/status", self._status)
         application.router.add_get("/livez", _livez)
+        application.router.add_get("/startupz", self._startupz)
         application.router.add_get("/readyz", self._readyz)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/requests", self._requests)
@@ -143,9 +145,13 @@ class AdminApi:
         body = status.readiness(await self._controls.state())
         return web.json_response(body, status=200 if body["ready"] else 503)
 
+    async def _startupz(self, _request: web.Request) -> web.Response:
+        body = status.startup(await self._controls.state())
+        return web.json_response(body, status=200 if body["started"] else 503)
+
     async def _metrics(self, _request: web.Request) -> web.Response:
         text = metrics.exposition(numbers(await self._controls.state()))
-        return web.Response(body=text.encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _requests(self, request: web.Request) -> web.Response:
         count = request.query.get("last", "20")
@@ -223,9 +229,13 @@ def problem(code: int, title: str, detail: str, **more: Any) -> web.Response:
 
 def numbers(state: GatewayState) -> metrics.Numbers:
     """The part of the state that is measured."""
-    generation = state.identity.generation
+    identity = state.identity
+    generation, renewal = identity.generation, identity.next_renewal
     return metrics.Numbers(
         version=state.version,
+        started_at=state.started_at.timestamp(),
+        ready=status.readiness(state)["ready"],
+        reloads=state.reloads,
         routes={
             route.name: state.stats[route.name]
             for route in state.config.routes
@@ -233,7 +243,9 @@ def numbers(state: GatewayState) -> metrics.Numbers:
         },
         cert_not_after=generation.not_after.timestamp() if generation else 0.0,
         cert_generation=generation.number if generation else 0,
-        cert_renewals=state.identity.renewals,
+        cert_next_renewal=renewal.timestamp() if renewal else 0.0,
+        cert_renewals=identity.renewals,
+        cert_renewal_s=identity.renewal_s,
         buffered_bytes=sum(worker.buffered_bytes for worker in state.workers),
         worker_restarts=sum(worker.restarts for worker in state.workers),
         access_lines_dropped=state.access_lines_dropped,

@@ -42,6 +42,7 @@ class RotationFeed:
             last_error_at=state.last_error_at,
             reason=state.reason,
             renewals=state.renewals,
+            renewal_s=state.renewal_s,
         )
 
     async def run(self) -> None:

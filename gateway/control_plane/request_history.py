@@ -124,14 +124,18 @@ def _attached(route: Route) -> list[dict[str, Any]]:
 
 
 def _belongs(alert: _Alert, line: Line) -> bool:
-    """Whether the refusal came while the request was under way, on its route."""
+    """Whether the refusal is the request's: of its route, and of its certificate, which a worker
+    tells of once; or it came while the request was under way, as a replayed one meets it.
+    """
     try:
         end = datetime.fromisoformat(str(line.get("ts")))
         took = timedelta(milliseconds=float(line.get("total_ms", 0)))
     except (TypeError, ValueError, OverflowError):
         return False
-    same_route = alert.event.text("route") == line.get("route")
-    return same_route and end - took - _ABOUT <= alert.at <= end + _ABOUT
+    if alert.event.text("route") != line.get("route") or alert.at > end + _ABOUT:
+        return False
+    same_certificate = alert.event.integer("generation", 0) == line.get("generation")
+    return same_certificate or end - took - _ABOUT <= alert.at
 
 
 def _shown(alert: _Alert) -> dict[str, Any]:

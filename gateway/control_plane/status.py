@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ class GatewayState:
     """Everything that the admin API shows, at one moment.
 
     `listening` has the open addresses of each route; `rejected` why workers refuse a route;
-    `config_error` why the last reload changed nothing.
+    `config_error` why the last reload changed nothing; `reloads` counts them by result.
     """
 
     version: str
@@ -38,6 +38,7 @@ class GatewayState:
     rejected: Mapping[str, str]
     secrets: tuple[SecretView, ...]
     access_lines_dropped: int = 0
+    reloads: Mapping[str, int] = field(default_factory=dict)
     config_error: str = ""
 
 
@@ -86,9 +87,23 @@ def readiness(state: GatewayState) -> dict[str, Any]:
     A reload that was refused does not count, nor a renewal that failed while the certificate is
     good: the gateway works as before.
     """
-    found = checks(state)
+    return _verdict("ready", checks(state))
+
+
+def startup(state: GatewayState) -> dict[str, Any]:
+    """The body of `GET /startupz`: started once there was a certificate and every worker had its
+    routes; what breaks later doesn't undo it.
+    """
+    view = state.identity
+    none = "" if view.generation is not None else identity_problem(view, state.now)
+    early = state.phase == "starting" and (_worker_problem(state) or "the start isn't over yet")
+    found = (Check("identity", not none, none), Check("start", not early, early or ""))
+    return _verdict("started", found)
+
+
+def _verdict(word: str, found: tuple[Check, ...]) -> dict[str, Any]:
     return {
-        "ready": all(check.ok for check in found),
+        word: all(check.ok for check in found),
         "checks": {check.name: {"ok": check.ok, "reason": check.reason} for check in found},
     }
 
@@ -119,6 +134,7 @@ def checks(state: GatewayState) -> tuple[Check, ...]:
         Check("accepting", state.phase != "draining", _if(state.phase == "draining", "draining")),
         Check("identity", not identity, identity),
         Check("workers", not _worker_problem(state), _worker_problem(state)),
+        Check("capacity", not _crowd(state), _crowd(state)),
         *(_route_check(route, state) for route in state.config.routes),
     )
 
@@ -153,6 +169,14 @@ def _worker_problem(state: GatewayState) -> str:
         if worker.snapshot == 0 or number == 0:
             return "a worker waits for its routes"
     return ""
+
+
+def _crowd(state: GatewayState) -> str:
+    """Whether no caller finds room any more: idle connections would make place for it."""
+    limits = state.config.limits
+    busy = sum(stats.active for stats in state.stats.values())
+    full = busy >= limits.max_connections * limits.workers
+    return _if(full, "the limit on open connections is reached, and all of them are busy")
 
 
 def _route_check(route: Route, state: GatewayState) -> Check:
@@ -212,6 +236,7 @@ def _route(route: Route, state: GatewayState) -> dict[str, Any]:
         "streams": stats.streams,
         "connections": dict(sorted(_nonzero(stats.connections))),
         "ejected": sorted(address for address, workers in stats.ejected.items() if workers),
+        "idle_connections": stats.idle,
         "requests": dict(sorted(stats.requests.items())),
         "failures": dict(sorted(stats.failures.items())),
         "bytes_up": stats.bytes_up,

@@ -73,6 +73,7 @@ class Supervisor:
         self._started_at = datetime.now(UTC)
         self._phase: Phase = "starting"
         self._config_error = ""
+        self._reloads = {"ok": 0, "refused": 0}
         self._bundles: dict[str, str] = {}
         self._rejected: dict[str, str] = {}
         self._generation: Generation | None = None
@@ -144,6 +145,7 @@ class Supervisor:
             secrets=self._headers.secrets,
             access_lines_dropped=self._pool.access_lines_dropped + self._parts.sink.lines_dropped,
             config_error=self._config_error,
+            reloads=dict(self._reloads),
         )
 
     async def reload(self) -> None:
@@ -156,6 +158,7 @@ class Supervisor:
             try:
                 await self._unless_stopping(self._reload)
             except Fault as fault:
+                self._reloads["refused"] += 1
                 self._config_error = _summary(fault)
                 self._audit.put("config.reload", outcome="refused", reason=self._config_error)
                 _LOG.error(
@@ -164,6 +167,7 @@ class Supervisor:
                     extra={"event": "reload_refused", "hint": fault.hint},
                 )
                 raise
+            self._reloads["ok"] += 1
             self._config_error = ""
             self._audit.put("config.reload")
             _LOG.info("reloaded", extra={"event": "reloaded"})

@@ -6,18 +6,21 @@ from collections.abc import Iterable
 
 from gateway.ipc.stats import RouteStats, WorkerStats
 
-_COUNTERS = ("handshakes", "bytes_up", "bytes_down", "duration_sum_s")
+_COUNTERS = ("reused", "client_aborts", "bytes_up", "bytes_down", "duration_sum_s")
 _COUNTS = (
     "requests",
     "failures",
+    "handshakes",
     "handshake_failures",
+    "late_alerts",
+    "retries",
     "retired",
     "ejections",
     "rejected",
     "denied",
     "duration_buckets",
 )
-_GAUGES = ("active", "streams", "downstream_connections")
+_GAUGES = ("active", "streams", "tunnels", "downstream_connections", "idle")
 _GAUGES_BY_KEY = ("connections", "ejected")
 _LAST_HANDSHAKE = ("tls_version", "tls_group", "tls_cipher", "peer")
 

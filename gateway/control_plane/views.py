@@ -19,7 +19,7 @@ class IdentityView:
     """What is known of the identity; `reason` says why it is not usable or about to be not.
 
     `since` is where its life is counted from, and before `earliest_renewal` nobody can hasten the
-    next one.
+    next one. `renewals` counts attempts by outcome, and all of them took `renewal_s`.
     """
 
     source: str
@@ -33,6 +33,7 @@ class IdentityView:
     last_error_at: datetime | None = None
     reason: str = ""
     renewals: Mapping[str, int]
+    renewal_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,8 @@ from gateway.data_plane.judge import Judge, Objection
 from gateway.data_plane.listener import Listener
 from gateway.data_plane.reactor import Reactor, system_poller
 from gateway.data_plane.room import Room
-from gateway.data_plane.route import BUCKETS, Route
+from gateway.data_plane.route import Route
+from gateway.data_plane.route_numbers import BUCKETS, gather
 from gateway.data_plane.tls import Material, client_context, load_material, server_context
 from gateway.ipc import events
 from gateway.ipc.sessions import Sessions
@@ -32,7 +33,6 @@ _CLIENT_GONE: Final = 499
 _LINES_A_BATCH: Final = 128
 #: How often requests that can't be served for want of an identity make the supervisor try for one.
 _WANT_EVERY_S: Final = 3.0
-_BUCKET_NAMES: Final = (*map(str, BUCKETS), "+Inf")
 
 
 #: Whether as server; authorities; revocation lists; application protocols.
@@ -274,33 +274,17 @@ class DataPlane:
         took = now - client.started
         stats.duration_sum_s += took
         route.durations[bisect_left(BUCKETS, took)] += 1
-        if self._log_access or client.reason or client.status > 399:
+        reason = client.reason
+        if reason == "client_closed":
+            stats.client_aborts += 1
+        if self._log_access or reason or client.status > 399:
             self.access_log.add(client, now)
             if len(self.access_log.lines) >= _LINES_A_BATCH:
                 self.on_lines()
 
     def stats(self) -> WorkerStats:
         """The numbers of now: counters as they stand, gauges counted afresh."""
-        for route in self.routes.values():
-            stats = route.stats
-            stats.active = stats.streams = stats.downstream_connections = 0
-            stats.requests = {str(status): count for status, count in route.statuses.items()}
-            stats.duration_buckets = {
-                name: count
-                for name, count in zip(_BUCKET_NAMES, route.durations, strict=True)
-                if count
-            }
-            stats.connections = {}
-            stats.ejected = route.endpoints.ejected
-            for connection in route.pool.connections:
-                generation = str(connection.generation)
-                stats.connections[generation] = stats.connections.get(generation, 0) + 1
-        for client in self.clients:
-            stats = client.route.stats
-            stats.downstream_connections += 1
-            if client.busy:
-                stats.active += 1
-                stats.streams += client.streaming
+        gather(self.routes.values(), self.clients)
         return WorkerStats(
             pid=os.getpid(),
             snapshot=self._snapshot,

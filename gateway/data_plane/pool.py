@@ -26,11 +26,12 @@ _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.
 class Pool:
     """Who waits for which dial, and which connections are idle."""
 
-    __slots__ = ("_dialling", "_endpoints", "_route")
+    __slots__ = ("_dialling", "_endpoints", "_reused", "_route")
 
     def __init__(self, route: Route, endpoints: Endpoints) -> None:
         self._route = route
         self._endpoints = endpoints
+        self._reused = 0
         self._dialling: dict[Dial, Downstream] = {}
 
     @property
@@ -120,11 +121,31 @@ class Pool:
     def retired(self, connection: Dial | UpstreamConnection | Tunnel, reason: str) -> None:
         """A connection is being closed."""
         endpoint = connection.endpoint
-        endpoint.connections.discard(connection)
+        self.let_go(connection)
         self._route.note_retired(reason)
         if isinstance(connection, UpstreamConnection) and connection in endpoint.idle:
             endpoint.idle.remove(connection)
         self._route.serve_line()
+
+    def let_go(self, connection: Dial | UpstreamConnection | Tunnel) -> None:
+        """It is none of the pool's any more."""
+        connection.endpoint.connections.discard(connection)
+        if isinstance(connection, UpstreamConnection):
+            self._reused += connection.exchanges_again
+
+    @property
+    def reused(self) -> int:
+        """Exchanges on a connection that had carried one before."""
+        return self._reused + sum(
+            connection.exchanges_again
+            for connection in self.connections
+            if isinstance(connection, UpstreamConnection)
+        )
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return sum(len(endpoint.idle) for endpoint in self._endpoints)
 
     # -- dialling --------------------------------------------------------------------------------
 

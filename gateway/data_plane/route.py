@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from gateway.data_plane.endpoint import Endpoint, Endpoints
 from gateway.data_plane.epoch import PLAINTEXT, Credentials, Epoch, next_epoch
@@ -16,6 +16,7 @@ from gateway.data_plane.judge import Judge, Objection
 from gateway.data_plane.pool import RETRY_AFTER_S, Pool
 from gateway.data_plane.refusals import RENEWAL_WAIT_S, Refusals
 from gateway.data_plane.replay import may_replay
+from gateway.data_plane.route_numbers import BUCKETS, count_in
 from gateway.data_plane.stream import Stream, TlsStream
 from gateway.data_plane.waiting_line import WaitingLine
 from gateway.ipc import events
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from gateway.data_plane.policy import Verdict
     from gateway.data_plane.tls import Alert
     from gateway.data_plane.upstream import UpstreamConnection
-
-#: Upper bounds of the classes that durations are counted in, in seconds.
-BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +285,7 @@ class Route:
         elif failure.reason == "trust_withdrawn" or (
             failure.reason == "upstream_closed" and connection.exchanges > 0
         ):
-            self._send_again(client)
+            self._send_again(client, failure)
         else:
             client.fail(failure)
 
@@ -300,18 +298,21 @@ class Route:
             and may_replay(request.method, request.mcp_method)
         )
 
-    def _send_again(self, client: ClientConnection) -> None:
+    def _send_again(self, client: ClientConnection, failure: Failure) -> None:
+        self._begin_again(client, failure)
+        self.dispatch(client)
+
+    def _begin_again(self, client: ClientConnection, failure: Failure) -> None:
+        count_in(self.stats.retries, failure.reason)
         client.replayed = True
         client.await_upstream()
-        self.dispatch(client)
 
     def _send_when_renewed(self, client: ClientConnection, failure: Failure, epoch: Epoch) -> None:
         now = self.plane.reactor.now
         if epoch is not self.epoch:
-            self._send_again(client)
+            self._send_again(client, failure)
         elif ends := self.refusals.refused(epoch.credentials.generation, now):
-            client.replayed = True
-            client.await_upstream()
+            self._begin_again(client, failure)
             self._await_next_epoch(client, epoch, failure, ends)
         else:
             client.fail(failure)
@@ -320,7 +321,7 @@ class Route:
 
     def note_failure(self, failure: Failure) -> None:
         """Count a failure, and keep its text if it is the upstream's or ours."""
-        _count(self.stats.failures, failure.reason)
+        count_in(self.stats.failures, failure.reason)
         if is_server_fault(failure.reason):
             self.stats.last_error = failure.detail
             self.stats.last_error_at = time.time()
@@ -331,34 +332,34 @@ class Route:
             return
         tls = stream.connection
         stats = self.stats
-        stats.handshakes += 1
         stats.tls_version = tls.get_protocol_version_name()
         stats.tls_group = tls.get_group_name() or ""
+        count_in(stats.handshakes, f"{stats.tls_version} {stats.tls_group}")
         stats.tls_cipher = tls.get_cipher_name() or ""
         stats.peer = peer
 
     def note_not_established(self, failure: Failure) -> None:
         """Count a handshake that failed; a connection that wasn't made is none."""
         if failure.reason not in ("unreachable", "connect_timeout"):
-            _count(self.stats.handshake_failures, failure.reason)
+            count_in(self.stats.handshake_failures, failure.reason)
 
     def note_retired(self, reason: str) -> None:
         """Count an upstream connection that is closed."""
-        _count(self.stats.retired, reason)
+        count_in(self.stats.retired, reason)
 
     def note_ejected(self, reason: str) -> None:
         """Count an address that is left out for a while."""
-        _count(self.stats.ejections, reason)
+        count_in(self.stats.ejections, reason)
 
     def note_rejected(self, rule: str) -> None:
         """Count a request refused by the listener, by rule."""
-        _count(self.stats.rejected, rule)
+        count_in(self.stats.rejected, rule)
 
     def tell_denied(self, listener: str, verdict: Verdict) -> None:
         """Count a refused caller and tell the supervisor: at most once a second, with how many it
         were, because whoever may not use the route may still knock as often as it likes.
         """
-        _count(self.stats.denied, verdict.denied)
+        count_in(self.stats.denied, verdict.denied)
         self._denials += 1
         now = self.plane.reactor.now
         if now < self._quiet_until:
@@ -375,14 +376,15 @@ class Route:
 
     def note_arrival_failed(self, failure: Failure) -> None:
         """Count a handshake of an ingress that failed."""
-        _count(self.stats.handshake_failures, failure.reason)
+        count_in(self.stats.handshake_failures, failure.reason)
         self.stats.last_error = failure.detail
         self.stats.last_error_at = time.time()
 
     def certificate_refused(self, alert: Alert, generation: int) -> Failure:
-        """Tell the supervisor, once for each generation, so that it asks for another; what to tell
-        the client.
+        """Count it, and tell the supervisor, once for each generation, so that it asks for another;
+        what to tell the client.
         """
+        count_in(self.stats.late_alerts, alert.name)
         if (generation, alert.name) != self._told_refusal:
             self._told_refusal = (generation, alert.name)
             self.plane.tell(
@@ -393,7 +395,3 @@ class Route:
                 generation=generation,
             )
         return Failure("certificate_refused", f"{alert.cause} (TLS alert {alert.name!r})")
-
-
-def _count(counts: dict[str, int], key: str) -> None:
-    counts[key] = counts.get(key, 0) + 1

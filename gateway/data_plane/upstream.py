@@ -100,6 +100,11 @@ class UpstreamConnection(Connection):
         """Bytes that wait, of both directions."""
         return len(self.out) + len(self._buffer)
 
+    @property
+    def exchanges_again(self) -> int:
+        """Exchanges carried to their end after the first one."""
+        return max(0, self.exchanges - 1)
+
     # -- an exchange -----------------------------------------------------------------------------
 
     def usable(self) -> bool:
@@ -284,7 +289,7 @@ class UpstreamConnection(Connection):
         client.respond(head + self._buffer, 101, streaming=True)
         if self.client is client:
             self.client = None
-            self.endpoint.connections.discard(self)
+            self.route.pool.let_go(self)
             waiting = self.hand_over()
             self.closed = True
             client.start_tunnel(Tunnel(client, self.route, self, waiting))

@@ -28,10 +28,16 @@ class RouteStats:
         failures: gateway-made error responses and aborted exchanges by reason code (the `reason`
             of the access log: "upstream_refused", "late_alert", …).
         active: exchanges in flight now, tunnels and event streams included.
-        streams: event streams and tunnels open now.
+        streams: event streams and tunnels open now; `tunnels` of these.
+        retries: requests sent a second time, by the reason of the first failure.
+        client_aborts: requests that their callers gave up.
         connections: open connections over mutual TLS, to the upstream or from an ingress's callers,
             by generation number as text.
-        handshakes: completed handshakes of such connections; `handshake_failures` by reason.
+        idle: connections to the upstream that wait for a request.
+        reused: exchanges carried to their end on a connection that had carried one before.
+        handshakes: completed handshakes of such connections, by version and key exchange
+            ("TLSv1.3 X25519MLKEM768"); `handshake_failures` by reason.
+        late_alerts: refusals of our certificate after the handshake, by alert.
         ejections: how often an address of several was left out, by the reason of the last failure;
             `ejected` has 1 for each address that is left out now, and 0 for the others.
         retired: upstream connections closed by reason ("idle", "generation", "upstream_closed",
@@ -48,10 +54,16 @@ class RouteStats:
     failures: dict[str, int] = field(default_factory=dict)
     active: int = 0
     streams: int = 0
+    tunnels: int = 0
+    retries: dict[str, int] = field(default_factory=dict)
+    client_aborts: int = 0
     downstream_connections: int = 0
     connections: dict[str, int] = field(default_factory=dict)
-    handshakes: int = 0
+    idle: int = 0
+    reused: int = 0
+    handshakes: dict[str, int] = field(default_factory=dict)
     handshake_failures: dict[str, int] = field(default_factory=dict)
+    late_alerts: dict[str, int] = field(default_factory=dict)
     retired: dict[str, int] = field(default_factory=dict)
     ejections: dict[str, int] = field(default_factory=dict)
     ejected: dict[str, int] = field(default_factory=dict)

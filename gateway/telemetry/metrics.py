@@ -1,139 +1,109 @@
-"""Prometheus text exposition, version 0.0.4, as pure functions of the numbers."""
+"""Every metric of the gateway; docs/operations/metrics.md describes them. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from gateway.ipc.stats import RouteStats
-
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-PREFIX: Final = "devwiz_gw_"
+from gateway.telemetry.exposition import Family, Labels, Sample, number, render
 
 #: Upper bounds that are always shown: a bucket that comes and goes spoils rates over it.
 BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, math.inf)
 
-Labels = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One line: the metric's name plus `suffix`, labels and a value."""
-
-    value: float
-    labels: Labels = ()
-    suffix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One metric with its samples; `name` is without the prefix."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    help: str
-    samples: tuple[Sample, ...]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """What is measured of a running gateway. `cert_not_after` is a Unix time, 0 without one."""
+    """What is measured of a running gateway.
+
+    Attributes:
+        started_at, cert_not_after, cert_next_renewal: Unix times, 0 for none.
+        cert_renewals: attempts by outcome, "ok" or why not; `cert_renewal_s` all their time.
+        reloads: of the configuration by result.
+    """
 
     version: str
+    started_at: float
+    ready: bool
+    reloads: Mapping[str, int]
     routes: Mapping[str, RouteStats]
     cert_not_after: float
+    cert_next_renewal: float
     cert_generation: int
     cert_renewals: Mapping[str, int]
+    cert_renewal_s: float
     buffered_bytes: int
     worker_restarts: int
     access_lines_dropped: int
 
 
-def render(families: Iterable[Family]) -> str:
-    """The exposition text; a family without samples is left out."""
-    return "".join(_family(family) for family in families if family.samples)
-
-
 def exposition(numbers: Numbers) -> str:
-    """Every metric of the gateway as text."""
-    return render([*_route_families(numbers.routes), *_process_families(numbers)])
+    """Every metric as text."""
+    return render(families(numbers))
 
 
-def _family(family: Family) -> str:
-    name = PREFIX + family.name
-    text = family.help.replace("\\", r"\\").replace("\n", r"\n")
-    lines = [
-        f"{name}{sample.suffix}{_labels(sample.labels)} {_number(sample.value)}\n"
-        for sample in family.samples
+def families(numbers: Numbers) -> Iterator[Family]:
+    """Every metric."""
+    yield from _requests(numbers.routes)
+    yield from _connections(numbers.routes)
+    yield from _certificate(numbers)
+    yield from _process(numbers)
+
+
+# -- of routes -------------------------------------------------------------------------------------
+
+_Routes = Mapping[str, RouteStats]
+
+
+def _counts(
+    routes: _Routes, name: str, text: str, label: str, of: Callable[[RouteStats], Mapping[str, int]]
+) -> Family:
+    """A counter with one more label than the route."""
+    samples = [
+        Sample(count, (("route", route), (label, key)))
+        for route, stats in sorted(routes.items())
+        for key, count in sorted(of(stats).items())
     ]
-    return f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n" + "".join(lines)
+    return Family(f"{name}_total", "counter", text, tuple(samples))
 
 
-def _labels(labels: Labels) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{key}="{_escape(value)}"' for key, value in labels) + "}"
+def _each(routes: _Routes, of: Callable[[RouteStats], float]) -> tuple[Sample, ...]:
+    """One sample a route."""
+    return tuple(Sample(of(stats), (("route", route),)) for route, stats in sorted(routes.items()))
 
 
-def _escape(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def _number(value: float) -> str:
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return str(int(value)) if value == int(value) else repr(float(value))
-
-
-def _route_families(routes: Mapping[str, RouteStats]) -> Iterator[Family]:
-    def counts(name: str, text: str, label: str, attribute: str) -> Family:
-        samples = [
-            Sample(count, (("route", route), (label, key)))
-            for route, stats in sorted(routes.items())
-            for key, count in sorted(getattr(stats, attribute).items())
-        ]
-        return Family(name, "counter", text, tuple(samples))
-
-    def gauge(name: str, text: str, attribute: str) -> Family:
-        samples = [
-            Sample(getattr(stats, attribute), (("route", route),))
-            for route, stats in sorted(routes.items())
-        ]
-        return Family(name, "gauge", text, tuple(samples))
-
-    yield counts("requests_total", "Finished requests by status code.", "code", "requests")
-    yield counts(
-        "failures_total",
-        "Responses made by the gateway and aborted exchanges.",
-        "reason",
-        "failures",
-    )
-    yield counts("rejected_total", "Requests refused before a route saw them.", "rule", "rejected")
-    yield counts(
-        "local_auth_denied_total", "Callers that no rule of the route lets in.", "reason", "denied"
-    )
-    yield gauge("active_requests", "Exchanges in flight, streams included.", "active")
-    yield gauge("streams_active", "Event streams and tunnels open now.", "streams")
-    yield gauge(
-        "downstream_connections", "Connections of local agents open now.", "downstream_connections"
+def _requests(routes: _Routes) -> Iterator[Family]:
+    yield _counts(
+        routes, "requests", "Finished requests by status code.", "code", lambda s: s.requests
     )
     yield _durations(routes)
-    yield _connections(routes)
-    yield _handshakes(routes)
-    yield counts("conn_retired_total", "Upstream connections closed.", "reason", "retired")
-    yield counts(
-        "upstream_ejections_total",
-        "Addresses of an upstream left out for a while, by the last failure.",
+    yield _counts(
+        routes,
+        "failures",
+        "Responses made by the gateway and aborted exchanges.",
         "reason",
-        "ejections",
+        lambda s: s.failures,
     )
-    yield _ejected(routes)
+    text = "Requests and connections that the listener refused, by rule."
+    yield _counts(routes, "rejected", text, "rule", lambda s: s.rejected)
+    text = "Callers that no rule of the route lets in."
+    yield _counts(routes, "local_auth_denied", text, "reason", lambda s: s.denied)
+    text = "Requests that were sent a second time, by what had become of the first."
+    yield _counts(routes, "retry", text, "reason", lambda s: s.retries)
+    text = "Requests that their callers gave up."
+    yield Family("client_abort_total", "counter", text, _each(routes, lambda s: s.client_aborts))
+    text = "Exchanges in flight, streams included."
+    yield Family("active_requests", "gauge", text, _each(routes, lambda s: s.active))
+    streams = _each(routes, lambda s: s.streams - s.tunnels)
+    yield Family("sse_streams", "gauge", "Event streams open now.", streams)
+    text = "WebSockets and connections of bytes open now."
+    yield Family("tunnels", "gauge", text, _each(routes, lambda s: s.tunnels))
     yield _bytes(routes)
 
 
-def _durations(routes: Mapping[str, RouteStats]) -> Family:
+def _durations(routes: _Routes) -> Family:
     samples: list[Sample] = []
     for route, stats in sorted(routes.items()):
         label = ("route", route)
@@ -143,24 +113,48 @@ def _durations(routes: Mapping[str, RouteStats]) -> Family:
         total = 0
         for limit, count in sorted(buckets.items()):
             total += count
-            samples.append(Sample(total, (label, ("le", _number(limit))), "_bucket"))
+            samples.append(Sample(total, (label, ("le", number(limit))), "_bucket"))
         samples.append(Sample(stats.duration_sum_s, (label,), "_sum"))
         samples.append(Sample(total, (label,), "_count"))
     text = "Time from the request's head to the end of its response."
     return Family("request_duration_seconds", "histogram", text, tuple(samples))
 
 
-def _connections(routes: Mapping[str, RouteStats]) -> Family:
+def _bytes(routes: _Routes) -> Family:
+    samples = [
+        Sample(count, (("route", route), ("direction", direction)))
+        for route, stats in sorted(routes.items())
+        for direction, count in (("up", stats.bytes_up), ("down", stats.bytes_down))
+    ]
+    return Family("bytes_total", "counter", "Body bytes relayed.", tuple(samples))
+
+
+def _connections(routes: _Routes) -> Iterator[Family]:
+    text = "Connections of callers open now."
+    callers = _each(routes, lambda s: s.downstream_connections)
+    yield Family("downstream_connections", "gauge", text, callers)
     samples = [
         Sample(count, (("route", route), ("generation", generation)))
         for route, stats in sorted(routes.items())
         for generation, count in sorted(stats.connections.items())
     ]
-    text = "Open upstream connections by certificate generation."
-    return Family("upstream_connections", "gauge", text, tuple(samples))
+    text = "Open connections over mutual TLS by certificate generation."
+    yield Family("upstream_connections", "gauge", text, tuple(samples))
+    text = "Connections to the upstream that wait for a request."
+    yield Family("upstream_idle_connections", "gauge", text, _each(routes, lambda s: s.idle))
+    text = "Exchanges on a connection that had carried one before."
+    yield Family("upstream_reused_total", "counter", text, _each(routes, lambda s: s.reused))
+    text = "Upstream connections closed."
+    yield _counts(routes, "conn_retired", text, "reason", lambda s: s.retired)
+    yield _handshakes(routes)
+    text = "Addresses of an upstream left out for a while, by the last failure."
+    yield _counts(routes, "upstream_ejections", text, "reason", lambda s: s.ejections)
+    yield _ejected(routes)
+    text = "Refusals of the certificate that came after a handshake, by TLS alert."
+    yield _counts(routes, "late_alert", text, "alert", lambda s: s.late_alerts)
 
 
-def _ejected(routes: Mapping[str, RouteStats]) -> Family:
+def _ejected(routes: _Routes) -> Family:
     samples = [
         Sample(count, (("route", route), ("address", address)))
         for route, stats in sorted(routes.items())
@@ -170,65 +164,69 @@ def _ejected(routes: Mapping[str, RouteStats]) -> Family:
     return Family("upstream_ejected", "gauge", text, tuple(samples))
 
 
-def _handshakes(routes: Mapping[str, RouteStats]) -> Family:
+def _handshakes(routes: _Routes) -> Family:
     samples: list[Sample] = []
     for route, stats in sorted(routes.items()):
-        samples.append(Sample(stats.handshakes, (("route", route), ("result", "ok"))))
-        samples += [
-            Sample(count, (("route", route), ("result", reason)))
-            for reason, count in sorted(stats.handshake_failures.items())
-        ]
-    text = "TLS handshakes with upstreams by result."
-    return Family("upstream_tls_handshakes_total", "counter", text, tuple(samples))
+        for kind, count in sorted(stats.handshakes.items()):
+            version, _, group = kind.partition(" ")
+            samples.append(Sample(count, _handshake(route, version, group, "ok")))
+        for reason, count in sorted(stats.handshake_failures.items()):
+            samples.append(Sample(count, _handshake(route, "", "", reason)))
+    text = "TLS handshakes by version, key exchange and result."
+    return Family("tls_handshake_total", "counter", text, tuple(samples))
 
 
-def _bytes(routes: Mapping[str, RouteStats]) -> Family:
-    samples = [
-        Sample(count, (("route", route), ("direction", direction)))
-        for route, stats in sorted(routes.items())
-        for direction, count in (("up", stats.bytes_up), ("down", stats.bytes_down))
-    ]
-    return Family("bytes_total", "counter", "Body bytes relayed.", tuple(samples))
+def _handshake(route: str, version: str, group: str, result: str) -> Labels:
+    return (("route", route), ("version", version), ("group", group), ("result", result))
 
 
-def _process_families(numbers: Numbers) -> Iterator[Family]:
-    yield Family(
-        "cert_not_after_seconds",
-        "gauge",
-        "Unix time at which the client certificate expires; 0 without one.",
-        (Sample(numbers.cert_not_after),),
+# -- of the rest -----------------------------------------------------------------------------------
+
+
+def _gauge(name: str, text: str, value: float, labels: Labels = ()) -> Family:
+    return Family(name, "gauge", text, (Sample(value, labels),))
+
+
+def _counter(name: str, text: str, value: float) -> Family:
+    return Family(f"{name}_total", "counter", text, (Sample(value),))
+
+
+def _certificate(numbers: Numbers) -> Iterator[Family]:
+    text = "Unix time at which the client certificate expires; 0 without one."
+    yield _gauge("cert_not_after_seconds", text, numbers.cert_not_after)
+    text = "Unix time of the next attempt to renew it; 0 for none."
+    yield _gauge("cert_next_renewal_seconds", text, numbers.cert_next_renewal)
+    text = "Number of the certificate in use; 0 without one."
+    yield _gauge("cert_generation", text, numbers.cert_generation)
+    attempts = tuple(
+        Sample(count, _renewal(outcome)) for outcome, count in sorted(numbers.cert_renewals.items())
     )
-    yield Family(
-        "cert_generation",
-        "gauge",
-        "Number of the certificate in use; 0 without one.",
-        (Sample(numbers.cert_generation),),
+    text = "Attempts to obtain a certificate."
+    yield Family("cert_renew_total", "counter", text, attempts)
+    total = (
+        Sample(numbers.cert_renewal_s, suffix="_sum"),
+        Sample(sum(numbers.cert_renewals.values()), suffix="_count"),
     )
-    yield Family(
-        "cert_renewals_total",
-        "counter",
-        "Attempts to obtain a certificate by result.",
-        tuple(
-            Sample(count, (("result", result),))
-            for result, count in sorted(numbers.cert_renewals.items())
-        ),
+    yield Family("cert_renew_duration_seconds", "summary", "Time that attempts took.", total)
+
+
+def _renewal(outcome: str) -> Labels:
+    ok = outcome == "ok"
+    return (("result", "ok" if ok else "failed"), ("reason", "" if ok else outcome))
+
+
+def _process(numbers: Numbers) -> Iterator[Family]:
+    text = "Bytes that workers hold for slow readers."
+    yield _gauge("buffered_bytes", text, numbers.buffered_bytes)
+    text = "Workers replaced after they died."
+    yield _counter("worker_restarts", text, numbers.worker_restarts)
+    text = "Access-log lines lost because their reader was too slow."
+    yield _counter("access_log_lines_dropped", text, numbers.access_lines_dropped)
+    reloads = tuple(
+        Sample(count, (("result", result),)) for result, count in sorted(numbers.reloads.items())
     )
-    yield Family(
-        "buffered_bytes",
-        "gauge",
-        "Bytes that workers hold for slow readers.",
-        (Sample(numbers.buffered_bytes),),
-    )
-    yield Family(
-        "worker_restarts_total",
-        "counter",
-        "Workers replaced after they died.",
-        (Sample(numbers.worker_restarts),),
-    )
-    yield Family(
-        "access_log_lines_dropped_total",
-        "counter",
-        "Access-log lines lost because their reader was too slow.",
-        (Sample(numbers.access_lines_dropped),),
-    )
-    yield Family("build_info", "gauge", "Always 1.", (Sample(1, (("version", numbers.version),)),))
+    yield Family("config_reload_total", "counter", "Reloads of the configuration.", reloads)
+    text = "Whether the gateway is ready: 1 or 0."
+    yield _gauge("ready", text, numbers.ready)
+    yield _gauge("start_time_seconds", "Unix time of the start.", numbers.started_at)
+    yield _gauge("build_info", "Always 1.", 1, (("version", numbers.version),))

@@ -25,6 +25,7 @@ def test_before_during_and_after_its_life(start_stack: StartStack) -> None:
     assert gateway.command("wait").returncode == 0
     assert gateway.command("healthcheck").stdout == "ready\n"
     assert gateway.command("healthcheck", "--live").stdout == "live\n"
+    assert gateway.command("healthcheck", "--startup").stdout == "started\n"
     both = gateway.status()["routes"][0]["listeners"]
     assert [address.rpartition(":")[0] for address in both] == ["127.0.0.1", "[::1]"]
     for address in both:
@@ -40,7 +41,11 @@ def test_before_during_and_after_its_life(start_stack: StartStack) -> None:
     assert gateway.ask("GET", "/livez") == (200, {"ok": True})
     code, ready = gateway.ask("GET", "/readyz")
     assert (code, ready["ready"]) == (200, True)
-    assert set(ready["checks"]) == {"accepting", "identity", "workers", "route:planner"}
+    assert set(ready["checks"]) == {
+        *("accepting", "identity", "workers", "capacity", "route:planner")
+    }
+    code, started = gateway.ask("GET", "/startupz")
+    assert (code, started["started"]) == (200, True)
     gateway.command("drain")
     assert gateway.wait()[0] == 0
     assert gateway.command("status").returncode == 2

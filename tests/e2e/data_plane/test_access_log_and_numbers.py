@@ -6,9 +6,18 @@ import os
 
 import pytest
 
+from gateway.ipc.snapshot import AllowSpec
 from tests.e2e.data_plane.conftest import StartLab
+from tests.fakes.authority import Authority, server_context
 from tests.fakes.raw_client import Truncated
-from tests.fakes.scripted_upstream import Conversation, Received, answering, chunks, response
+from tests.fakes.scripted_upstream import (
+    Conversation,
+    Received,
+    ScriptedUpstream,
+    answering,
+    chunks,
+    response,
+)
 from tests.fakes.worker_rig import PEER, TOKEN
 
 
@@ -102,7 +111,80 @@ def test_numbers_add_up(lab: StartLab) -> None:
     assert stats.duration_sum_s >= 0
     assert (stats.active, stats.streams, stats.downstream_connections) == (0, 0, 3)
     assert stats.connections == {"1": 1}
-    assert stats.handshakes == here.upstream.accepted == 1
+    assert here.upstream.accepted == 1
+    assert stats.handshakes == {f"TLSv1.3 {stats.tls_group}": 1}
+    assert (stats.reused, stats.idle, stats.client_aborts) == (32, 1, 0)
     assert (stats.tls_version, stats.tls_cipher[:4]) == ("TLSv1.3", "TLS_")
     assert stats.tls_group
     assert len(here.worker.access_log(36)) == 36
+
+
+def test_trouble_is_counted_by_its_kind(lab: StartLab) -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.read_request()
+        conversation.send(response(b"first"))
+        conversation.read_request()
+        if conversation.number > 1:
+            conversation.wait_gone()
+        conversation.cut()
+
+    here = lab(script)
+    first, second = here.connect(), here.connect()
+    assert first.get().body == b"first"
+    assert first.get().body == b"first", "on another connection, as the kept one was cut"
+    second.send(second.head())
+    here.upstream.wait_for(lambda upstream: len(upstream.requests) == 4)
+    second.close()
+    here.worker.access_log(3)
+    stats = here.worker.stats()
+    assert (stats.retries, stats.client_aborts) == ({"upstream_closed": 1}, 1)
+    assert stats.requests == {"200": 2, "499": 1}
+    assert sum(stats.handshakes.values()) == 2
+
+
+def test_streams_and_tunnels_are_told_apart(lab: StartLab) -> None:
+    def script(conversation: Conversation) -> None:
+        received = conversation.read_request()
+        assert received is not None
+        if received.target == "/ws":
+            conversation.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n")
+            conversation.send(b"Upgrade: websocket\r\n\r\n")
+        else:
+            conversation.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
+            conversation.send(b"Transfer-Encoding: chunked\r\n\r\n")
+        conversation.wait_gone()
+
+    here = lab(script)
+    clients = [here.connect() for _ in range(3)]
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket")
+    for client, target, lines in zip(clients, ("/ws", "/a", "/b"), (upgrade, (), ()), strict=True):
+        client.send(client.head(target, *lines))
+        client.read_head()
+    stats = here.worker.stats()
+    assert (stats.active, stats.streams, stats.tunnels, stats.idle) == (3, 3, 1, 0)
+    assert stats.connections == {"1": 3}
+
+
+def test_a_refusal_of_the_certificate_is_counted_by_its_alert(
+    lab: StartLab, authority: Authority
+) -> None:
+    here = lab(answering(_answer))
+    other = server_context(authority.issue("localhost", PEER), Authority())
+    with ScriptedUpstream(other, answering(_answer)) as strict:
+        here.worker.change(upstream={"addresses": (("127.0.0.1", strict.port),)})
+        for _ in range(2):
+            assert here.connect().post(b"x").status == 502
+        assert here.worker.stats().late_alerts == {"unknown ca": 2}
+
+
+def test_refused_callers_are_counted_by_kind(lab: StartLab) -> None:
+    here = lab(answering(_answer))
+    rule = AllowSpec(uid=None, exe="", token="ide", token_sha256="0" * 64)
+    here.worker.change(allow=(rule,))
+    assert here.connect().get().status == 403
+    assert here.connect().get("/", "X-Devwiz-Gw-Token: guess").status == 403
+    stats = here.worker.stats()
+    assert (stats.denied, stats.rejected) == (
+        {"no_rule": 1, "bad_token": 1},
+        {"caller_denied": 2},
+    )

@@ -105,6 +105,7 @@ async def test_the_socket_is_private_and_gone_afterwards(tmp_path: Path) -> None
     [
         ("GET", "/livez", 200),
         ("GET", "/readyz", 200),
+        ("GET", "/startupz", 200),
         ("GET", "/status", 200),
         ("GET", "/metrics", 200),
         ("GET", "/requests", 200),

@@ -46,14 +46,9 @@ def told(history: RequestHistory, config: Config, **line: Any) -> dict[str, Any]
     return document
 
 
-def alert(route: str = "planner") -> Event:
-    fields: dict[str, str | int | float | None] = {
-        "route": route,
-        "alert": "unknown ca",
-        "cause": "not known",
-        "generation": 2,
-    }
-    return Event(name=events.LATE_ALERT, fields=fields)
+def alert(route: str = "planner", generation: int = 1) -> Event:
+    fields: dict[str, str | int | float | None] = {"route": route, "generation": generation}
+    return Event(name=events.LATE_ALERT, fields=fields | {"alert": "unknown ca", "cause": "x"})
 
 
 def test_a_failure_is_told_with_what_its_reason_means(
@@ -115,6 +110,7 @@ def test_a_route_that_is_gone_is_no_obstacle(history: RequestHistory, config: Co
         (-4.5, "planner", True),
         (1.5, "planner", True),
         (-6, "planner", False),
+        (-6, "same certificate", True),
         (3, "planner", False),
         (-1, "other", False),
     ],
@@ -122,7 +118,8 @@ def test_a_route_that_is_gone_is_no_obstacle(history: RequestHistory, config: Co
 def test_alerts_of_that_time_and_route_are_told(
     history: RequestHistory, config: Config, seconds: float, route: str, *, belongs: bool
 ) -> None:
-    history.note_alert(alert(route), END + timedelta(seconds=seconds))
+    told_of = alert(generation=2) if route == "same certificate" else alert(route)
+    history.note_alert(told_of, END + timedelta(seconds=seconds))
     alerts = told(history, config)["alerts"]
     assert [item["alert"] for item in alerts] == (["unknown ca"] if belongs else [])
 

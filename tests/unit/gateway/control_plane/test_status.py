@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.config.model import Limits
 from gateway.control_plane.snapshots import Addresses, World, build
 from gateway.control_plane.status import (
     GatewayState,
@@ -15,6 +16,7 @@ from gateway.control_plane.status import (
     readiness,
     reasons,
     rfc3339,
+    startup,
 )
 from gateway.control_plane.views import IdentityView, WorkerView
 from gateway.ipc.stats import RouteStats
@@ -162,3 +164,39 @@ def test_times_are_utc() -> None:
     at = datetime.fromisoformat("2026-01-02T03:04:05.678+02:00")
     assert rfc3339(at) == "2026-01-02T01:04:05Z"
     assert rfc3339(None) is None
+
+
+def test_started_stays_started() -> None:
+    assert startup(gateway_state())["started"]
+    expired = gateway_state(now=datetime.now(UTC) + timedelta(days=1), phase="draining")
+    assert startup(expired)["started"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "reason"),
+    [
+        ({"phase": "starting"}, "start", "the start isn't over yet"),
+        (
+            {
+                "phase": "starting",
+                "workers": (WorkerView(pid=2, state="ready", restarts=0, snapshot=0),),
+            },
+            "start",
+            "a worker waits for its routes",
+        ),
+        ({"identity": without_identity(reason="none yet")}, "identity", "none yet"),
+        ({"identity": without_identity()}, "identity", "no certificate yet"),
+    ],
+)
+def test_not_started_yet(changes: dict[str, Any], check: str, reason: str) -> None:
+    body = startup(gateway_state(**changes))
+    assert not body["started"]
+    assert body["checks"][check] == {"ok": False, "reason": reason}
+
+
+@pytest.mark.parametrize(("busy", "ready"), [(19, True), (20, False)])
+def test_a_gateway_whose_every_connection_is_busy_is_not_ready(busy: int, *, ready: bool) -> None:
+    limits = Limits(max_connections=10, workers=2)
+    config = configs.config(Path("/nowhere"), limits=limits)
+    state = gateway_state(config=config, stats={"planner": RouteStats(active=busy)})
+    assert readiness(state)["ready"] is ready

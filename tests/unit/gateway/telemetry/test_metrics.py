@@ -2,17 +2,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ipc.stats import RouteStats
-from gateway.telemetry.metrics import Family, Numbers, Sample, exposition, render
+from gateway.telemetry.exposition import PREFIX, Family, Sample, render
+from gateway.telemetry.metrics import Numbers, exposition, families
 
 SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"(?:,|$)')
-SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("",), "gauge": ("",)}
+SUFFIXES = {
+    "histogram": ("_bucket", "_sum", "_count"),
+    "summary": ("_sum", "_count"),
+    "counter": ("",),
+    "gauge": ("",),
+}
+PAGE = Path(__file__).parents[4] / "docs" / "operations" / "metrics.md"
 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -60,13 +69,47 @@ def parse(text: str) -> tuple[Series, dict[str, str]]:
     return series, kinds
 
 
+def handshake(version: str, group: str, result: str) -> tuple[tuple[str, str], ...]:
+    return (("version", version), ("group", group), ("result", result))
+
+
+BUSY = RouteStats(
+    requests={"200": 7, "502": 1},
+    failures={"upstream_refused": 1},
+    rejected={"bad_host": 3},
+    denied={"no_rule": 1},
+    retries={"upstream_closed": 2},
+    client_aborts=6,
+    active=5,
+    streams=4,
+    tunnels=1,
+    connections={"3": 1, "4": 2},
+    idle=1,
+    reused=9,
+    handshakes={"TLSv1.3 X25519": 5, "TLSv1.3 ": 1},
+    handshake_failures={"tls_failed": 1},
+    late_alerts={"unknown ca": 4},
+    retired={"generation": 2},
+    ejections={"status_503": 1},
+    ejected={"192.0.2.1:443": 1, "[2001:db8::1]:443": 0},
+    bytes_up=10,
+    bytes_down=1 << 60,
+    duration_buckets={"0.05": 2},
+)
+
+
 def numbers(routes: Mapping[str, RouteStats]) -> Numbers:
     return Numbers(
         version="1.0",
+        started_at=1_795_400_000.5,
+        ready=True,
+        reloads={"ok": 1, "refused": 0},
         routes=routes,
         cert_not_after=1_795_493_567.25,
         cert_generation=4,
-        cert_renewals={"ok": 3, "failed": 1},
+        cert_next_renewal=1_795_493_000,
+        cert_renewals={"ok": 3, "denied": 1},
+        cert_renewal_s=2.5,
         buffered_bytes=4096,
         worker_restarts=2,
         access_lines_dropped=0,
@@ -74,30 +117,25 @@ def numbers(routes: Mapping[str, RouteStats]) -> Numbers:
 
 
 def test_every_number_has_its_name_and_labels() -> None:
-    stats = RouteStats(
-        requests={"200": 7, "502": 1},
-        failures={"upstream_refused": 1},
-        active=2,
-        streams=1,
-        connections={"3": 1, "4": 2},
-        handshakes=5,
-        handshake_failures={"late_alert": 1},
-        retired={"generation": 2},
-        ejections={"status_503": 1},
-        ejected={"192.0.2.1:443": 1, "[2001:db8::1]:443": 0},
-        bytes_up=10,
-        bytes_down=1 << 60,
-    )
-    series, kinds = parse(exposition(numbers({"planner": stats})))
+    series, kinds = parse(exposition(numbers({"planner": BUSY})))
     route = ("route", "planner")
     expected: Series = {
         ("devwiz_gw_requests_total", (route, ("code", "200"))): 7,
         ("devwiz_gw_failures_total", (route, ("reason", "upstream_refused"))): 1,
-        ("devwiz_gw_active_requests", (route,)): 2,
-        ("devwiz_gw_streams_active", (route,)): 1,
+        ("devwiz_gw_active_requests", (route,)): 5,
+        ("devwiz_gw_sse_streams", (route,)): 3,
+        ("devwiz_gw_tunnels", (route,)): 1,
+        ("devwiz_gw_rejected_total", (route, ("rule", "bad_host"))): 3,
+        ("devwiz_gw_local_auth_denied_total", (route, ("reason", "no_rule"))): 1,
+        ("devwiz_gw_retry_total", (route, ("reason", "upstream_closed"))): 2,
+        ("devwiz_gw_client_abort_total", (route,)): 6,
+        ("devwiz_gw_upstream_idle_connections", (route,)): 1,
+        ("devwiz_gw_upstream_reused_total", (route,)): 9,
+        ("devwiz_gw_late_alert_total", (route, ("alert", "unknown ca"))): 4,
         ("devwiz_gw_upstream_connections", (route, ("generation", "4"))): 2,
-        ("devwiz_gw_upstream_tls_handshakes_total", (route, ("result", "ok"))): 5,
-        ("devwiz_gw_upstream_tls_handshakes_total", (route, ("result", "late_alert"))): 1,
+        ("devwiz_gw_tls_handshake_total", (route, *handshake("TLSv1.3", "X25519", "ok"))): 5,
+        ("devwiz_gw_tls_handshake_total", (route, *handshake("TLSv1.3", "", "ok"))): 1,
+        ("devwiz_gw_tls_handshake_total", (route, *handshake("", "", "tls_failed"))): 1,
         ("devwiz_gw_conn_retired_total", (route, ("reason", "generation"))): 2,
         ("devwiz_gw_upstream_ejections_total", (route, ("reason", "status_503"))): 1,
         ("devwiz_gw_upstream_ejected", (route, ("address", "192.0.2.1:443"))): 1,
@@ -105,7 +143,15 @@ def test_every_number_has_its_name_and_labels() -> None:
         ("devwiz_gw_bytes_total", (route, ("direction", "down"))): 1 << 60,
         ("devwiz_gw_cert_not_after_seconds", ()): 1_795_493_567.25,
         ("devwiz_gw_cert_generation", ()): 4,
-        ("devwiz_gw_cert_renewals_total", (("result", "failed"),)): 1,
+        ("devwiz_gw_cert_next_renewal_seconds", ()): 1_795_493_000,
+        ("devwiz_gw_cert_renew_total", (("result", "ok"), ("reason", ""))): 3,
+        ("devwiz_gw_cert_renew_total", (("result", "failed"), ("reason", "denied"))): 1,
+        ("devwiz_gw_cert_renew_duration_seconds_sum", ()): 2.5,
+        ("devwiz_gw_cert_renew_duration_seconds_count", ()): 4,
+        ("devwiz_gw_config_reload_total", (("result", "ok"),)): 1,
+        ("devwiz_gw_config_reload_total", (("result", "refused"),)): 0,
+        ("devwiz_gw_ready", ()): 1,
+        ("devwiz_gw_start_time_seconds", ()): 1_795_400_000.5,
         ("devwiz_gw_buffered_bytes", ()): 4096,
         ("devwiz_gw_worker_restarts_total", ()): 2,
         ("devwiz_gw_access_log_lines_dropped_total", ()): 0,
@@ -127,6 +173,32 @@ def test_histogram_buckets_are_cumulative_up_to_infinity() -> None:
     assert list(buckets.values()) == sorted(buckets.values())
     assert series[f"{name}_count", (("route", "planner"),)] == 6
     assert series[f"{name}_sum", (("route", "planner"),)] == 4.5
+
+
+def test_another_reader_of_the_format_finds_the_same() -> None:
+    text = exposition(numbers({"planner": BUSY, "search": RouteStats(requests={"200": 1})}))
+    series, kinds = parse(text)
+    theirs = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert theirs == {(name, tuple(sorted(told))): value for (name, told), value in series.items()}
+    kinds_there = {family.type for family in text_string_to_metric_families(text)}
+    assert kinds_there == set(kinds.values())
+
+
+def test_each_metric_is_described() -> None:
+    described = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \|", PAGE.read_text(), re.M)
+    there = [
+        (
+            PREFIX + family.name,
+            family.kind,
+            ", ".join(f"`{name}`" for name, _ in family.samples[0].labels if name != "le"),
+        )
+        for family in families(numbers({"planner": BUSY}))
+    ]
+    assert [(name, kind, labels.strip()) for name, kind, labels in described] == there
 
 
 def test_without_traffic_the_text_is_still_well_formed() -> None:
