@@ -15,6 +15,7 @@ from gateway.config.model import (
     FilesSourceConfig,
     IssuerSourceConfig,
     StepCaSourceConfig,
+    VaultSourceConfig,
 )
 from identity.errors import SecretNotFound
 from identity.secret_stores.base import Secret, SecretRef, SecretStore
@@ -54,6 +55,29 @@ def open_source(config: Config, store: SecretStore, env: Mapping[str, str]) -> I
                 spiffe_id=spiffe_id,
                 provisioner=wanted.provisioner,
                 read_credential=reader(wanted.credential),
+            )
+        case VaultSourceConfig():
+            from certs.sources.vault import VaultEngine, VaultLogin, VaultSource
+
+            login = VaultLogin(
+                method=wanted.auth,
+                mount=wanted.auth_mount,
+                role_id=wanted.role_id,
+                role=wanted.auth_role,
+            )
+            engine = VaultEngine(
+                url=wanted.url,
+                ca_file=wanted.ca_file,
+                namespace=wanted.namespace,
+                mount=wanted.mount,
+                role=wanted.role,
+                ttl_s=wanted.ttl_s,
+            )
+            return VaultSource(
+                engine=engine,
+                login=login,
+                read_credential=reader(wanted.credential),
+                spiffe_id=spiffe_id,
             )
         case _:
             assert_never(wanted)

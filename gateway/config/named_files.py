@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.config.model import Config, FilesSourceConfig, StepCaSourceConfig
+from gateway.config.model import Config, FilesSourceConfig, StepCaSourceConfig, VaultSourceConfig
 from gateway.errors import ConfigProblem
 
 
@@ -29,6 +29,8 @@ def _named(config: Config) -> Iterator[tuple[str, Path]]:
             yield "identity.files.trust_bundle", source.trust_bundle
         case StepCaSourceConfig() if source.provisioner and source.credential.kind == "file":
             yield "identity.step-ca.provisioner_key_file", Path(source.credential.value)
+        case VaultSourceConfig() if source.ca_file is not None:
+            yield "identity.vault.ca_file", source.ca_file
         case _:
             pass
     for route in config.routes:

@@ -9,12 +9,14 @@ from certs.sources.base import IdentitySource
 from certs.sources.files import FilesSource
 from certs.sources.issuer import IssuerSource
 from certs.sources.step_ca import StepCaSource
+from certs.sources.vault import VaultSource
 from gateway.config.model import (
     CredentialRef,
     IdentityConfig,
     IssuerSourceConfig,
     SourceConfig,
     StepCaSourceConfig,
+    VaultSourceConfig,
 )
 from gateway.identity_sources import _reader, open_source
 from identity.errors import SecretNotFound
@@ -28,6 +30,19 @@ STEP_CA = StepCaSourceConfig(
     fingerprint="0" * 64,
     provisioner="dev",
     credential=CredentialRef("env", "KEY"),
+)
+VAULT = VaultSourceConfig(
+    url="https://127.0.0.1:8200",
+    ca_file=None,
+    namespace="",
+    mount="pki",
+    role="agent",
+    ttl_s=None,
+    auth="token",
+    auth_mount="token",
+    auth_role="",
+    role_id="",
+    credential=CredentialRef("env", "VAULT_TOKEN"),
 )
 
 
@@ -56,7 +71,10 @@ def test_files_are_the_source_of_the_plain_configuration(tmp_path: Path) -> None
     assert isinstance(open_source(configs.config(tmp_path), MemoryStore(), {}), FilesSource)
 
 
-@pytest.mark.parametrize(("source", "kind"), [(ISSUER, IssuerSource), (STEP_CA, StepCaSource)])
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [(ISSUER, IssuerSource), (STEP_CA, StepCaSource), (VAULT, VaultSource)],
+)
 def test_the_source_is_the_one_that_is_named(
     tmp_path: Path, source: SourceConfig, kind: type[IdentitySource]
 ) -> None:

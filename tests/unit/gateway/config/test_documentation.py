@@ -51,6 +51,7 @@ def test_each_limit_has_its_default(limit: Any) -> None:
         "identity.issuer",
         "identity.files",
         "identity.step-ca",
+        "identity.vault",
         "routes",
         "admin",
         "secrets",

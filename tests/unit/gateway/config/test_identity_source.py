@@ -14,6 +14,7 @@ from gateway.config.model import (
     IdentityConfig,
     IssuerSourceConfig,
     StepCaSourceConfig,
+    VaultSourceConfig,
 )
 from gateway.config.table import Table
 from gateway.errors import ConfigProblem
@@ -165,3 +166,81 @@ def test_step_ca_asks_for_a_name() -> None:
 def test_step_ca_settings(changes: dict[str, Any], key: str) -> None:
     table = {name: value for name, value in (STEP_CA | changes).items() if value is not None}
     assert list(problems("step-ca", table, spiffe_id=LAPTOP)) == [f"identity.step-ca.{key}"]
+
+
+VAULT = {"url": "https://vault.example:8200", "role": "agent", "token_secret": "vault-token"}
+APPROLE = {
+    "url": "https://vault.example:8200",
+    "ca_file": "vault-ca.pem",
+    "namespace": "team/",
+    "mount": "team/pki",
+    "role": "agent",
+    "ttl_s": 3600,
+    "auth": "approle",
+    "role_id": "r-1",
+    "secret_id_file": "secret-id",
+}
+
+
+def vault(table: dict[str, Any]) -> VaultSourceConfig:
+    source = read("vault", table, spiffe_id=LAPTOP).source
+    assert isinstance(source, VaultSourceConfig)
+    return source
+
+
+def test_vault_with_a_token() -> None:
+    assert vault(VAULT) == VaultSourceConfig(
+        url="https://vault.example:8200",
+        ca_file=None,
+        namespace="",
+        mount="pki",
+        role="agent",
+        ttl_s=None,
+        auth="token",
+        auth_mount="token",
+        auth_role="",
+        role_id="",
+        credential=CredentialRef("secret", "vault-token"),
+    )
+
+
+def test_vault_with_an_approle() -> None:
+    assert vault(APPROLE) == VaultSourceConfig(
+        url="https://vault.example:8200",
+        ca_file=BASE / "vault-ca.pem",
+        namespace="team",
+        mount="team/pki",
+        role="agent",
+        ttl_s=3600,
+        auth="approle",
+        auth_mount="approle",
+        auth_role="",
+        role_id="r-1",
+        credential=CredentialRef("file", "/etc/acme/secret-id"),
+    )
+
+
+def test_vault_with_a_jwt() -> None:
+    table = {"url": "https://v", "role": "agent", "auth": "jwt", "auth_role": "gw", "jwt_env": "J"}
+    source = vault(table | {"auth_mount": "gitlab"})
+    assert (source.auth_mount, source.auth_role) == ("gitlab", "gw")
+    assert source.credential == CredentialRef("env", "J")
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"url": "http://vault"}, "url"),
+        ({"role": None}, "role"),
+        ({"role": "../sys"}, "role"),
+        ({"mount": "a b"}, "mount"),
+        ({"auth": "ldap"}, "auth"),
+        ({"token_secret": None}, "token_file"),
+        ({"ttl_s": 1}, "ttl_s"),
+        ({"auth": "approle", "secret_id_env": "S", "token_secret": None}, "role_id"),
+        ({"auth": "jwt", "jwt_env": "J", "token_secret": None}, "auth_role"),
+    ],
+)
+def test_vault_settings(changes: dict[str, Any], key: str) -> None:
+    table = {name: value for name, value in (VAULT | changes).items() if value is not None}
+    assert list(problems("vault", table, spiffe_id=LAPTOP)) == [f"identity.vault.{key}"]
