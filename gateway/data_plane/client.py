@@ -10,7 +10,7 @@ from gateway.data_plane.downstream import Accepted, Downstream
 from gateway.data_plane.failure import Failure, problem_response, status_of
 from gateway.data_plane.headers import UPGRADES
 from gateway.data_plane.mcp_peek import PEEKED_BYTES
-from gateway.data_plane.reactor import ERROR, HANGUP, PEER_CLOSED, READ
+from gateway.data_plane.reactor import ERROR, HANGUP, PEER_CLOSED, READ, WRITE
 from gateway.data_plane.stream import ConnectionLost
 from gateway.data_plane.upstream import UpstreamConnection
 from gateway.data_plane.wire.request import UNREADABLE, check_beginning, parse_request_head
@@ -336,7 +336,7 @@ class ClientConnection(Downstream):
             self._cut()
             return
         request = self.request
-        refused = failure.reason == "caller_denied"
+        refused = failure.reason in ("caller_denied", "peer_denied")
         if request is UNREADABLE or not request.body.done or self._leaving or refused:
             request.keep_alive = False
         self.request_id = self.request_id or self.plane.next_request_id()
@@ -393,17 +393,24 @@ class ClientConnection(Downstream):
         """Closing with unread bytes makes the kernel reset the connection, and the client could
         lose the answer: shut our side and read on for a moment (RFC 9112 section 9.6).
         """
-        if self.request.body.done and not self._buffer and self.request is not UNREADABLE:
+        whole = self.request.body.done and not self._buffer and self.request is not UNREADABLE
+        if whole and self.epoch is None:
             self.close()
             return
-        self.state = ClientState.LINGERING
-        self.deadline = self.reactor.now + _LINGER_S
-        self._buffer = b""
-        self.resume()
         try:
-            self.stream.shutdown_write()
+            said = self.stream.shutdown_write()
         except ConnectionLost as lost:
             self.on_lost(lost)
+            return
+        if not said:  # without its farewell a TLS answer would look cut
+            self._watch(self._mask | WRITE)
+        elif whole:
+            self.close()
+        else:
+            self.state = ClientState.LINGERING
+            self.deadline = self.reactor.now + _LINGER_S
+            self._buffer = b""
+            self.resume()
 
     def _on_end(self) -> None:
         """The client said that it sends no more. Outside a tunnel nobody half-closes a request:

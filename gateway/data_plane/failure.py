@@ -53,6 +53,12 @@ _KINDS: Final[dict[str, _Kind]] = {
         "this caller may not use the route",
         "call as the user who runs the gateway, or add a rule under [[routes.allow]]",
     ),
+    "peer_denied": _Kind(
+        403,
+        "caller",
+        "this workload may not use the route",
+        "whoever runs this gateway may add the SPIFFE id to the route's peer",
+    ),
     "handshake_failed": _Kind(
         403,
         "caller",
@@ -152,6 +158,12 @@ _KINDS: Final[dict[str, _Kind]] = {
         "caller",
         "the caller took nothing of what was sent to it",
         "read faster, or raise idle_timeout_s",
+    ),
+    "foreign_protocol": _Kind(
+        0,
+        "caller",
+        "the caller doesn't speak HTTP/2, and the route's alpn names nothing else",
+        "speak HTTP/2 from the first byte, or leave alpn out; perhaps a web page was behind it",
     ),
     "upstream_stalled": _Kind(
         0, "response", "the upstream took nothing of what was sent to it", "check the upstream"

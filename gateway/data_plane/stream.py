@@ -46,8 +46,10 @@ class Stream(Protocol):
         """
         ...
 
-    def shutdown_write(self) -> None:
-        """Say that nothing more will be written; reading goes on."""
+    def shutdown_write(self) -> bool:
+        """Say that nothing more will be written; reading goes on. False when the system doesn't
+        take it now: to be called again when it takes more.
+        """
         ...
 
     def give_up_after(self, seconds: float) -> None:
@@ -94,12 +96,13 @@ class PlainStream:
         """See `Stream`."""
         return has_news(self._socket)
 
-    def shutdown_write(self) -> None:
+    def shutdown_write(self) -> bool:
         """See `Stream`."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
             raise ConnectionLost(_os_reason(error)) from error
+        return True
 
     def give_up_after(self, seconds: float) -> None:
         """See `Stream`."""
@@ -115,13 +118,13 @@ class PlainStream:
 
 
 class TlsStream:
-    """A TLS connection over a TCP socket, on either side."""
+    """A TLS connection over a socket, on either side."""
 
-    __slots__ = ("_socket", "connection")
+    __slots__ = ("connection", "socket")
     read_size: int = RECORD
 
     def __init__(self, sock: socket.socket, connection: SSL.Connection) -> None:
-        self._socket = sock
+        self.socket = sock
         self.connection = connection
 
     def handshake(self) -> bool:
@@ -172,20 +175,23 @@ class TlsStream:
 
     def has_news(self) -> bool:
         """See `Stream`. Whole records are read, so that OpenSSL keeps nothing back."""
-        return has_news(self._socket)
+        return has_news(self.socket)
 
-    def shutdown_write(self) -> None:
+    def shutdown_write(self) -> bool:
         """Send close_notify; in TLS 1.3 that closes this direction only (RFC 8446 section 6.1)."""
         try:
             self.connection.shutdown()
-        except (SSL.WantReadError, SSL.WantWriteError):
-            return
+        except SSL.WantWriteError:
+            return False
+        except SSL.WantReadError:
+            return True
         except SSL.Error as error:
             raise _lost(error) from error
+        return True
 
     def give_up_after(self, seconds: float) -> None:
         """See `Stream`."""
-        give_up_after(self._socket, seconds)
+        give_up_after(self.socket, seconds)
 
     def close(self) -> None:
         """See `Stream`."""
@@ -193,11 +199,11 @@ class TlsStream:
             self.connection.shutdown()
         except SSL.Error:
             pass  # the farewell is a courtesy; the socket is closed in any case
-        self._socket.close()
+        self.socket.close()
 
     def abort(self) -> None:
         """No close_notify: the peer sees a truncation."""
-        reset(self._socket)
+        reset(self.socket)
 
 
 def has_news(sock: socket.socket) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.data_plane.downstream import Accepted, Downstream
 from gateway.data_plane.failure import Failure, status_of
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from gateway.data_plane.plane import DataPlane
 
 #: What a tunnel that was opened is recorded as, like the answer to a CONNECT.
-_OPENED = 200
+_OPENED: Final = 200
+_ONLY_HTTP_2: Final = ("h2",)
+#: What a client of HTTP/2 begins with (RFC 9113 section 3.4). A browser that a web page makes send
+#: something to a port of this machine begins otherwise.
+HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
 class TcpClient(Downstream):
@@ -61,7 +65,8 @@ class TcpClient(Downstream):
         self.via = dial
         self.status = _OPENED
         self.streaming = self.responded = True
-        Tunnel(self, self.route, dial).start(b"")
+        opening = HTTP_2_PREFACE if self.route.spec.tls.alpn == _ONLY_HTTP_2 else b""
+        Tunnel(self, self.route, dial, opening=opening).start(b"")
 
     def fail(self, failure: Failure) -> None:
         """See `Downstream`."""
@@ -87,9 +92,13 @@ class TcpClient(Downstream):
             self.tunnel.retire("certificate_expired")
 
     def _on_paused_event(self, readiness: int) -> None:
-        """A caller that has said all of it may shut its side already; one that broke is gone."""
-        if readiness & (HANGUP | ERROR):
+        """A caller may have said all of it, and even closed: that is still to be carried. One that
+        broke is gone.
+        """
+        if readiness & ERROR:
             raise ConnectionLost("the caller is gone")
+        if readiness & HANGUP:
+            self.reactor.remove(self.fd)
 
     def on_lost(self, lost: ConnectionLost) -> None:  # noqa: ARG002 - a caller's reasons are its own
         """See `Connection`."""

@@ -10,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from gateway.data_plane.connection import Connection
-from gateway.data_plane.reactor import READ, WRITE, Reactor
+from gateway.data_plane.reactor import ERROR, HANGUP, READ, WRITE, Reactor
 from gateway.data_plane.stream import ConnectionLost, Stream
 
 if TYPE_CHECKING:
@@ -38,9 +38,13 @@ class Tunnel:
         downstream: Downstream,
         route: Route,
         upstream: Dial | UpstreamConnection,
+        *,
         waiting: bytes = b"",
+        opening: bytes = b"",
     ) -> None:
-        """`waiting` goes to the upstream first, what waits in the caller's `out` to the caller."""
+        """`waiting` goes to the upstream first, what waits in the caller's `out` to the caller. The
+        caller has to begin with `opening`.
+        """
         self.epoch = upstream.epoch
         self.endpoint = upstream.endpoint
         self.deadline = inf
@@ -51,6 +55,7 @@ class Tunnel:
         self._near = TunnelEnd(self, reactor, downstream.stream, downstream.fd, for_caller)
         self._far = TunnelEnd(self, reactor, upstream.stream, upstream.fd, waiting)
         self._near.other, self._far.other = self._far, self._near
+        self._near.opening = opening
         upstream.stream.give_up_after(route.plane.limits.idle_timeout_s)
         downstream.tunnel = self
         upstream.endpoint.connections.add(self)
@@ -119,8 +124,18 @@ class Tunnel:
 
     def direction_ended(self) -> None:
         """One direction is over, and its end was passed on."""
-        if self._near.finished and self._far.finished:
+        near, far = self._near, self._far
+        if near.finished and far.finished:
             self._end("", cut=False)
+        elif near.finished and near.gone:
+            self._end("client_closed", cut=False)
+
+    def foreign(self) -> None:
+        """The caller speaks something else than the upstream does: it may be a web page's browser,
+        and nothing of it is passed on.
+        """
+        self._route.note_rejected("foreign_protocol")
+        self._end("foreign_protocol", cut=True)
 
     def on_deadline(self) -> None:
         """A side took nothing for too long."""
@@ -153,9 +168,11 @@ class TunnelEnd(Connection):
     Attributes:
         other: the other side.
         finished: whether its peer's end was passed on to the other side.
+        gone: whether its peer has closed altogether, and gets nothing any more.
+        opening: what its peer still has to begin with.
     """
 
-    __slots__ = ("_closing", "_tunnel", "finished", "other")
+    __slots__ = ("_closing", "_tunnel", "finished", "gone", "opening", "other")
 
     other: TunnelEnd
 
@@ -165,7 +182,8 @@ class TunnelEnd(Connection):
         super().__init__(reactor, stream, fd)
         self._tunnel = tunnel
         self._closing = False
-        self.finished = False
+        self.finished = self.gone = False
+        self.opening = b""
         self.out = out
         self._mask = READ | WRITE if out else READ
         reactor.add(fd, self._mask, self.on_event)
@@ -186,6 +204,12 @@ class TunnelEnd(Connection):
 
     def pass_on(self, data: bytes) -> None:
         """Give bytes of this side to the other one; no more are read while it can't take them."""
+        if self.opening:
+            size = min(len(data), len(self.opening))
+            if data[:size] != self.opening[:size]:
+                self._tunnel.foreign()
+                return
+            self.opening = self.opening[size:]
         self._tunnel.count(self, len(data))
         self.other.send(data)
         if self.other.out:
@@ -201,12 +225,27 @@ class TunnelEnd(Connection):
 
     def _shut(self) -> None:
         try:
-            self.stream.shutdown_write()
+            said = self.stream.shutdown_write()
         except ConnectionLost as lost:
             self.on_lost(lost)
             return
-        self.other.finished = True
-        self._tunnel.direction_ended()
+        if said:
+            self.other.finished = True
+            self._tunnel.direction_ended()
+        else:
+            self._watch(self._mask | WRITE)
+            self._tunnel.waits()
+
+    def _on_paused_event(self, readiness: int) -> None:
+        """A peer on a Unix socket that has closed is known to be gone before what it sent is passed
+        on: that isn't cut short, as it isn't on TCP, where nobody tells a full from a half close.
+        """
+        if self.ended and readiness & HANGUP and not readiness & ERROR:
+            self.reactor.remove(self.fd)
+            self.gone = self._detached = True
+            self._tunnel.direction_ended()
+        else:
+            super()._on_paused_event(readiness)
 
     def on_blocked(self) -> None:
         """See `Connection`."""

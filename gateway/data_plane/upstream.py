@@ -292,7 +292,7 @@ class UpstreamConnection(Connection):
             self.route.pool.let_go(self)
             waiting = self.hand_over()
             self.closed = True
-            client.start_tunnel(Tunnel(client, self.route, self, waiting))
+            client.start_tunnel(Tunnel(client, self.route, self, waiting=waiting))
 
     # -- the other side ---------------------------------------------------------------------------
 

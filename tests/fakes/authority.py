@@ -108,25 +108,32 @@ class Trusted(Protocol):
     pem: str
 
 
-def server_context(leaf: Leaf, trusted: Trusted) -> ssl.SSLContext:
+def server_context(
+    leaf: Leaf, trusted: Trusted, *, alpn: tuple[str, ...] = ("http/1.1",)
+) -> ssl.SSLContext:
     """TLS 1.3 only, with a client certificate of `trusted` required."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=trusted.pem)
-    context.set_alpn_protocols(["http/1.1"])
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     _load(context, leaf)
     return context
 
 
-def client_context(leaf: Leaf, trusted: Trusted) -> ssl.SSLContext:
-    """TLS 1.3 only, with the leaf shown; the server's chain is checked and not its name."""
+def client_context(
+    leaf: Leaf | None, trusted: Trusted, *, alpn: tuple[str, ...] = ("http/1.1",)
+) -> ssl.SSLContext:
+    """TLS 1.3 only, with the leaf shown if any; the server's chain is checked and not its name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
     context.load_verify_locations(cadata=trusted.pem)
-    context.set_alpn_protocols(["http/1.1"])
-    _load(context, leaf)
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    if leaf is not None:
+        _load(context, leaf)
     return context
 
 

@@ -63,7 +63,9 @@ class WorkerRig:
         within: tuple[str, ...] = (),
         headers: tuple[tuple[str, str], ...] = (("Authorization", f"Bearer {TOKEN}"),),
         peers: tuple[str, ...] = (PEER,),
+        route: dict[str, Any] | None = None,
     ) -> None:
+        """`route` are changes, as for `change`, of what the first snapshot says."""
         self._authority = authority
         self.limits = limits or LimitsSpec()
         self.serial = 0
@@ -104,7 +106,7 @@ class WorkerRig:
             unavailable="",
             affinity="Mcp-Session-Id",
         )
-        self.apply((self.route,))
+        self.change(**(route or {}))
 
     def __enter__(self) -> Self:
         return self

@@ -57,8 +57,9 @@ class ScriptedStream:
     def has_news(self) -> bool:
         return False
 
-    def shutdown_write(self) -> None:
+    def shutdown_write(self) -> bool:
         self.ending = "shut"
+        return True
 
     def give_up_after(self, seconds: float) -> None:
         raise AssertionError("only a tunnel does")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from OpenSSL import SSL
@@ -182,6 +183,29 @@ def test_a_tls_half_close_leaves_reading_open() -> None:
     with Tls(script) as stream:
         stream.shutdown_write()
         assert _read_something(stream) == b"still here"
+
+
+def test_a_farewell_that_the_system_does_not_take_is_said_later() -> None:
+    go = threading.Event()
+    filling = b"!" * 65_536
+    arrived: list[bytes] = []
+
+    def script(conversation: Conversation) -> None:
+        assert go.wait(5)
+        with suppress(ConnectionResetError):
+            while data := conversation.socket.recv(1 << 20):
+                arrived.append(data)
+
+    tls = Tls(script, buffer=65_536)
+    with tls as stream:
+        with suppress(BlockingIOError):
+            while True:
+                tls.socket.send(filling)
+        assert not stream.shutdown_write()
+        go.set()
+        wait_until(stream.shutdown_write)
+        wait_until(lambda: bool(arrived) and not arrived[-1].endswith(b"!"))
+    assert b"".join(arrived).lstrip(b"!").startswith(b"\x17\x03\x03"), "a record: the alert"
 
 
 @pytest.mark.parametrize(("end", "seen"), [("close", "closed"), ("abort", "reset")])
