@@ -34,20 +34,7 @@ class TrustBundle:
         Raises:
             InvalidCertificate: too large, not PEM, or a certificate that is no authority.
         """
-        if len(pem) > _MAX_BUNDLE_BYTES:
-            raise InvalidCertificate("the trust bundle is larger than 1 MiB")
-        if not pem.strip():
-            return cls()
-        try:
-            certificates = x509.load_pem_x509_certificates(pem)
-        except (ValueError, x509.InvalidVersion) as error:
-            raise InvalidCertificate(
-                "the trust bundle is not readable PEM",
-                hint="expected one or more '-----BEGIN CERTIFICATE-----' blocks",
-            ) from error
-        if len(certificates) != pem.count(_BEGIN):
-            raise InvalidCertificate("the trust bundle is cut off")
-        return cls.of(certificates)
+        return cls.of(read_anchors(pem)) if pem.strip() else cls()
 
     @classmethod
     def of(cls, certificates: Iterable[x509.Certificate]) -> TrustBundle:
@@ -82,6 +69,27 @@ class TrustBundle:
 
     def __repr__(self) -> str:
         return f"TrustBundle({len(self.authorities)} authorities, {self.digest[:19]}…)"
+
+
+def read_anchors(pem: bytes) -> list[x509.Certificate]:
+    """The certificates of a trust bundle as they stand there: a person may also trust a server's
+    own certificate.
+
+    Raises:
+        InvalidCertificate: too large, not PEM, or empty.
+    """
+    if len(pem) > _MAX_BUNDLE_BYTES:
+        raise InvalidCertificate("the trust bundle is larger than 1 MiB")
+    try:
+        certificates = x509.load_pem_x509_certificates(pem)
+    except (ValueError, x509.InvalidVersion) as error:
+        raise InvalidCertificate(
+            "the trust bundle is not readable PEM",
+            hint="expected one or more '-----BEGIN CERTIFICATE-----' blocks",
+        ) from error
+    if len(certificates) != pem.count(_BEGIN):
+        raise InvalidCertificate("the trust bundle is cut off")
+    return certificates
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

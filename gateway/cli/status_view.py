@@ -169,6 +169,7 @@ def _troubles(route: Mapping[str, Any], now: datetime) -> list[str]:
     return [
         *([paint(f"unavailable: {unavailable}", "bad")] if unavailable else []),
         *([paint(f"left out after failures: {ejected}", "warning")] if ejected else []),
+        *(paint(f"trust: {problem}", "warning") for problem in _texts(route, "trust_problems")),
         *([paint(f"last error: {error}", "warning")] if error else []),
     ]
 

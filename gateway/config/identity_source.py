@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, cast
 
@@ -51,6 +52,7 @@ def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
         name: read(table.table(name), place) for name, read in _READERS.items() if name in table
     }
     spiffe_id = table.converted("spiffe_id", _spiffe_id) or ""
+    crl = table.converted("crl", partial(local_path, base=base))
     source = ""
     if table.required("source", " or ".join(f'"{name}"' for name in _READERS)):
         source = table.choice("source", tuple(_READERS), "")
@@ -61,7 +63,7 @@ def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
         table.problem("spiffe_id", "is missing", hint)
     table.finish()
     # What stands in for a source that is not there is never used: its absence was noted.
-    return IdentityConfig(source=found.get(source, _NOTHING), spiffe_id=spiffe_id)
+    return IdentityConfig(source=found.get(source, _NOTHING), spiffe_id=spiffe_id, crl=crl)
 
 
 def _issuer(table: Table, place: _Place) -> SourceConfig:

@@ -112,6 +112,7 @@ class Route:
     peer: tuple[PeerName, ...]
     alpn: tuple[str, ...] = HTTP_ALPN
     trust_bundle: Path | None = None
+    crl: Path | None = None
     pass_headers: tuple[str, ...] = ()
     headers: tuple[HeaderTemplate, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
@@ -221,11 +222,12 @@ SourceConfig = IssuerSourceConfig | FilesSourceConfig | StepCaSourceConfig | Vau
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityConfig:
     """`[identity]`: the chosen source. `spiffe_id` is the name that the certificate must carry; ""
-    leaves it to a source that decides names itself.
+    leaves it to a source that decides names itself. `crl`: revocation lists of its authorities.
     """
 
     source: SourceConfig
     spiffe_id: str = ""
+    crl: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,9 +33,13 @@ def _named(config: Config) -> Iterator[tuple[str, Path]]:
             yield "identity.vault.ca_file", source.ca_file
         case _:
             pass
+    if config.identity.crl is not None:
+        yield "identity.crl", config.identity.crl
     for route in config.routes:
         if route.trust_bundle is not None:
             yield f"routes.{route.name}.trust_bundle", route.trust_bundle
+        if route.crl is not None:
+            yield f"routes.{route.name}.crl", route.crl
 
 
 def _why_not(path: Path) -> str:

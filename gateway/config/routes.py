@@ -89,9 +89,10 @@ class RouteReader:
         inward = kind == "ingress"
         route = self._ingress(table, name) if inward else self._outward(table, name, kind)
         route = self._tcp(table, route) if route.protocol == "tcp" else self._http(table, route)
-        bundle = table.converted("trust_bundle", partial(local_path, base=self._base))
+        local = partial(local_path, base=self._base)
+        bundle, crl = table.converted("trust_bundle", local), table.converted("crl", local)
         table.finish()
-        return replace(route, trust_bundle=bundle)
+        return replace(route, trust_bundle=bundle, crl=crl)
 
     # -- by what faces whom ----------------------------------------------------------------------
 

@@ -65,7 +65,8 @@ class World:
     `identity_reason` says why there is no identity that can be used: none was ever obtained
     (`generation` is None then), or the last one has expired and can't be renewed.
     `addresses` is by upstream host and port, the other mappings are by route name. `bundles` has
-    the text of each route's own trust bundle; a route without one uses the identity's.
+    the text of each route's own trust bundle; a route without one uses the identity's. `crls` has
+    the text of the revocation lists of routes that check any.
     """
 
     config: Config
@@ -75,6 +76,7 @@ class World:
     addresses: Mapping[Target, Addresses] = field(default_factory=dict)
     attached: Mapping[str, Attached] = field(default_factory=dict)
     bundles: Mapping[str, str] = field(default_factory=dict)
+    crls: Mapping[str, str] = field(default_factory=dict)
 
 
 def build(number: int, world: World) -> Snapshot:
@@ -189,6 +191,7 @@ def _tls(route: Route, world: World) -> TlsSpec:
         server_name=route.server_name,
         peers=tuple(str(peer) for peer in route.peer),
         bundle_pem=identity_bundle if own_bundle is None else own_bundle,
+        crl_pem=world.crls.get(route.name, ""),
         alpn=route.alpn,
     )
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from gateway.config.model import Config, Route
-from gateway.control_plane.views import IdentityView, SecretView, WorkerView
+from gateway.control_plane.views import IdentityView, SecretView, TrustView, WorkerView
 from gateway.ipc.snapshot import RouteSpec, Snapshot
 from gateway.ipc.stats import RouteStats
 
@@ -21,7 +21,8 @@ class GatewayState:
     """Everything that the admin API shows, at one moment.
 
     `listening` has the open addresses of each route; `rejected` why workers refuse a route;
-    `config_error` why the last reload changed nothing; `reloads` counts them by result.
+    `config_error` why the last reload changed nothing; `reloads` counts them by result; `trust`
+    tells how it stands with the files of each route that has any.
     """
 
     version: str
@@ -40,6 +41,7 @@ class GatewayState:
     access_lines_dropped: int = 0
     reloads: Mapping[str, int] = field(default_factory=dict)
     config_error: str = ""
+    trust: Mapping[str, TrustView] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def readiness(state: GatewayState) -> dict[str, Any]:
     """The body of `GET /readyz`: ready when nothing that the gateway answers for is missing.
 
     A reload that was refused does not count, nor a renewal that failed while the certificate is
-    good: the gateway works as before.
+    good, nor a trust file that can't be used: the gateway works as before.
     """
     return _verdict("ready", checks(state))
 
@@ -124,6 +126,8 @@ def reasons(state: GatewayState) -> list[str]:
         found.append(state.identity.reason)
     if state.config_error:
         found.append(f"the last reload was refused: {state.config_error}")
+    for name, view in sorted(state.trust.items()):
+        found += [f"route {name}: {problem}" for problem in view.problems]
     return found
 
 
@@ -220,6 +224,7 @@ def _identity(view: IdentityView) -> dict[str, Any]:
 
 def _route(route: Route, state: GatewayState) -> dict[str, Any]:
     stats = state.stats.get(route.name, RouteStats())
+    trust = state.trust.get(route.name, TrustView())
     at = datetime.fromtimestamp(stats.last_error_at, UTC) if stats.last_error_at else None
     return {
         "name": route.name,
@@ -242,6 +247,8 @@ def _route(route: Route, state: GatewayState) -> dict[str, Any]:
         "bytes_up": stats.bytes_up,
         "bytes_down": stats.bytes_down,
         "unavailable": _unavailable(route, state) or None,
+        "trust_problems": list(trust.problems),
+        "crl_ends_at": rfc3339(trust.crl_ends_at),
         "last_error": stats.last_error or None,
         "last_error_at": rfc3339(at),
     }

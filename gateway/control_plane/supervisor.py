@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import os
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
+from certs.clock import SystemClock
 from certs.generation import Generation
 from gateway.audit.journal import Journal
 from gateway.config.model import Config
 from gateway.control_plane.admin_api import AdminApi
 from gateway.control_plane.audit_queue import AuditQueue
-from gateway.control_plane.bundles import read_bundles
 from gateway.control_plane.feeds import Feeds, IdentityFeed
 from gateway.control_plane.listeners import ListenerChange, ListenerSet
 from gateway.control_plane.reload import refuse_unchangeable
@@ -24,6 +24,7 @@ from gateway.control_plane.request_history import Meaning, RequestHistory
 from gateway.control_plane.resolver import Lookup, Resolver, look_up
 from gateway.control_plane.snapshots import BoundListener, World, build
 from gateway.control_plane.status import GatewayState, Phase
+from gateway.control_plane.trust_feed import TrustFeed
 from gateway.control_plane.views import IdentityView
 from gateway.control_plane.worker_pool import WorkerPool
 from gateway.control_plane.worker_process import COMMAND
@@ -74,7 +75,6 @@ class Supervisor:
         self._phase: Phase = "starting"
         self._config_error = ""
         self._reloads = {"ok": 0, "refused": 0}
-        self._bundles: dict[str, str] = {}
         self._rejected: dict[str, str] = {}
         self._generation: Generation | None = None
         self._refreshed_for = -1
@@ -92,6 +92,7 @@ class Supervisor:
         self._resolver = Resolver(self._publish, lookup=parts.lookup)
         self._identity = parts.feeds.identity(config, self._on_generation, self._publish)
         self._headers = parts.feeds.headers(config, self._publish)
+        self._trust = TrustFeed(self._publish, self._on_trust, clock=SystemClock())
         self._audit = AuditQueue(parts.journal)
         self._admin = AdminApi(config.admin.socket, self, self._history)
         self._stop = asyncio.Event()
@@ -126,10 +127,11 @@ class Supervisor:
     async def state(self) -> GatewayState:
         """The gateway at this moment, workers asked."""
         await self._pool.refresh_stats()
+        now = datetime.now(UTC)
         return GatewayState(
             version=self._parts.version,
             pid=os.getpid(),
-            now=datetime.now(UTC),
+            now=now,
             started_at=self._started_at,
             phase=self._phase,
             config=self._config,
@@ -143,6 +145,7 @@ class Supervisor:
             stats=self._pool.stats,
             rejected=dict(self._rejected),
             secrets=self._headers.secrets,
+            trust=self._trust.views(now),
             access_lines_dropped=self._pool.access_lines_dropped + self._parts.sink.lines_dropped,
             config_error=self._config_error,
             reloads=dict(self._reloads),
@@ -209,7 +212,7 @@ class Supervisor:
 
     async def _open(self) -> None:
         config = self._config
-        self._bundles = await asyncio.to_thread(read_bundles, config)
+        self._trust.use(await self._trust.prepare(config))
         await asyncio.to_thread(self._parts.journal.record, "gateway.start", outcome="ok")
         self._resolver.watch(_targets(config))
         self._listeners.commit(await asyncio.to_thread(self._listeners.prepare, config.routes))
@@ -231,6 +234,7 @@ class Supervisor:
             others = [
                 tasks.create_task(self._audit.run()),
                 tasks.create_task(self._resolver.run()),
+                tasks.create_task(self._trust.run()),
                 tasks.create_task(self._start_headers()),
                 tasks.create_task(self._settle()),
             ]
@@ -284,7 +288,7 @@ class Supervisor:
         snapshot = build(number, self._world())
         if snapshot == self._snapshot:
             return
-        self._snapshot = dataclasses.replace(snapshot, number=number + 1)
+        self._snapshot = replace(snapshot, number=number + 1)
         self._rejected.clear()
         self._parts.redactor.know(
             value for route in snapshot.routes for value in (*route.redact, *_values(route.headers))
@@ -302,18 +306,23 @@ class Supervisor:
             },
             addresses=self._resolver.resolved,
             attached=self._headers.attached,
-            bundles=self._bundles,
+            bundles=self._trust.bundles,
+            crls=self._trust.crls,
         )
 
     def _on_generation(self, generation: Generation) -> None:
         # Numbered here: a source that is swapped by a reload would start again at 1.
         number = self._generation.number + 1 if self._generation else 1
-        self._generation = dataclasses.replace(generation, number=number)
+        self._generation = replace(generation, number=number)
         self._history.note_generation(self._generation)
         self._first_identity.set()
         self._publish()
         name = generation.spiffe_id or generation.serial
         self._audit.put("identity.renewed", name=name, reason=f"generation {number}")
+
+    def _on_trust(self, path: Path) -> None:
+        _LOG.info("%s has changed and is taken in", path, extra={"event": "trust_changed"})
+        self._audit.put("trust.changed", name=str(path))
 
     def _identity_reason(self) -> str:
         """Why requests can't be served; "" also when an attempt to renew may still help.
@@ -328,7 +337,7 @@ class Supervisor:
         return view.reason if expired and view.last_error else ""
 
     def _identity_view(self) -> IdentityView:
-        return dataclasses.replace(self._identity.view(), generation=self._generation)
+        return replace(self._identity.view(), generation=self._generation)
 
     def _on_access(self, lines: bytes) -> None:
         # Workers tell of failures even where the access log is off.
@@ -399,7 +408,7 @@ class Supervisor:
     async def _reload(self) -> None:
         config = await asyncio.to_thread(self._parts.load)
         refuse_unchangeable(self._config, config)
-        bundles = await asyncio.to_thread(read_bundles, config)
+        trust = await self._trust.prepare(config)
         change = await self._prepare_listeners(config)
         identity = None
         try:
@@ -414,7 +423,8 @@ class Supervisor:
         # Nothing is waited for until all is in place: a drain finds the old world or the new one.
         if identity is not None:
             self._swap_identity(identity)
-        self._config, self._bundles = config, bundles
+        self._config = config
+        self._trust.use(trust)
         self._resolver.watch(_targets(config))
         self._listeners.commit(change)
         self._publish()
@@ -443,7 +453,8 @@ class Supervisor:
         await self._headers.prepare(config)
 
     def _new_identity(self, config: Config) -> IdentityFeed | None:
-        if config.identity == self._config.identity:
+        old, new = (replace(item.identity, crl=None) for item in (self._config, config))
+        if new == old:  # revocation lists are the trust feed's
             return None
         return self._parts.feeds.identity(config, self._on_generation, self._publish)
 

@@ -46,6 +46,18 @@ class SecretView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrustView:
+    """How it stands with the files that a route's trust is read from.
+
+    `problems` says what is wrong with them; at `crl_ends_at` there is an authority without a
+    revocation list in force.
+    """
+
+    problems: tuple[str, ...] = ()
+    crl_ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerView:
     """What is shown of one worker; `pid` is 0 while there is no process.
 

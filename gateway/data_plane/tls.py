@@ -16,8 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
-from certs.errors import PeerRejected
+from certs.errors import InvalidCertificate, PeerRejected
 from certs.peer import peer_allowed, peer_evidence, peer_matches
+from certs.revocation import RevocationLists, read_lists
 from gateway.data_plane.caller import Caller
 from gateway.ipc.snapshot import IdentitySpec, TlsSpec
 
@@ -106,11 +107,19 @@ def _fill_store(store: crypto.X509Store, spec: TlsSpec) -> None:
     flags = crypto.X509StoreFlags.PARTIAL_CHAIN
     for certificate in x509.load_pem_x509_certificates(spec.bundle_pem.encode()):
         store.add_cert(crypto.X509.from_cryptography(certificate))
-    for revoked in load_crls(spec.crl_pem):
-        store.add_crl(revoked)
+    if spec.crl_pem:
+        for revoked in _lists(spec.crl_pem):
+            store.add_crl(revoked)
         # Every authority of a chain then needs a list that is in force, as with nginx and Envoy.
         flags |= crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL
     store.set_flags(flags)
+
+
+def _lists(pem: str) -> RevocationLists:
+    try:
+        return read_lists(pem.encode())
+    except InvalidCertificate as error:
+        raise ValueError(str(error)) from error
 
 
 # X509_V_FLAG_NO_CHECK_TIME (OpenSSL, x509_vfy.h): validity periods, of revocation lists too, are
@@ -124,17 +133,6 @@ def judging_store(spec: TlsSpec) -> crypto.X509Store:
     _fill_store(store, spec)
     store.set_flags(_NO_CHECK_TIME)
     return store
-
-
-def load_crls(pem: str) -> list[x509.CertificateRevocationList]:
-    """The revocation lists in a text that may hold several. Raises `ValueError`."""
-    parts = _CRL.findall(pem)
-    if pem.strip() and not parts:
-        raise ValueError("the revocation lists hold none in PEM")
-    return [x509.load_pem_x509_crl(part.encode()) for part in parts]
-
-
-_CRL: Final = re.compile(r"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----\n?", re.DOTALL)
 
 
 def _note_verify_error(

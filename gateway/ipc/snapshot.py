@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +165,14 @@ class Snapshot:
 
     def to_json(self) -> bytes:
         """The wire form. It holds the private key and header values: never log it."""
-        return json.dumps(asdict(self), separators=(",", ":")).encode()
+        raw = asdict(self)
+        pems: dict[str, int] = {}
+        for route in raw["routes"]:
+            tls = route["tls"]
+            for name in _PEMS:
+                tls[name] = pems.setdefault(tls[name], len(pems))
+        raw["pems"] = list(pems)
+        return json.dumps(raw, separators=(",", ":")).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
@@ -176,14 +183,18 @@ class Snapshot:
             number=raw["number"],
             identity=IdentitySpec(**identity) if identity else None,
             identity_reason=raw["identity_reason"],
-            routes=tuple(_route(item) for item in raw["routes"]),
+            routes=tuple(_route(item, raw["pems"]) for item in raw["routes"]),
             limits=LimitsSpec(**raw["limits"]),
             access_log=raw["access_log"],
             mcp_peek=raw["mcp_peek"],
         )
 
 
-def _route(raw: dict[str, Any]) -> RouteSpec:
+#: What many routes have in common, and may be long: it goes over once, and is kept once.
+_PEMS: Final = ("bundle_pem", "crl_pem")
+
+
+def _route(raw: dict[str, Any], pems: list[str]) -> RouteSpec:
     upstream, tls = raw["upstream"], raw["tls"]
     return RouteSpec(
         name=raw["name"],
@@ -205,8 +216,8 @@ def _route(raw: dict[str, Any]) -> RouteSpec:
         tls=TlsSpec(
             server_name=tls["server_name"],
             peers=tuple(tls["peers"]),
-            bundle_pem=tls["bundle_pem"],
-            crl_pem=tls["crl_pem"],
+            bundle_pem=pems[tls["bundle_pem"]],
+            crl_pem=pems[tls["crl_pem"]],
             alpn=tuple(tls["alpn"]),
         ),
         pass_headers=tuple(raw["pass_headers"]),

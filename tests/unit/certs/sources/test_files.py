@@ -381,7 +381,7 @@ async def test_change_that_doesnt_show_in_the_files_times_is_noticed(folder: Fol
     source = folder.source()
     await source.obtain(None)
     folder.write(pair())
-    source._seen_state = await asyncio.to_thread(source._state)
+    source._files._seen_state = await asyncio.to_thread(source._files._state)
     async with watched(source) as watch:
         assert await looks(folder, watch)
 

@@ -114,7 +114,12 @@ def test_tells_of_trouble_with_its_age() -> None:
         "last_error_at": "2026-11-24T11:59:15Z",
         "reason": "no certificate yet",
     }
-    route = {**DOCUMENT["routes"][0], "unavailable": "no certificate yet", "last_error": "refused"}
+    route = {
+        **DOCUMENT["routes"][0],
+        "unavailable": "no certificate yet",
+        "trust_problems": ["ca.pem is gone"],
+        "last_error": "refused",
+    }
     document = changed(
         state="degraded", reasons=["no certificate yet"], identity=identity, routes=[route]
     )
@@ -126,7 +131,11 @@ def test_tells_of_trouble_with_its_age() -> None:
     assert "  last error    the issuer refused the connection (45s ago)" in lines
     assert "  hint          is 'devwiz-gw issuer serve' running?" in lines
     assert "  reason        no certificate yet" in lines
-    assert lines[-2:] == ["  unavailable: no certificate yet", "  last error: refused"]
+    assert lines[-3:] == [
+        "  unavailable: no certificate yet",
+        "  trust: ca.pem is gone",
+        "  last error: refused",
+    ]
 
 
 def test_tells_which_addresses_are_left_out() -> None:

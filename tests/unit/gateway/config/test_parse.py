@@ -113,6 +113,15 @@ def test_the_documented_example() -> None:
     assert config.secrets == SecretsConfig()
 
 
+def test_revocation_lists_of_the_identity_and_of_a_route() -> None:
+    raw = file(crl="lists/planner.pem")
+    raw["identity"] = raw["identity"] | {"crl": "/run/identity/crl.pem"}
+    config = read(raw)
+    assert config.routes[0].crl == Path("/etc/acme/lists/planner.pem")
+    assert config.identity.crl == Path("/run/identity/crl.pem")
+    assert read(file()).identity.crl is read(file()).routes[0].crl is None
+
+
 def test_everything_that_may_be_left_out() -> None:
     config = read(file())
     assert config.identity.source == IssuerSourceConfig(

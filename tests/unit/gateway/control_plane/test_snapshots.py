@@ -66,6 +66,11 @@ def test_the_upstream_is_checked_against_the_routes_bundle_else_the_identitys() 
     assert only_route(configs.route(), generation=None).tls.bundle_pem == ""
 
 
+def test_revocation_lists_are_those_that_the_route_goes_by() -> None:
+    assert only_route(configs.route()).tls.crl_pem == ""
+    assert only_route(configs.route(), crls={"planner": "LISTS"}).tls.crl_pem == "LISTS"
+
+
 def test_addresses_that_were_found_outlast_an_error() -> None:
     target = ("127.0.0.1", 8443)
     found = Addresses(found=(("192.0.2.1", 8443),), error="dns is down")

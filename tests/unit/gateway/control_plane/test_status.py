@@ -18,7 +18,7 @@ from gateway.control_plane.status import (
     rfc3339,
     startup,
 )
-from gateway.control_plane.views import IdentityView, WorkerView
+from gateway.control_plane.views import IdentityView, TrustView, WorkerView
 from gateway.ipc.stats import RouteStats
 from tests.fakes import configs
 from tests.fakes.feeds import generation
@@ -59,6 +59,20 @@ def gateway_state(**changes: Any) -> GatewayState:
 
 def without_identity(**view: Any) -> IdentityView:
     return IdentityView(source="issuer", state="waiting", renewals={}, **view)
+
+
+def test_trust_files_that_cant_be_used_are_told_and_dont_count_for_readiness() -> None:
+    ends = datetime(2027, 1, 1, tzinfo=UTC)
+    view = TrustView(problems=("ca.pem is gone", "a list has expired"), crl_ends_at=ends)
+    state = gateway_state(trust={"planner": view})
+    assert overall(state) == "degraded"
+    assert readiness(state)["ready"] is True
+    assert reasons(state) == ["route planner: ca.pem is gone", "route planner: a list has expired"]
+    (route,) = document(state)["routes"]
+    assert route["trust_problems"] == ["ca.pem is gone", "a list has expired"]
+    assert route["crl_ends_at"] == "2027-01-01T00:00:00Z"
+    (plain,) = document(gateway_state())["routes"]
+    assert (plain["trust_problems"], plain["crl_ends_at"]) == ([], None)
 
 
 def test_all_is_well() -> None:

@@ -23,6 +23,7 @@ from gateway.errors import ConfigInvalid, ConfigProblem, StartFailed
 from gateway.ipc import events
 from gateway.telemetry.logs import LogSink, Redactor
 from tests.fakes import configs, worker
+from tests.fakes.authority import Authority
 from tests.fakes.feeds import FakeFeeds, generation
 
 
@@ -286,6 +287,56 @@ async def test_a_new_identity_source_takes_over_without_a_gap(tmp_path: Path) ->
         body = await gateway.until(lambda body: body["identity"]["generation"] == 2)
         assert body["state"] == "ready"
         assert gateway.feeds.identities[0].closed
+
+
+async def test_a_changed_trust_file_reaches_the_workers(tmp_path: Path) -> None:
+    bundle, crl = tmp_path / "ca.pem", tmp_path / "crl.pem"
+    one, two = Authority(), Authority()
+    bundle.write_text(one.pem)
+    crl.write_text(one.crl())
+    route = configs.route(trust_bundle=bundle, crl=crl)
+    async with running(tmp_path, configs.config(tmp_path, route)) as gateway:
+        before = (await gateway.until_ready())["workers"][0]["snapshot"]
+        bundle.write_text(one.pem + two.pem)
+        await gateway.until(lambda body: body["workers"][0]["snapshot"] > before)
+        snapshot = gateway.supervisor._snapshot
+        assert snapshot is not None
+        assert snapshot.routes[0].tls.bundle_pem == one.pem + two.pem
+        crl.write_text("half")
+        body = await gateway.until(lambda body: body["state"] == "degraded")
+        assert "no revocation list in PEM" in body["reasons"][0]
+        assert body["routes"][0]["trust_problems"] == [body["reasons"][0].partition(": ")[2]]
+        assert (await gateway.ask("GET", "/readyz"))[0] == 200
+    told = [line for line in gateway.audit() if line["action"] == "trust.changed"]
+    assert [line["name"] for line in told] == [str(bundle)]
+
+
+async def test_a_trust_file_that_cant_be_used_stops_a_start_and_a_reload(tmp_path: Path) -> None:
+    bad = configs.route(trust_bundle=tmp_path / "gone.pem")
+    gateway = Gateway(tmp_path, configs.config(tmp_path, bad), FakeFeeds(), "")
+    with pytest.raises(ConfigInvalid):
+        await gateway.supervisor.run()
+    gateway.sink.close()
+    async with running(tmp_path) as gateway:
+        await gateway.until_ready()
+        gateway.on_disk = configs.config(tmp_path, bad)
+        code, reply = await gateway.ask("POST", "/reload")
+        assert code == 409
+        assert reply["problems"][0]["key"] == "routes.planner.trust_bundle"
+
+
+async def test_other_revocation_lists_are_no_other_identity_source(tmp_path: Path) -> None:
+    crl = tmp_path / "crl.pem"
+    crl.write_text(Authority().crl())
+    async with running(tmp_path) as gateway:
+        await gateway.until_ready()
+        config = gateway.config
+        gateway.on_disk = replace(config, identity=replace(config.identity, crl=crl))
+        assert (await gateway.ask("POST", "/reload"))[0] == 200
+        assert len(gateway.feeds.identities) == 1
+        snapshot = gateway.supervisor._snapshot
+        assert snapshot is not None
+        assert snapshot.routes[0].tls.crl_pem == crl.read_text()
 
 
 async def test_events_of_a_worker_are_heard(

@@ -57,6 +57,19 @@ def test_there_and_back() -> None:
     assert Snapshot.from_json(SNAPSHOT.to_json()) == SNAPSHOT
 
 
+def test_a_bundle_of_many_routes_goes_over_and_is_kept_once() -> None:
+    (route,) = SNAPSHOT.routes
+    route = replace(
+        route, tls=replace(route.tls, bundle_pem="BUNDLE" * 100, crl_pem="BUNDLE" * 100)
+    )
+    many = replace(SNAPSHOT, routes=(route, replace(route, name="twin")))
+    data = many.to_json()
+    assert data.count(b"BUNDLE" * 100) == 1
+    again = Snapshot.from_json(data)
+    assert again == many
+    assert again.routes[0].tls.bundle_pem is again.routes[1].tls.crl_pem
+
+
 def test_without_an_identity() -> None:
     bare = replace(SNAPSHOT, identity=None, identity_reason="issuer down", routes=())
     assert Snapshot.from_json(bare.to_json()) == bare
