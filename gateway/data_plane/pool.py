@@ -60,7 +60,7 @@ class Pool:
         """An idle connection of the epoch that nothing happened to since, the last used first."""
         idle = endpoint.idle
         while idle:
-            connection = idle.pop()
+            connection = idle.pop(_longer_idle(idle))
             if connection.epoch is epoch and connection.usable():
                 return connection
             connection.retire("stale")
@@ -233,3 +233,14 @@ class Pool:
         self._dialling.pop(dial, None)
         self.retired(dial, "abandoned")
         dial.abort()
+
+
+def _longer_idle(idle: list[UpstreamConnection]) -> int:
+    """The last used that came back before this turn; else the very last, which will have to be
+    looked at.
+    """
+    turn = idle[-1].reactor.turn
+    for index in range(len(idle) - 1, -1, -1):
+        if idle[index].released_in != turn:
+            return index
+    return -1
