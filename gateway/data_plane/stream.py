@@ -9,10 +9,9 @@ from typing import Final, Protocol
 from OpenSSL import SSL
 
 from gateway.data_plane.liveness import give_up_after
+from gateway.data_plane.records import RECORD, handle_of, read_record, write_records
 from gateway.data_plane.tls import Alert, alert_of
 
-#: One TLS record's plaintext at most; a read of this size leaves nothing behind in OpenSSL.
-RECORD: Final = 16_384
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -120,12 +119,13 @@ class PlainStream:
 class TlsStream:
     """A TLS connection over a socket, on either side."""
 
-    __slots__ = ("connection", "socket")
+    __slots__ = ("_handle", "connection", "socket")
     read_size: int = RECORD
 
     def __init__(self, sock: socket.socket, connection: SSL.Connection) -> None:
         self.socket = sock
         self.connection = connection
+        self._handle = handle_of(connection)
 
     def handshake(self) -> bool:
         """Take the handshake as far as it goes now; True when it is done.
@@ -142,7 +142,9 @@ class TlsStream:
     def read(self) -> bytes | None:
         """See `Stream`. An end without close_notify is a cut (RFC 8446 section 6.1)."""
         try:
-            return self.connection.recv(RECORD)
+            if self._handle is None:
+                return self.connection.recv(RECORD)
+            return read_record(self.connection, self._handle)
         except (SSL.WantReadError, SSL.WantWriteError):
             return None
         except SSL.ZeroReturnError:
@@ -156,22 +158,16 @@ class TlsStream:
         """See `Stream`. OpenSSL takes at most one record a call, and reads nothing any more once
         writing has failed: read first what a peer that may have closed has left.
         """
-        send = self.connection.send
-        size = len(data)
-        written = 0
         try:
-            if size <= RECORD:
-                return send(data)
-            view = memoryview(data)
-            while written < size:
-                written += send(view[written : written + RECORD])
+            if self._handle is not None:
+                return write_records(self.connection, self._handle, data)
+            return self.connection.send(data[:RECORD])
         except (SSL.WantReadError, SSL.WantWriteError):
-            return written
+            return 0
         except SSL.SysCallError as error:
             raise ConnectionLost("the connection was reset") from error
         except SSL.Error as error:
             raise _lost(error) from error
-        return written
 
     def has_news(self) -> bool:
         """See `Stream`. Whole records are read, so that OpenSSL keeps nothing back."""

@@ -10,7 +10,9 @@ from contextlib import suppress
 import pytest
 from OpenSSL import SSL
 
-from gateway.data_plane.stream import RECORD, ConnectionLost, PlainStream, TlsStream
+from gateway.data_plane import stream as stream_module
+from gateway.data_plane.records import RECORD
+from gateway.data_plane.stream import ConnectionLost, PlainStream, TlsStream
 from gateway.data_plane.tls import client_context, load_material
 from gateway.ipc.snapshot import IdentitySpec, TlsSpec
 from tests.fakes.authority import Authority, server_context
@@ -78,6 +80,15 @@ def test_an_abort_works_on_a_unix_socket() -> None:
     PlainStream(ours).abort()
     assert theirs.recv(1) == b""
     theirs.close()
+
+
+@pytest.fixture(params=["OpenSSL's calls", "pyOpenSSL's methods"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """All that is said of a TLS stream holds with pyOpenSSL's private names and without them."""
+    way: str = request.param
+    if way != "OpenSSL's calls":
+        monkeypatch.setattr(stream_module, "handle_of", lambda connection: None)
+    return way
 
 
 class Tls:
