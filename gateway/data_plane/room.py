@@ -27,11 +27,11 @@ class Room:
         buffered: bytes in our own buffers at the last tick.
     """
 
-    __slots__ = ("_most_descriptors", "_plane", "_refused", "_searched_at", "buffered")
+    __slots__ = ("_descriptors", "_plane", "_refused", "_searched_at", "buffered")
 
     def __init__(self, plane: DataPlane) -> None:
         self._plane = plane
-        self._most_descriptors = _most_descriptors()
+        self._descriptors = _usable_descriptors()
         self._searched_at = -inf
         self._refused: set[Downstream] = set()
         self.buffered = 0
@@ -45,18 +45,26 @@ class Room:
         """Why a fresh connection of a caller can't be kept, or ""."""
         if self._is_full and not self._evict():
             return "the limit on open connections is reached (max_connections)"
-        # The system gives the lowest free number: from the middle on, as many are in use.
-        if descriptor >= self._most_descriptors and not self._evict():
+        if self._lacks_descriptors(descriptor) and not self._evict():
             return "too few descriptors are left (ulimit -n)"
         return self.crowded
 
     def may_linger(self, descriptor: int) -> bool:
         """Whether a refused caller can be given time to read why."""
-        return len(self._refused) < _MOST_REFUSED and descriptor < self._most_descriptors
+        return len(self._refused) < _MOST_REFUSED and not self._lacks_descriptors(descriptor)
 
     def linger(self, refused: Downstream) -> None:
         """It takes no room from others while it reads its refusal."""
         self._refused.add(refused)
+
+    def _lacks_descriptors(self, descriptor: int) -> bool:
+        """Whether some caller could not be given an upstream any more. The system gives the lowest
+        free number: so many are in use.
+        """
+        plane = self._plane
+        upstreams = sum(len(route.pool.connections) for route in plane.routes.values())
+        without = max(0, len(plane.clients) - upstreams)
+        return descriptor + without >= self._descriptors
 
     @property
     def _is_full(self) -> bool:
@@ -84,11 +92,11 @@ class Room:
         return True
 
 
-def _most_descriptors() -> int:
-    """How many callers may use: half, so that each of them can be given an upstream."""
+def _usable_descriptors() -> int:
+    """How many connections may use: a few are kept for sockets that the supervisor sends."""
     if sys.platform == "win32":
         return sys.maxsize
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft // 2
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft - min(128, soft // 8)

@@ -131,7 +131,7 @@ def test_running_out_of_descriptors_is_a_503_that_does_not_spin(lab: StartLab) -
 
 
 def test_whoever_is_let_in_can_be_given_an_upstream(lab: StartLab) -> None:
-    """Half of the descriptors are kept for them, whatever knocks."""
+    """So many descriptors are kept, whatever knocks."""
     here = lab(answering(echo), descriptors=48)
     first = here.connect()
     crowd = [here.connect() for _ in range(60)]

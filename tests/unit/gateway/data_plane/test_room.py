@@ -33,8 +33,14 @@ class Rig:
     def __init__(self, limits: LimitsSpec) -> None:
         self.clients: set[Any] = set()
         self.reactor = SimpleNamespace(now=100.0)
+        self.connections: list[int] = []
+        route = SimpleNamespace(pool=SimpleNamespace(connections=self.connections))
         plane = SimpleNamespace(
-            clients=self.clients, arrivals={}, limits=limits, reactor=self.reactor
+            clients=self.clients,
+            arrivals={},
+            limits=limits,
+            reactor=self.reactor,
+            routes={"planner": route},
         )
         self.room = Room(cast("DataPlane", plane))
 
@@ -79,13 +85,17 @@ def test_with_all_busy_it_is_refused_and_not_searched_for_each_newcomer(rig: Rig
     assert rig.room.refusal(20) == ""
 
 
-def test_a_high_descriptor_says_that_half_of_them_are_used(rig: Rig) -> None:
-    (busy,) = rig.add(inf)
-    assert "descriptors" in rig.room.refusal(1 << 30)
-    assert not rig.room.may_linger(1 << 30)
+def test_each_caller_can_be_given_an_upstream(rig: Rig) -> None:
+    usable = rig.room._descriptors
+    busy, *_ = rig.add(inf, inf, inf)
+    assert rig.room.refusal(usable - 4) == ""
+    assert "descriptors" in rig.room.refusal(usable - 3)
+    assert not rig.room.may_linger(usable - 3)
+    rig.connections += [1, 2]
+    assert rig.room.refusal(usable - 2) == "", "two of them have one already"
     busy.idle_since = 1.0
     rig.reactor.now += 1
-    assert rig.room.refusal(1 << 30) == ""
+    assert rig.room.refusal(usable) == "", "one has gone to make room"
 
 
 def test_too_much_that_waits_is_a_reason(rig: Rig) -> None:
