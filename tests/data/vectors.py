@@ -1,4 +1,6 @@
-"""Requests with a verdict, kept as data beside this module; each file names its source."""
+"""Requests and responses with a verdict, kept as data beside this module; each file names its
+source, or is our own.
+"""
 
 from __future__ import annotations
 
@@ -49,3 +51,29 @@ def load(source: str) -> tuple[Vector, ...]:
 GUNICORN = load("gunicorn")
 HTTP_DESYNC_GUARDIAN = load("http_desync_guardian")
 EVERY_VECTOR = GUNICORN + HTTP_DESYNC_GUARDIAN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseVector:
+    """What an upstream sends for a `method` request; `ours` is a verdict that the file explains."""
+
+    what: str
+    method: bytes
+    ours: str
+    data: bytes
+
+
+def _load_responses() -> tuple[ResponseVector, ...]:
+    content = json.loads((_FOLDER / "responses.json").read_text(encoding="ascii"))
+    return tuple(
+        ResponseVector(
+            what=item["what"],
+            method=item["method"].encode(),
+            ours=item["ours"],
+            data=item["bytes"].encode("latin-1"),
+        )
+        for item in content["vectors"]
+    )
+
+
+RESPONSES = _load_responses()

@@ -33,11 +33,12 @@ def read_requests(data: bytes, rules: HeaderRules | None = None) -> Reading:
     verdict = "accept"
     try:
         while data and verdict == "accept":
-            end = data.find(b"\r\n\r\n") + 4
+            begin = 2 if data.startswith(b"\r\n") else 0
+            end = data.find(b"\r\n\r\n", begin) + 4
             if end < 4:
                 verdict = "wait"
                 break
-            request = parse_request_head(data[:end], rules.lines)
+            request = parse_request_head(data[begin:end], rules.lines)
             head = rules.request_head(request)
             data = data[end:]
             body = b""

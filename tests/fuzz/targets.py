@@ -13,8 +13,11 @@ from gateway.data_plane.wire.request import RequestHead, parse_request_head
 from gateway.data_plane.wire.response import ResponseHead, parse_response_head
 from gateway.data_plane.wire.violation import ProtocolViolation
 from gateway.ipc.frames import FrameDecoder, FrameError, Kind, encode
-from tests.data.vectors import EVERY_VECTOR
+from tests.data.vectors import EVERY_VECTOR, RESPONSES
+from tests.fakes.canary import check_requests, check_responses
 from tests.fakes.routes import header_rules
+from tests.fakes.two_requests import CANARY
+from tests.property.cuts import in_steps
 
 _RULES = header_rules()
 _SECRET = b"s3cr3t-value"
@@ -137,9 +140,8 @@ def check_chunked(data: bytes) -> None:
 
     The first byte says how the rest is cut.
     """
-    step = data[0] % 32 + 1 if data else 1
+    pieces = _pieces(data)
     data = data[1:]
-    pieces = [data[at : at + step] for at in range(0, len(data), step)]
     for decode in (False, True):
         whole, how, rest = _read(Chunked(decode=decode, trailers=_RULES.trailers), [data])
         cut = _read(Chunked(decode=decode, trailers=_RULES.trailers), pieces)
@@ -154,21 +156,34 @@ def check_chunked(data: bytes) -> None:
         assert _read(Chunked(trailers=_RULES.trailers), [relayed]) == (relayed, _DONE, b"")
 
 
+def _pieces(data: bytes) -> list[bytes]:
+    """The data behind its first byte, which says how it is cut."""
+    return in_steps(data[1:], data[0] % 32 + 1) if data else []
+
+
+def check_two_requests(data: bytes) -> None:
+    """See `check_requests`; the first byte says how the rest is cut."""
+    check_requests([*_pieces(data), CANARY])
+
+
+def check_two_responses(data: bytes) -> None:
+    """See `check_responses`; the first byte says how the rest is cut, its top bit the method."""
+    check_responses(b"HEAD" if data[:1] >= b"\x80" else b"GET", _pieces(data))
+
+
 def check_frames(data: bytes) -> None:
     """Frames, or the documented error; what was taken is what would be written.
 
     The first byte says how the rest is cut.
     """
-    step = data[0] % 32 + 1 if data else 1
-    data = data[1:]
     decoder = FrameDecoder()
     frames: list[tuple[Kind, bytes]] = []
     try:
-        for at in range(0, len(data), step):
-            frames += decoder.feed(data[at : at + step])
+        for piece in _pieces(data):
+            frames += decoder.feed(piece)
     except FrameError:
         pass  # what came before it still counts
-    assert data.startswith(b"".join(encode(kind, payload) for kind, payload in frames))
+    assert data[1:].startswith(b"".join(encode(kind, payload) for kind, payload in frames))
 
 
 _RESPONSES = (
@@ -202,6 +217,18 @@ TARGETS = {
     "chunked": Target(
         check=check_chunked,
         seeds=tuple(first + body for body in _CHUNKS for first in (b"\x00", b"\x06")),
+    ),
+    "two-requests": Target(
+        check=check_two_requests,
+        seeds=tuple(first + vector.data for vector in EVERY_VECTOR for first in (b"\x00", b"\x1f")),
+    ),
+    "two-responses": Target(
+        check=check_two_responses,
+        seeds=tuple(
+            bytes([step + 0x80 * (vector.method == b"HEAD")]) + vector.data
+            for vector in RESPONSES
+            for step in (0, 31)
+        ),
     ),
     "frames": Target(check=check_frames, seeds=(b"\x00" + _FRAMES, b"\x1f" + _FRAMES)),
 }

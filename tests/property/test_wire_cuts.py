@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from gateway.data_plane.wire.body import Body, Chunked, FixedLength, UntilClose
 from gateway.data_plane.wire.response import trailer_lines
 from gateway.data_plane.wire.violation import ProtocolViolation
 from tests.data.vectors import EVERY_VECTOR
+from tests.property.cuts import cut
 from tests.property.effort import effort
 
 BODIES: dict[str, Callable[[], Body]] = {
@@ -44,14 +44,6 @@ def read(body: Body, pieces: list[bytes]) -> tuple[str, bytes, bytes]:
 
 def in_two(data: bytes) -> list[list[bytes]]:
     return [[data[:at], data[at:]] for at in range(1, len(data))]
-
-
-@st.composite
-def cut(draw: st.DrawFn, data: bytes) -> list[bytes]:
-    """`data` in pieces, none of them empty."""
-    places = draw(st.sets(st.integers(1, max(1, len(data) - 1)), max_size=12))
-    marks = [0, *sorted(place for place in places if place < len(data)), len(data)]
-    return [data[begin:end] for begin, end in pairwise(marks) if begin < end]
 
 
 @st.composite
