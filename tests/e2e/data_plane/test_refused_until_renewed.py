@@ -251,6 +251,32 @@ def test_the_wait_has_an_end(lab: StartLab, authority: Authority) -> None:
     assert time.monotonic() - since < RENEWAL_WAIT_S + 2, "the renewal did not come"
 
 
+def test_bytes_as_they_are_are_cut_with_the_cause_and_go_with_the_next_certificate(
+    lab: StartLab, authority: Authority
+) -> None:
+    def parrot(conversation: Conversation) -> None:
+        while data := conversation.read():
+            conversation.send(data)
+
+    here = lab(parrot, route={"kind": "tcp", "tls": {"alpn": ()}})
+    good = _refused(here, authority)
+    client = here.connect()
+    client.send(b"hello")
+    with pytest.raises(ConnectionResetError):
+        client.read_exactly(1)
+    (line,) = here.worker.access_log(1)
+    assert line["reason"] == "certificate_refused"
+    (event,) = here.worker.events("late_alert")
+    assert event["alert"] == "certificate expired"
+    stats = here.worker.stats()
+    assert stats.failures == {"certificate_refused": 1}
+    assert "expired" in stats.last_error
+    _renew(here, good)
+    client = here.connect()
+    client.send(b"hello")
+    assert client.read_exactly(5) == b"hello"
+
+
 def test_a_client_that_waits_may_leave(lab: StartLab, authority: Authority) -> None:
     here = lab(answering(echo))
     good = _refused(here, authority)

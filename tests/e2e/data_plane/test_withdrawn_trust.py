@@ -123,6 +123,28 @@ def test_a_tunnel_with_a_revoked_server_is_cut(lab: StartLab, authority: Authori
     assert here.worker.access_log(1)[0]["reason"] == "revoked"
 
 
+def test_bytes_as_they_are_are_cut_too(lab: StartLab, authority: Authority) -> None:
+    leaf = authority.issue("localhost", PEER)
+
+    def parrot(conversation: Conversation) -> None:
+        while data := conversation.read():
+            conversation.send(data)
+
+    here = lab(parrot, route={"kind": "tcp", "tls": {"alpn": ()}})
+    here.upstream.context = server_context(leaf, authority)
+    client = here.connect()
+    client.send(b"hello")
+    assert client.read_exactly(5) == b"hello"
+    _revoke(here, authority, leaf)
+    with pytest.raises(ConnectionResetError):
+        client.read_exactly(1)
+    assert here.worker.access_log(1)[0]["reason"] == "revoked"
+    late = here.connect()
+    with pytest.raises(ConnectionResetError):
+        late.read_exactly(1)
+    assert here.worker.stats().last_error == "the server's certificate is revoked"
+
+
 def test_an_upload_to_a_revoked_server_is_cut_and_the_client_told(
     lab: StartLab, authority: Authority
 ) -> None:
