@@ -364,6 +364,46 @@ async def test_reply_that_is_due_at_once_doesnt_replace_a_longer_one() -> None:
         assert "ends no later than ours" in bench.rotation.state.last_error
 
 
+async def test_shorter_life_is_used_and_renewed_by_its_own_time() -> None:
+    short = timedelta(minutes=10)
+    async with running(HOUR, short) as bench:
+        await bench.clock.advance(HALF_LIFE_S)
+        assert [item.number for item in bench.published] == [1, 2]
+        first, second = bench.published
+        assert second.not_after < first.not_after
+        await bench.clock.advance(short.total_seconds() / 2 - 0.1)
+        assert bench.asked == 2
+        await bench.clock.advance(0.2)
+        assert bench.asked == 3
+        assert bench.state is IdentityState.VALID
+
+
+async def test_life_that_begins_a_little_later_is_counted_from_its_begin() -> None:
+    """The issuer's clock is ahead of ours, by less than two honest clocks may differ."""
+    ahead = timedelta(seconds=30)
+    async with running(identity(START + ahead, START + ahead + HOUR)) as bench:
+        assert bench.state is IdentityState.VALID
+        assert bench.rotation.state.since == START + ahead
+        assert bench.rotation.state.next_attempt == START + ahead + HOUR / 2
+
+
+async def test_bad_replies_in_a_row_cost_nothing_until_a_good_one_comes() -> None:
+    bad: list[Reply] = [
+        ReplyRejected("the certificate is for another key than ours"),
+        ReplyRejected("the certificate is valid only from tomorrow"),
+        identity(START - HOUR, START - timedelta(seconds=1), serial="98"),
+        SourceUnavailable("the issuer is being replaced"),
+    ]
+    async with running(HOUR, *bad) as bench:
+        await bench.clock.advance(HALF_LIFE_S)
+        for _ in bad:
+            assert bench.rotation.state.generation is bench.published[0]
+            assert bench.state is IdentityState.RENEWING
+            await bench.clock.advance(1)
+        assert [item.number for item in bench.published] == [1, 2]
+        assert bench.rotation.state.renewals == {"ok": 2, "rejected": 3, "unavailable": 1}
+
+
 async def test_expired_reply_is_refused_without_a_current_one() -> None:
     async with running(identity(START - HOUR, START)) as bench:
         assert bench.published == []
