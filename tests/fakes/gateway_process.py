@@ -27,12 +27,14 @@ class AnyGateway:
 
     Attributes:
         env: what is added to this process's own environment.
+        within: what is put in front of its command.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = folder / "devwiz-gw.toml"
         self.env = {"XDG_STATE_HOME": str(folder / "state")}
+        self.within: tuple[str, ...] = ()
         self._process: subprocess.Popen[Any] | None = None
 
     def __enter__(self) -> Self:
@@ -63,7 +65,7 @@ class AnyGateway:
     def start(self) -> None:
         """Start it; returns at once."""
         self._process = subprocess.Popen(
-            [*COMMAND, "serve", "--config", str(self.config)],
+            [*self.within, *COMMAND, "serve", "--config", str(self.config)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
