@@ -36,3 +36,7 @@ class SourceUnavailable(CertsError):
 
 class SourceDenied(CertsError):
     """The identity source refuses us (token spent, locked, policy): a person must act."""
+
+
+class IdentityWithdrawn(SourceDenied):
+    """The source says that the identity which it gave must not be used any more."""

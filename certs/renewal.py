@@ -222,6 +222,13 @@ def failed(
     )
 
 
+def withdrawn(plan: Plan, now: datetime) -> Plan:
+    """The plan after the source took the identity back: its end is now."""
+    if plan.schedule is None:
+        return plan
+    return replace(plan, schedule=replace(plan.schedule, not_after=now))
+
+
 def clock_moved(plan: Plan, now: datetime, by: timedelta) -> Plan:
     """The plan after the wall clock jumped by `by` and shows `now`: forward when a machine slept,
     either way when somebody set it. What was waited for in running time keeps its length when the

@@ -7,14 +7,20 @@ import logging
 import random
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from certs import renewal
 from certs.clock import Clock
-from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
+from certs.errors import (
+    CertsError,
+    IdentityWithdrawn,
+    ReplyRejected,
+    SourceDenied,
+    SourceUnavailable,
+)
 from certs.generation import Generation
 from certs.renewal import IdentityState
 from certs.sources.base import Identity, IdentitySource
@@ -58,9 +64,10 @@ class RotationState:
 class Rotation:
     """Keeps one identity fresh.
 
-    A failed renewal never replaces a good identity; it is logged, and kept in `state`. `publish` is
-    called with every new generation, `failed` after every attempt that brought none, both on the
-    loop; they must not block.
+    A failed renewal never replaces a good identity, unless the source says that it is withdrawn:
+    then it ends at once. A failure is logged, and kept in `state`. `publish` is called with every
+    new generation, `failed` after every attempt that brought none, both on the loop; neither may
+    block.
     """
 
     def __init__(
@@ -237,6 +244,8 @@ class Rotation:
         is_news = self._failure is None or str(self._failure) != str(error)
         self._failure, self._failed_at = error, now
         self._renewals[outcome] = self._renewals.get(outcome, 0) + 1
+        if isinstance(error, IdentityWithdrawn):
+            self._end_now(now)
         self._plan = renewal.failed(
             self._plan,
             now,
@@ -253,11 +262,22 @@ class Rotation:
         )
         self._failed()
 
+    def _end_now(self, now: datetime) -> None:
+        """Publish that the identity has ended, which cuts what uses it."""
+        if self._generation is None or self._generation.not_after <= now:
+            return
+        self._plan = renewal.withdrawn(self._plan, now)
+        number = self._generation.number + 1
+        self._generation = replace(self._generation, number=number, not_after=now)
+        self._publish(self._generation)
+
     def _reason(self, state: IdentityState) -> str:
         why = f": {self._failure}" if self._failure else ""
         match state:
             case IdentityState.WAITING:
                 return f"no identity has been obtained yet{why}"
+            case IdentityState.EXPIRED if isinstance(self._failure, IdentityWithdrawn):
+                return f"the identity was withdrawn{why}"
             case IdentityState.EXPIRED:
                 return f"the identity has expired and could not be renewed{why}"
             case IdentityState.DEGRADED:

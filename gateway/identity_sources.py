@@ -14,10 +14,13 @@ from gateway.config.model import (
     CredentialRef,
     FilesSourceConfig,
     IssuerSourceConfig,
+    SpiffeSourceConfig,
     StepCaSourceConfig,
     VaultSourceConfig,
 )
-from identity.errors import SecretNotFound
+from gateway.errors import StartFailed
+from identity.endpoint import ENVIRONMENT_NAME, Endpoint, parse_endpoint
+from identity.errors import InvalidEndpoint, SecretNotFound
 from identity.secret_stores.base import Secret, SecretRef, SecretStore
 
 _MAX_CREDENTIAL_BYTES: Final = 64 * 1024
@@ -79,8 +82,26 @@ def open_source(config: Config, store: SecretStore, env: Mapping[str, str]) -> I
                 read_credential=reader(wanted.credential),
                 spiffe_id=spiffe_id,
             )
+        case SpiffeSourceConfig():
+            from certs.sources.spiffe import SpiffeSource
+
+            endpoint = wanted.endpoint or _endpoint_of(env)
+            return SpiffeSource(endpoint, spiffe_id=spiffe_id, hint=wanted.hint)
         case _:
             assert_never(wanted)
+
+
+def _endpoint_of(env: Mapping[str, str]) -> Endpoint:
+    text = env.get(ENVIRONMENT_NAME, "")
+    if not text:
+        raise StartFailed(
+            f"identity.spiffe.socket is missing, and {ENVIRONMENT_NAME} is not set either",
+            hint='set one of them, like "unix:///run/spire/agent.sock"',
+        )
+    try:
+        return parse_endpoint(text)
+    except InvalidEndpoint as error:
+        raise StartFailed(f"{ENVIRONMENT_NAME}: {error}", hint=error.hint) from error
 
 
 def _reader(

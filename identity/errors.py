@@ -37,5 +37,9 @@ class SecretDamaged(StoreUnavailable):
     retryable = False
 
 
+class InvalidEndpoint(IdentityError):
+    """A text is not the address of a SPIFFE Workload API."""
+
+
 class JoinTokenInvalid(IdentityError):
     """A join token has the wrong form."""

@@ -17,12 +17,14 @@ from gateway.config.model import (
     IdentityConfig,
     IssuerSourceConfig,
     SourceConfig,
+    SpiffeSourceConfig,
     StepCaSourceConfig,
     VaultSourceConfig,
 )
 from gateway.config.table import Rejected, Table
 from gateway.config.upstreams import https_origin
-from identity.errors import InvalidSpiffeId
+from identity.endpoint import Endpoint, parse_endpoint
+from identity.errors import InvalidEndpoint, InvalidSpiffeId
 from identity.spiffe import SpiffeId
 
 _CA_PIN: Final = re.compile(r"sha256:[0-9a-f]{64}")
@@ -56,7 +58,9 @@ def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
     source = ""
     if table.required("source", " or ".join(f'"{name}"' for name in _READERS)):
         source = table.choice("source", tuple(_READERS), "")
-    if source and source not in table:
+    if source == "spiffe":  # which the environment may set up as well
+        found.setdefault(source, SpiffeSourceConfig())
+    elif source and source not in table:
         table.problem(source, "is missing", f'the table that sets up source = "{source}"')
     if source in _NAMED_BY_US and "spiffe_id" not in table:
         hint = f'the name to ask the {source} for, like "spiffe://acme.example/agent/laptop"'
@@ -135,11 +139,20 @@ def _vault(table: Table, place: _Place) -> SourceConfig:
     return config
 
 
+def _spiffe(table: Table, _place: _Place) -> SourceConfig:
+    config = SpiffeSourceConfig(
+        endpoint=table.converted("socket", _endpoint), hint=table.text("hint")
+    )
+    table.finish()
+    return config
+
+
 _READERS: Final[dict[str, Callable[[Table, _Place], SourceConfig]]] = {
     "issuer": _issuer,
     "files": _files,
     "step-ca": _step_ca,
     "vault": _vault,
+    "spiffe": _spiffe,
 }
 #: Sources that give a certificate for the name that they are asked for.
 _NAMED_BY_US: Final = frozenset({"step-ca", "vault"})
@@ -186,6 +199,13 @@ def _spiffe_id(text: str) -> str:
     try:
         return str(SpiffeId.parse_leaf(text))
     except InvalidSpiffeId as error:
+        raise Rejected(str(error), error.hint) from None
+
+
+def _endpoint(text: str) -> Endpoint:
+    try:
+        return parse_endpoint(text)
+    except InvalidEndpoint as error:
         raise Rejected(str(error), error.hint) from None
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
+from identity.endpoint import Endpoint
+
 #: What a route that carries HTTP says inside TLS.
 HTTP_ALPN: Final = ("http/1.1",)
 #: The header by which MCP names a session (streamable HTTP, 2025-03-26 to 2025-11-25).
@@ -216,7 +218,22 @@ class VaultSourceConfig:
     credential: CredentialRef
 
 
-SourceConfig = IssuerSourceConfig | FilesSourceConfig | StepCaSourceConfig | VaultSourceConfig
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpiffeSourceConfig:
+    """`[identity.spiffe]`: a SPIFFE Workload API; None is the one that the environment names."""
+
+    name: ClassVar = "spiffe"
+    endpoint: Endpoint | None = None
+    hint: str = ""
+
+
+SourceConfig = (
+    IssuerSourceConfig
+    | FilesSourceConfig
+    | StepCaSourceConfig
+    | VaultSourceConfig
+    | SpiffeSourceConfig
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,13 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
-from certs.errors import ReplyRejected, SourceDenied, SourceUnavailable
+from certs.errors import IdentityWithdrawn, ReplyRejected, SourceDenied, SourceUnavailable
 from certs.generation import Generation
 from certs.renewal import IdentityState
 from certs.rotation import Rotation
@@ -183,6 +184,26 @@ async def test_denied_while_valid_is_degraded_at_once() -> None:
         await bench.clock.advance(HALF_LIFE_S)
         assert bench.state is IdentityState.DEGRADED
         assert bench.rotation.state.renewals == {"ok": 1, "denied": 1}
+
+
+async def test_a_withdrawn_identity_ends_at_once_and_may_come_back() -> None:
+    async with running(HOUR, IdentityWithdrawn("taken away"), IdentityWithdrawn("still")) as bench:
+        await bench.clock.advance(HALF_LIFE_S)
+        assert bench.state is IdentityState.EXPIRED
+        assert bench.rotation.state.reason == "the identity was withdrawn: taken away"
+        good, ended = bench.published
+        assert ended == replace(good, number=2, not_after=START + timedelta(seconds=HALF_LIFE_S))
+        await bench.clock.advance(61)
+        assert len(bench.published) == 2
+        await bench.clock.advance(61)
+        assert bench.published[2].number == 3
+        assert bench.rotation.state.reason == ""
+
+
+async def test_what_was_never_given_can_not_be_withdrawn() -> None:
+    async with running(IdentityWithdrawn("none at all")) as bench:
+        assert bench.state is IdentityState.WAITING
+        assert bench.published == []
 
 
 async def test_rejected_reply_changes_nothing() -> None:

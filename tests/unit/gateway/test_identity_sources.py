@@ -8,6 +8,7 @@ import pytest
 from certs.sources.base import IdentitySource
 from certs.sources.files import FilesSource
 from certs.sources.issuer import IssuerSource
+from certs.sources.spiffe import SpiffeSource
 from certs.sources.step_ca import StepCaSource
 from certs.sources.vault import VaultSource
 from gateway.config.model import (
@@ -15,10 +16,13 @@ from gateway.config.model import (
     IdentityConfig,
     IssuerSourceConfig,
     SourceConfig,
+    SpiffeSourceConfig,
     StepCaSourceConfig,
     VaultSourceConfig,
 )
+from gateway.errors import StartFailed
 from gateway.identity_sources import _reader, open_source
+from identity.endpoint import UnixEndpoint
 from identity.errors import SecretNotFound
 from identity.secret_stores.base import Secret, SecretRef
 from identity.secret_stores.memory import MemoryStore
@@ -31,6 +35,7 @@ STEP_CA = StepCaSourceConfig(
     provisioner="dev",
     credential=CredentialRef("env", "KEY"),
 )
+SPIFFE = SpiffeSourceConfig(endpoint=UnixEndpoint("/run/agent.sock"))
 VAULT = VaultSourceConfig(
     url="https://127.0.0.1:8200",
     ca_file=None,
@@ -73,7 +78,7 @@ def test_files_are_the_source_of_the_plain_configuration(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("source", "kind"),
-    [(ISSUER, IssuerSource), (STEP_CA, StepCaSource), (VAULT, VaultSource)],
+    [(ISSUER, IssuerSource), (STEP_CA, StepCaSource), (VAULT, VaultSource), (SPIFFE, SpiffeSource)],
 )
 def test_the_source_is_the_one_that_is_named(
     tmp_path: Path, source: SourceConfig, kind: type[IdentitySource]
@@ -83,3 +88,13 @@ def test_the_source_is_the_one_that_is_named(
     opened = open_source(config, MemoryStore(), {})
     assert isinstance(opened, kind)
     assert opened.name == source.name
+
+
+def test_the_environment_may_name_the_workload_api(tmp_path: Path) -> None:
+    config = replace(configs.config(tmp_path), identity=IdentityConfig(source=SpiffeSourceConfig()))
+    env = {"SPIFFE_ENDPOINT_SOCKET": "unix:///run/agent.sock"}
+    assert "unix:///run/agent.sock" in repr(open_source(config, MemoryStore(), env))
+    with pytest.raises(StartFailed, match="SPIFFE_ENDPOINT_SOCKET is not set either"):
+        open_source(config, MemoryStore(), {})
+    with pytest.raises(StartFailed, match=r"SPIFFE_ENDPOINT_SOCKET: .*no absolute path"):
+        open_source(config, MemoryStore(), {"SPIFFE_ENDPOINT_SOCKET": "unix:agent.sock"})

@@ -52,6 +52,7 @@ def test_each_limit_has_its_default(limit: Any) -> None:
         "identity.files",
         "identity.step-ca",
         "identity.vault",
+        "identity.spiffe",
         "routes",
         "admin",
         "secrets",

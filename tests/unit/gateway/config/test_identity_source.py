@@ -13,11 +13,13 @@ from gateway.config.model import (
     FilesSourceConfig,
     IdentityConfig,
     IssuerSourceConfig,
+    SpiffeSourceConfig,
     StepCaSourceConfig,
     VaultSourceConfig,
 )
 from gateway.config.table import Table
 from gateway.errors import ConfigProblem
+from identity.endpoint import UnixEndpoint
 
 BASE = Path("/etc/acme")
 PIN = "sha256:" + "0a" * 32
@@ -244,3 +246,26 @@ def test_vault_with_a_jwt() -> None:
 def test_vault_settings(changes: dict[str, Any], key: str) -> None:
     table = {name: value for name, value in (VAULT | changes).items() if value is not None}
     assert list(problems("vault", table, spiffe_id=LAPTOP)) == [f"identity.vault.{key}"]
+
+
+def spiffe(**raw: Any) -> SpiffeSourceConfig:
+    config, found = outcome({"source": "spiffe"} | raw)
+    assert found == {}
+    assert isinstance(config.source, SpiffeSourceConfig)
+    return config.source
+
+
+def test_spiffe_needs_no_table() -> None:
+    assert spiffe() == spiffe(spiffe={}) == SpiffeSourceConfig()
+
+
+def test_spiffe_with_a_socket_and_a_hint() -> None:
+    table = {"socket": "unix:///run/spire/agent.sock", "hint": "external"}
+    assert spiffe(spiffe=table) == SpiffeSourceConfig(
+        endpoint=UnixEndpoint("/run/spire/agent.sock"), hint="external"
+    )
+
+
+def test_a_socket_of_another_form_is_refused() -> None:
+    found = problems("spiffe", {"socket": "unix:agent.sock"})
+    assert "unix:///PATH" in found["identity.spiffe.socket"]

@@ -1,0 +1,75 @@
+"""Where a SPIFFE Workload API is: the forms that its standard allows. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from identity.errors import InvalidEndpoint
+
+#: The environment variable by which a platform tells its workloads (Workload Endpoint §4).
+ENVIRONMENT_NAME: Final = "SPIFFE_ENDPOINT_SOCKET"
+_FORMS: Final = "write unix:///PATH, or tcp://ADDRESS:PORT with an IP address"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixEndpoint:
+    """A Unix socket, by its absolute path."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix://{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpEndpoint:
+    """A port of an IP address."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"tcp://{host}:{self.port}"
+
+
+Endpoint = UnixEndpoint | TcpEndpoint
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Read a Workload API's address (SPIFFE Workload Endpoint §4).
+
+    Raises:
+        InvalidEndpoint: it has another form.
+    """
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise InvalidEndpoint(f"{text!r} is not an address", hint=_FORMS) from None
+    if "?" in text or "#" in text or "@" in parts.netloc:
+        raise InvalidEndpoint(f"{text!r} holds more than an address", hint=_FORMS)
+    if parts.scheme == "unix":
+        if parts.netloc or not parts.path.startswith("/"):
+            raise InvalidEndpoint(f"{text!r} has no absolute path", hint=_FORMS)
+        return UnixEndpoint(parts.path)
+    if parts.scheme == "tcp":
+        return TcpEndpoint(_ip(parts.hostname or "", text), _port(port, parts.path, text))
+    raise InvalidEndpoint(f"{text!r} has an unknown scheme", hint=_FORMS)
+
+
+def _ip(host: str, text: str) -> str:
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        # A name would be resolved by whoever answers first (§4).
+        raise InvalidEndpoint(f"{text!r} has no IP address", hint=_FORMS) from None
+
+
+def _port(port: int | None, path: str, text: str) -> int:
+    if not port or path:
+        raise InvalidEndpoint(f"{text!r} is not ADDRESS:PORT", hint=_FORMS)
+    return port
