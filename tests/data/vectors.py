@@ -16,8 +16,8 @@ class Vector:
     """One byte stream.
 
     Attributes:
-        like: the case of the source that holds the same fact.
-        theirs: the source's verdict.
+        like: the case of the source that holds the same fact; of our own the part of the message.
+        theirs: the source's verdict; of our own "valid" or "invalid".
         ours: "accept", "wait" (the message isn't complete) or the reason of our refusal.
     """
 
@@ -50,7 +50,8 @@ def load(source: str) -> tuple[Vector, ...]:
 
 GUNICORN = load("gunicorn")
 HTTP_DESYNC_GUARDIAN = load("http_desync_guardian")
-EVERY_VECTOR = GUNICORN + HTTP_DESYNC_GUARDIAN
+OWN = load("own")
+EVERY_VECTOR = GUNICORN + HTTP_DESYNC_GUARDIAN + OWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

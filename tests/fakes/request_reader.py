@@ -39,6 +39,8 @@ def read_requests(data: bytes, rules: HeaderRules | None = None) -> Reading:
                 verdict = "wait"
                 break
             request = parse_request_head(data[begin:end], rules.lines)
+            if not request.body.done:
+                request.upgrade = b""
             head = rules.request_head(request)
             data = data[end:]
             body = b""

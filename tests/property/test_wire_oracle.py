@@ -18,7 +18,9 @@ from tests.fuzz.mutation import Edit
 from tests.fuzz.test_targets import edits
 from tests.property.effort import effort
 
-OURS = {b"host", b"content-length", b"transfer-encoding", b"connection", b"authorization"}
+OURS = {
+    b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"authorization",
+}  # fmt: skip
 
 
 def check_requests(data: bytes) -> None:

@@ -87,7 +87,8 @@ _OPTIONS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))
 # Longer ones are nobody's, and short ones may be remembered.
 _LONGEST_HOST: Final = 262
 _LONGEST_CONNECTION: Final = 512
-_REFUSED_METHODS: Final = frozenset((b"CONNECT", b"TRACE"))
+# The last is reserved (RFC 9113 section 3.4): some servers begin to speak HTTP/2 at it.
+_REFUSED_METHODS: Final = frozenset((b"CONNECT", b"TRACE", b"PRI"))
 _METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
 # The first byte of a TLS handshake record (RFC 8446 section 5.1), and of no method.
 _TLS_RECORD: Final = 0x16
@@ -273,7 +274,7 @@ def _settle_host(request: RequestHead, special: dict[int, bytes]) -> None:
     if _is_refused(request.method):
         raise ProtocolViolation(
             "refused_method",
-            "CONNECT and TRACE are not forwarded, nor methods in small letters",
+            "CONNECT, TRACE and PRI are not forwarded, nor methods in small letters",
             status=403,
         )
     if target[0] == 0x2F or (target == b"*" and request.method == b"OPTIONS"):

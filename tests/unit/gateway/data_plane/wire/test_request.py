@@ -189,7 +189,7 @@ def test_a_target_that_names_another_place_is_refused(target: bytes) -> None:
     assert reason_of(with_line(b"GET %b HTTP/1.1" % target)) == "bad_target"
 
 
-@pytest.mark.parametrize("method", [b"CONNECT", b"TRACE", b"Trace", b"connect"])
+@pytest.mark.parametrize("method", [b"CONNECT", b"TRACE", b"Trace", b"connect", b"PRI"])
 @pytest.mark.parametrize("target", [b"/", b"h:443", b"http://h/"])
 def test_connect_and_trace_are_not_forwarded(method: bytes, target: bytes) -> None:
     with pytest.raises(ProtocolViolation) as refused:
