@@ -16,11 +16,13 @@ class Reading:
 
     Attributes:
         requests: the complete requests before the stream's end or the refusal.
+        raw: the bytes of each.
         sent: what each of them becomes for the upstream: head and body.
         verdict: "accept", "wait" when the last one isn't complete, or the reason of the refusal.
     """
 
     requests: tuple[RequestHead, ...]
+    raw: tuple[bytes, ...]
     sent: tuple[bytes, ...]
     verdict: str
 
@@ -29,10 +31,12 @@ def read_requests(data: bytes, rules: HeaderRules | None = None) -> Reading:
     """Read all of `data`."""
     rules = rules or header_rules()
     requests: list[RequestHead] = []
+    raw: list[bytes] = []
     sent: list[bytes] = []
     verdict = "accept"
     try:
         while data and verdict == "accept":
+            before = data
             begin = 2 if data.startswith(b"\r\n") else 0
             end = data.find(b"\r\n\r\n", begin) + 4
             if end < 4:
@@ -49,9 +53,10 @@ def read_requests(data: bytes, rules: HeaderRules | None = None) -> Reading:
                 data = request.body.leftover
             if request.body.done:
                 requests.append(request)
+                raw.append(before[begin : len(before) - len(data)])
                 sent.append(head + body)
             else:
                 verdict = "wait"
     except ProtocolViolation as violation:
         verdict = violation.reason
-    return Reading(requests=tuple(requests), sent=tuple(sent), verdict=verdict)
+    return Reading(requests=tuple(requests), raw=tuple(raw), sent=tuple(sent), verdict=verdict)
