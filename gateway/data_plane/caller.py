@@ -68,15 +68,19 @@ UNKNOWN: Final = Caller(None)
 
 
 class CallerLookup:
-    """Asks the kernel, over one netlink socket that is opened when it is first needed."""
+    """Asks the kernel, over one netlink socket that is opened when it is first needed at latest."""
 
     def __init__(self) -> None:
         self._sequence = 0
-        self._opened = False
         self._netlink: socket.socket | None = None
 
+    def open(self) -> None:
+        """Open the netlink socket while there is a descriptor for it; a failure shows later."""
+        if self._netlink is None:
+            self._netlink = _open_netlink()
+
     def close(self) -> None:
-        """Close the netlink socket; nothing is known of callers afterwards."""
+        """Close the netlink socket."""
         if self._netlink is not None:
             self._netlink.close()
             self._netlink = None
@@ -91,9 +95,7 @@ class CallerLookup:
             return UNKNOWN
         if here[0] != there[0] and not _is_loopback(there[0]):
             return UNKNOWN
-        if not self._opened:
-            self._opened = True
-            self._netlink = _open_netlink()
+        self.open()
         try:
             return self._ask(sock.family, there, here)
         except OSError:

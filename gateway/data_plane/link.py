@@ -42,6 +42,7 @@ class SupervisorLink:
 
     def run(self) -> None:
         """Serve until the supervisor says or goes."""
+        self.plane.callers.open()
         self._send(Kind.READY, json.dumps({"pid": self.plane.stats().pid}).encode())
         self._reactor.run()
         self.plane.callers.close()

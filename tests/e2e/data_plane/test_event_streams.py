@@ -7,7 +7,7 @@ import queue
 import pytest
 
 from tests.e2e.data_plane.conftest import StartLab
-from tests.fakes.scripted_upstream import Conversation
+from tests.fakes.scripted_upstream import Conversation, response
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 
@@ -54,3 +54,28 @@ def test_an_open_stream_is_counted(lab: StartLab) -> None:
     client.close()
     here.worker.wait_for(lambda _: here.worker.stats().active == 0)
     assert here.worker.stats().streams == 0
+
+
+def test_an_event_of_ten_megabytes_passes_whole_while_others_are_served(lab: StartLab) -> None:
+    data = b"data: " + b"x" * 10_000_000 + b"\n\n"
+
+    def script(conversation: Conversation) -> None:
+        while (received := conversation.read_request()) is not None:
+            if received.target == "/large":
+                conversation.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+                conversation.send(b"%x\r\n%b\r\n" % (len(data), data))
+                conversation.send(b"8\r\ndata: 2\n\r\n")
+            else:
+                conversation.send(response(b"ok"))
+
+    here = lab(script)
+    client = here.connect()
+    client.send(client.head("/large"))
+    client.read_head()
+    size = int(client.read_until(b"\r\n"), 16)
+    assert size == len(data)
+    first = client.read_exactly(1_000_000)
+    assert here.connect().get("/other").body == b"ok"
+    assert first + client.read_exactly(size - len(first)) == data
+    assert client.read_exactly(2) == b"\r\n"
+    assert client.read_chunk() == b"data: 2\n"

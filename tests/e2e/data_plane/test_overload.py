@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import resource
 import time
+from pathlib import Path
 
 from gateway.ipc.snapshot import LimitsSpec
 from tests.e2e.data_plane.conftest import Lab, StartLab
@@ -141,3 +144,38 @@ def test_whoever_is_let_in_can_be_given_an_upstream(lab: StartLab) -> None:
     assert client.get().status == 200
     for other in crowd:
         other.close()
+
+
+def spare_descriptors(here: Lab, count: int) -> None:
+    """Leave the worker so many, whatever it was started with."""
+    used = {int(path.name) for path in Path(f"/proc/{here.worker.pid}/fd").iterdir()}
+    free = (number for number in itertools.count() if number not in used)
+    beyond = next(itertools.islice(free, count, None))  # the limit is on the numbers themselves
+    _, hard = resource.prlimit(here.worker.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(here.worker.pid, resource.RLIMIT_NOFILE, (beyond, hard))
+
+
+def test_with_no_descriptor_at_all_it_rests_and_accepts_later(lab: StartLab) -> None:
+    here = lab(silent)
+    first = here.connect()
+    assert first.get().status == 200
+    spare_descriptors(here, 0)
+    waiting = here.connect()
+    waiting.send(waiting.head())
+    before = here.worker.cpu()
+    assert waiting.is_quiet(1.5)
+    assert here.worker.cpu() - before < 0.1
+    assert first.get().status == 200, "it goes on meanwhile"
+    spare_descriptors(here, 100)
+    assert waiting.read_response().status == 200
+
+
+def test_with_none_left_for_the_upstream_it_is_a_503(lab: StartLab) -> None:
+    here = lab(silent)
+    spare_descriptors(here, 1)
+    client = here.connect()
+    answer = client.get()
+    assert (answer.status, detail(answer)) == (503, "no socket: EMFILE")
+    assert answer.field("Retry-After")
+    spare_descriptors(here, 100)
+    wait_until(lambda: client.get().status == 200)
