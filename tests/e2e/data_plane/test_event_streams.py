@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import queue
+import time
 
 import pytest
 
+from gateway.ipc.snapshot import LimitsSpec
 from tests.e2e.data_plane.conftest import StartLab
 from tests.fakes.scripted_upstream import Conversation, response
 
@@ -79,3 +81,28 @@ def test_an_event_of_ten_megabytes_passes_whole_while_others_are_served(lab: Sta
     assert first + client.read_exactly(size - len(first)) == data
     assert client.read_exactly(2) == b"\r\n"
     assert client.read_chunk() == b"data: 2\n"
+
+
+def test_silence_has_no_limit(lab: StartLab) -> None:
+    """Nor do single bytes: no limit of time holds for a response that has begun."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.read_request()
+        conversation.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        time.sleep(2.5)  # deadlines are looked at once a second
+        for byte in b"5\r\n:ok\n\n\r\n":
+            conversation.send(bytes([byte]))
+            time.sleep(0.2)
+        conversation.wait_gone()
+
+    limits = LimitsSpec(
+        head_timeout_s=0.1,
+        idle_timeout_s=0.1,
+        connect_timeout_s=1.0,
+        response_timeout_s=0.1,
+        upstream_idle_timeout_s=0.1,
+    )
+    client = lab(script, limits=limits).connect()
+    client.send(client.head("/events"))
+    client.read_head()
+    assert client.read_chunk() == b":ok\n\n"

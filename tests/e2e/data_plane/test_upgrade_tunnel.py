@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
+from gateway.ipc.snapshot import LimitsSpec
 from tests.e2e.data_plane.conftest import StartLab
 from tests.fakes.raw_client import RawClient, field_of
 from tests.fakes.scripted_upstream import Conversation, answering, digest, response
@@ -110,6 +112,22 @@ def test_a_large_last_word_reaches_a_slow_reader(lab: StartLab) -> None:
     _switched(client)
     client.is_quiet(0.05)
     assert len(client.read_to_end()) == size
+
+
+def test_silence_has_no_limit(lab: StartLab) -> None:
+    def script(conversation: Conversation) -> None:
+        conversation.read_head()
+        conversation.send(SWITCH + b"\r\n")
+        time.sleep(2.5)  # deadlines are looked at once a second
+        conversation.send(b"late")
+        assert conversation.read_exactly(5) == b"later"
+        conversation.wait_gone()
+
+    limits = LimitsSpec(head_timeout_s=0.1, idle_timeout_s=0.1, response_timeout_s=0.1)
+    client = lab(script, limits=limits).connect()
+    _switched(client)
+    assert client.read_exactly(4) == b"late"
+    client.send(b"later")
 
 
 def test_a_cut_tunnel_is_reset(lab: StartLab) -> None:
