@@ -56,9 +56,9 @@ def peer_matches(cert: x509.Certificate, expected: Sequence[str]) -> str:
 def peer_evidence(cert: x509.Certificate, own_id: str) -> tuple[str, bytes]:
     """The SPIFFE id of a caller's certificate, and the line that tells a local agent of it.
 
-    The line is what Envoy writes as x-forwarded-client-cert: who vouches (`own_id`), the SHA-256 of
-    the certificate, and the id. A signer's own certificate and one without exactly one SPIFFE id
-    name no workload (X509-SVID §2, §4).
+    The line is what Envoy writes as x-forwarded-client-cert: who vouches (`own_id`, where there is
+    one), the SHA-256 of the certificate, and the id. A signer's own certificate and one without
+    exactly one SPIFFE id name no workload (X509-SVID §2, §4).
 
     Raises:
         PeerRejected: the certificate names no workload.
@@ -73,25 +73,17 @@ def peer_evidence(cert: x509.Certificate, own_id: str) -> tuple[str, bytes]:
         raise PeerRejected("the caller showed a CA certificate")
     digest = cert.fingerprint(hashes.SHA256()).hex()
     # No part can hold what separates them: all three are of a narrow alphabet.
-    text = f"X-Forwarded-Client-Cert: By={own_id};Hash={digest};URI={spiffe_id}\r\n"
+    by = f"By={own_id};" if own_id else ""
+    text = f"X-Forwarded-Client-Cert: {by}Hash={digest};URI={spiffe_id}\r\n"
     return spiffe_id, text.encode("ascii")
 
 
-def peer_allowed(spiffe_id: str, patterns: Sequence[str]) -> str:
-    """The first pattern that `spiffe_id` fits: `*` stands for one segment of the path, a last `**`
-    for one or more.
-
-    Raises:
-        PeerRejected: none does.
+def peer_allowed(spiffe_id: str, patterns: Sequence[str]) -> bool:
+    """Whether the id of a workload fits one of the patterns: SPIFFE ids in whose path `*` stands
+    for one segment and a last `**` for one or more.
     """
     segments = spiffe_id.split("/")
-    for pattern in patterns:
-        if _fits(segments, pattern.split("/")):
-            return pattern
-    raise PeerRejected(
-        f"the caller is {spiffe_id}, and {_listed(patterns) or 'nobody'} may",
-        hint="add its id to the route's 'peer'",
-    )
+    return any(_fits(segments, pattern.split("/")) for pattern in patterns)
 
 
 def names_of(cert: x509.Certificate) -> str:
@@ -103,15 +95,13 @@ def names_of(cert: x509.Certificate) -> str:
 
 
 def _fits(segments: list[str], pattern: list[str]) -> bool:
-    if pattern[-1] == "**":
-        pattern = pattern[:-1]
-        if len(segments) <= len(pattern):
-            return False
-        segments = segments[: len(pattern)]
-    if len(segments) != len(pattern):
-        return False
     # The trust domain is never left open: the first three parts are "spiffe:", "" and its name.
-    return segments[:3] == pattern[:3] and all(
+    if len(pattern) < 4 or segments[:3] != pattern[:3]:
+        return False
+    if pattern[-1] == "**" and len(segments) >= len(pattern):
+        pattern = pattern[:-1]
+        segments = segments[: len(pattern)]
+    return len(segments) == len(pattern) and all(
         wanted in ("*", segment) for segment, wanted in zip(segments, pattern, strict=True)
     )
 

@@ -362,7 +362,7 @@ class Supervisor:
             case events.CALLER_DENIED:
                 if (count := event.integer("count", 1)) > 1:
                     reason += f" ({count} refusals)"
-                _LOG.warning("%s: a local caller was refused: %s", route, reason)
+                _LOG.warning("%s: a caller was refused: %s", route, reason)
                 self._audit.put("route.use", outcome="denied", name=route, reason=reason)
             case events.ROUTE_REJECTED:
                 self._rejected[route] = reason

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +37,8 @@ class Caller:
 
     `uid` is None when the kernel doesn't tell; of a Unix socket the `pid` is known, of a TCP
     connection the `inode` of the caller's socket. A remote workload has its SPIFFE id as `peer`,
-    the header line that tells the local agent of it as `evidence`, or the reason of a `refusal`.
+    the header line that tells the local agent of it as `evidence`, or the reason of a `refusal`;
+    its certificate ends at `not_after`, a Unix time.
     """
 
     uid: int | None
@@ -45,6 +47,7 @@ class Caller:
     peer: str = ""
     evidence: bytes = b""
     refusal: str = ""
+    not_after: float = inf
 
     @property
     def label(self) -> str:

@@ -49,6 +49,7 @@ class Downstream(Connection):
         caller: who is on the other end.
         route: of the current request; a snapshot may give the listener another one meanwhile.
         epoch: of an ingress: our certificate and the bundle that the caller was checked by.
+        ends: the Unix time at which the first of the certificates that it was made with ends.
         dialling: the attempt that this one waits for.
         label: what access-log lines say of the caller: a part of their JSON.
         via: the upstream connection that carries it, or the attempt to make one.
@@ -66,6 +67,7 @@ class Downstream(Connection):
         "caller",
         "detail",
         "dialling",
+        "ends",
         "epoch",
         "first",
         "first_byte_at",
@@ -94,7 +96,8 @@ class Downstream(Connection):
         self.listener = listener
         self.caller = accepted.caller
         self.route = listener.route
-        self.epoch = accepted.epoch
+        self.epoch = epoch = accepted.epoch
+        self.ends = min(epoch.credentials.not_after, self.caller.not_after) if epoch else inf
         self.dialling: Dial | None = None
         self.tunnel: Tunnel | None = None
         self.accepted_at = plane.reactor.now
@@ -153,7 +156,7 @@ class Downstream(Connection):
 
     @abstractmethod
     def expire(self) -> None:
-        """The certificate that an ingress showed has ended: so does the connection."""
+        """A certificate that the connection was made with has ended: so does the connection."""
 
     def distrust(self, objection: Objection) -> None:
         """The caller of an ingress is not trusted any more: end it now, whatever it carries."""

@@ -74,6 +74,8 @@ class Judge:
 
     def _check_name(self, leaf: x509.Certificate) -> None:
         if self._is_ingress:
-            peer_allowed(peer_evidence(leaf, "")[0], self._peers)
+            spiffe_id, _ = peer_evidence(leaf, "")
+            if not peer_allowed(spiffe_id, self._peers):
+                raise PeerRejected(f"the caller is {spiffe_id}, which no peer allows any more")
         else:
             peer_matches(leaf, self._peers)

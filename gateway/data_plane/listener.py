@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -41,7 +42,9 @@ def _is_local(listening: socket.socket) -> bool:
 
 
 class Listener:
-    """A listening socket with the route that its callers reach."""
+    """A listening socket with the route that its callers reach: another one after some snapshot,
+    but always one of the same kind, because a connection can't become another.
+    """
 
     __slots__ = (
         "_accepts",
@@ -113,9 +116,11 @@ class Listener:
 
     def _begin_arrival(self, sock: socket.socket) -> None:
         epoch = self.route.door
-        if epoch is None:
+        # The wall clock, because a monotonic one stands still while a laptop sleeps.
+        if epoch is None or time.time() >= epoch.credentials.not_after:
             self.plane.want_identity()
-            self.route.note_failure(Failure("no_identity", self.route.reason))
+            reason = "the certificate has expired" if epoch else self.route.reason
+            self.route.note_failure(Failure("no_identity", reason))
             reset(sock)
             return
         arrivals = self.plane.arrivals
@@ -189,6 +194,14 @@ class Listener:
         self.closed = True
         self.stop()
 
+    def give_up(self) -> socket.socket:
+        """Stop for good, and leave the socket to another listener."""
+        self.closed = True
+        self._accepts = self._rests = False
+        self.deadline = inf
+        self.plane.reactor.remove(self.fd)
+        return self._socket
+
     def refusal(self, client: Downstream) -> Failure | None:
         """Why the request may not come in, if so: DNS rebinding, a page on a foreign origin, or a
         caller that the route's rules don't allow.
@@ -229,4 +242,4 @@ class Listener:
         if not verdict.denied:
             return None
         self.route.tell_denied(self.address, verdict)
-        return Failure("caller_denied", verdict.why)
+        return Failure("peer_denied" if spec.ingress else "caller_denied", verdict.why)

@@ -100,7 +100,8 @@ class DataPlane:
         for spec in snapshot.routes:
             given, why = self._credentials_for(spec, credentials, reason)
             route = self.routes.get(spec.name)
-            if route is None:
+            if route is None or not route.suits(spec):
+                self._remove(spec.name)
                 route = self.routes[spec.name] = Route(self, spec)
             moved = [self._place(listener, route) for listener in spec.listeners]
             route.apply(spec, given, why)
@@ -114,12 +115,16 @@ class DataPlane:
         for gone in self._listeners.keys() - named:
             self._listeners.pop(gone).close()
         for name in self.routes.keys() - {spec.name for spec in routes}:
-            route = self.routes.pop(name)
-            route.leave()
-            self._leaving.append(route)
+            self._remove(name)
         for client in list(self.clients):
             if client.listener.closed:
                 client.retire(force=False)
+
+    def _remove(self, name: str) -> None:
+        route = self.routes.pop(name, None)
+        if route is not None:
+            route.leave()
+            self._leaving.append(route)
 
     def _take_identity(self, snapshot: Snapshot) -> str:
         """Load the identity's material; the reason why there is none, else ""."""
@@ -160,23 +165,27 @@ class DataPlane:
         return credentials, ""
 
     def want_identity(self) -> None:
-        """A request fails for want of an identity: don't leave it to the pace of failed renewals
+        """A caller fails for want of an identity: don't leave it to the pace of failed renewals
         when the next one is tried.
         """
         now = self.reactor.now
-        if self._identity is None and now - self._wanted_at >= _WANT_EVERY_S:
+        identity = self._identity
+        if now - self._wanted_at < _WANT_EVERY_S:
+            return
+        if identity is None or identity.not_after <= time.time():
             self._wanted_at = now
-            self.tell(events.IDENTITY_EXPIRED, generation=0)
+            generation = 0 if identity is None else identity.generation
+            self.tell(events.IDENTITY_EXPIRED, generation=generation)
 
     def _place(self, spec: ListenerSpec, route: Route) -> bool:
         """Give a listener its values; whether it was another route's before."""
         listener = self._listeners.get(spec.id)
-        if listener is not None:
+        if listener is not None and listener.route.suits(route.spec):
             before = listener.route
             listener.apply(spec, route)
             return before is not route
-        if spec.id in self._sockets:
-            sock = self._sockets.pop(spec.id)
+        sock = listener.give_up() if listener is not None else self._sockets.pop(spec.id, None)
+        if sock is not None:
             self._listeners[spec.id] = Listener(self, spec, sock, route)
         return False
 
@@ -193,6 +202,7 @@ class DataPlane:
                 if connection.deadline <= now:
                     connection.on_deadline()
             route.pool.retire_expired(wall)
+            route.tell_more()
         for listener in self._listeners.values():
             if listener.deadline <= now:
                 listener.on_deadline()
@@ -204,7 +214,7 @@ class DataPlane:
             buffered += client.buffered
             if client.deadline <= now:
                 client.on_deadline()
-            elif client.epoch is not None and client.epoch.credentials.not_after <= wall:
+            elif client.ends <= wall:
                 client.expire()
         self.room.buffered = buffered
         for arrival in list(self.arrivals):
@@ -233,6 +243,8 @@ class DataPlane:
         left = len(self.clients)
         self._abort_arrivals()
         self._retire_clients(force=True)
+        for route in self.routes.values():
+            route.tell_more()
         return left
 
     def _abort_arrivals(self) -> None:

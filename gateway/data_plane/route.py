@@ -18,6 +18,7 @@ from gateway.data_plane.refusals import RENEWAL_WAIT_S, Refusals
 from gateway.data_plane.replay import may_replay
 from gateway.data_plane.route_numbers import BUCKETS, count_in
 from gateway.data_plane.stream import Stream, TlsStream
+from gateway.data_plane.tally import Tally
 from gateway.data_plane.waiting_line import WaitingLine
 from gateway.ipc import events
 from gateway.ipc.snapshot import RouteSpec
@@ -55,9 +56,9 @@ class Route:
     """
 
     __slots__ = (
-        "_denials",
+        "_denied",
         "_line",
-        "_quiet_until",
+        "_strangers",
         "_told_refusal",
         "_waiting",
         "door",
@@ -80,8 +81,8 @@ class Route:
         self.plane = plane
         self.name = spec.name
         self.encoded_name = spec.name.encode()
-        self._denials = 0
-        self._quiet_until = 0.0
+        self._denied = Tally()
+        self._strangers = Tally()
         self._told_refusal = (0, "")
         self.stats = RouteStats()
         self.statuses: dict[int, int] = {}
@@ -117,14 +118,17 @@ class Route:
             self.door = next_epoch(self.door, credentials, same_trust=same_trust)
             self._move_on(next_epoch(self.epoch, PLAINTEXT, authority, same_trust=True))
         else:
-            self.door = None
             self._move_on(next_epoch(self.epoch, credentials, authority, same_trust=same_trust))
         if not (same_trust and authority == before.upstream.authority):
             stats = self.stats
             stats.tls_version = stats.tls_group = stats.tls_cipher = stats.peer = ""
-        if not same_trust or spec.ingress != before.ingress:
+        if not same_trust:
             self.judge_again()
         self._dispatch_waiting()
+
+    def suits(self, spec: RouteSpec) -> bool:
+        """Whether `apply` can take the values over: another kind is another route."""
+        return (spec.kind, spec.ingress) == (self.spec.kind, self.spec.ingress)
 
     def _move_on(self, epoch: Epoch | None) -> None:
         if epoch is not self.epoch:
@@ -356,29 +360,39 @@ class Route:
         count_in(self.stats.rejected, rule)
 
     def tell_denied(self, listener: str, verdict: Verdict) -> None:
-        """Count a refused caller and tell the supervisor: at most once a second, with how many it
-        were, because whoever may not use the route may still knock as often as it likes.
+        """Count a refused caller and tell the supervisor, now or with the others of this second:
+        whoever may not use the route may still knock as often as it likes.
         """
         count_in(self.stats.denied, verdict.denied)
-        self._denials += 1
-        now = self.plane.reactor.now
-        if now < self._quiet_until:
-            return
-        self.plane.tell(
-            events.CALLER_DENIED,
-            route=self.name,
-            listener=listener,
-            reason=verdict.why,
-            count=self._denials,
-        )
-        self._denials = 0
-        self._quiet_until = now + 1.0
+        if self._denied.note((listener, verdict.why)):
+            self._tell_denied(listener, verdict.why, 1)
 
-    def note_arrival_failed(self, failure: Failure) -> None:
-        """Count a handshake of an ingress that failed."""
+    def note_arrival_failed(self, listener: str, failure: Failure) -> None:
+        """Count a handshake of an ingress that failed, and tell of it likewise."""
         count_in(self.stats.handshake_failures, failure.reason)
         self.stats.last_error = failure.detail
         self.stats.last_error_at = time.time()
+        if self._strangers.note((listener, failure.detail)):
+            self._tell_stranger(listener, failure.detail, 1)
+
+    def tell_more(self) -> None:
+        """Each second, and at the end: what happened again since it was told."""
+        for (listener, why), count in self._denied.due():
+            self._tell_denied(listener, why, count)
+        for (listener, why), count in self._strangers.due():
+            self._tell_stranger(listener, why, count)
+
+    def _tell_denied(self, listener: str, why: str, count: int) -> None:
+        self.plane.tell(
+            events.CALLER_DENIED, route=self.name, listener=listener, reason=why, count=count
+        )
+
+    def _tell_stranger(self, listener: str, why: str, count: int) -> None:
+        # A line of the log and not of the journal: nobody is known to have called.
+        message = f"{self.name}: a handshake failed: {why}"
+        self.plane.tell(
+            events.LOG, level="warning", message=message, listener=listener, count=count
+        )
 
     def certificate_refused(self, alert: Alert, generation: int) -> Failure:
         """Count it, and tell the supervisor, once for each generation, so that it asks for another;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -58,7 +59,15 @@ def server_context(material: Material, spec: TlsSpec) -> SSL.Context:
     context = _context(SSL.TLS_SERVER_METHOD, material, spec)
     # The tickets that TLS 1.3 sends name sessions that are nowhere kept: each handshake is whole.
     context.set_options(SSL.OP_NO_TICKET)
-    ours = [name.encode("ascii") for name in spec.alpn]
+    if spec.alpn:
+        context.set_alpn_select_callback(_chooser(spec.alpn))
+    verify = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+    context.set_verify(verify, _note_verify_error)
+    return context
+
+
+def _chooser(alpn: tuple[str, ...]) -> Callable[[SSL.Connection, list[bytes]], bytes]:
+    ours = [name.encode("ascii") for name in alpn]
 
     def choose(_connection: SSL.Connection, theirs: list[bytes]) -> bytes:
         for name in ours:
@@ -67,10 +76,7 @@ def server_context(material: Material, spec: TlsSpec) -> SSL.Context:
         # RFC 7301 section 3.2: a server that speaks none of them ends the handshake.
         raise NoCommonProtocol(b", ".join(theirs).decode("ascii", "backslashreplace"))
 
-    context.set_alpn_select_callback(choose)
-    verify = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
-    context.set_verify(verify, _note_verify_error)
-    return context
+    return choose
 
 
 class NoCommonProtocol(Exception):
@@ -239,13 +245,13 @@ def arrived_caller(connection: SSL.Connection, allowed: tuple[str, ...], own_id:
     try:
         certificate = _certificate(connection, "the caller")
         spiffe_id, evidence = peer_evidence(certificate, own_id)
-        try:
-            peer_allowed(spiffe_id, allowed)
-        except PeerRejected as rejected:
-            return Caller(None, peer=spiffe_id, refusal=str(rejected))
+        not_after = certificate.not_valid_after_utc.timestamp()
     except (ValueError, x509.InvalidVersion, PeerRejected):
         return Caller(None, refusal="the caller's certificate is malformed or names no workload")
-    return Caller(None, peer=spiffe_id, evidence=evidence)
+    if peer_allowed(spiffe_id, allowed):
+        return Caller(None, peer=spiffe_id, evidence=evidence, not_after=not_after)
+    # Who may is not told to who may not.
+    return Caller(None, peer=spiffe_id, refusal=f"the caller is {spiffe_id}, which no peer allows")
 
 
 def _certificate(connection: SSL.Connection, who: str) -> x509.Certificate:

@@ -17,7 +17,7 @@ LATE_ALERT: Final = "late_alert"
 #: none). The supervisor has the rotation try again, unless it has a good identity by now.
 IDENTITY_EXPIRED: Final = "identity_expired"
 
-#: Local callers were refused. Fields: route, listener, reason, count (since the last such event).
+#: Callers were refused. Fields: route, listener, reason, count (since the last such event).
 CALLER_DENIED: Final = "caller_denied"
 
 #: A snapshot could not be applied to one route (unreadable bundle …). Fields: route, reason.

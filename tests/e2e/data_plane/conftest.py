@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -111,6 +111,8 @@ def door(authority: Authority) -> Iterator[StartDoor]:
                 authority, [agent.port], headers=(), peers=peers, route=route, **options
             )
             worker = stack.enter_context(rig)
+            (listener,) = worker.route.listeners
+            worker.change(listeners=(replace(listener, hosts=(), origins=()),))
             return Door(worker=worker, agent=agent, authority=authority, stack=stack)
 
         yield start

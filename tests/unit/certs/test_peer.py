@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs import keys
 from certs.errors import PeerRejected
-from certs.peer import peer_matches
+from certs.peer import peer_allowed, peer_evidence, peer_matches
 from tests.fakes.certificates import AGENT, Leaf, dns, ip, root, uri
 
 ROOT = root()
@@ -144,7 +145,73 @@ def test_kind_of_name_that_nobody_uses_is_refused() -> None:
 
 def test_spiffe_peers_cost_no_name_library() -> None:
     code = (
-        "import sys; from certs.peer import peer_matches; "
+        "import sys; from certs.peer import peer_allowed, peer_evidence, peer_matches; "
         "assert not {'service_identity', 'OpenSSL', 'asyncio', 'aiohttp'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+# Callers of an ingress
+
+
+def test_a_callers_evidence_is_what_envoy_writes() -> None:
+    certificate = peer(uri(AGENT), dns("a.example"))
+    digest = certificate.fingerprint(hashes.SHA256()).hex()
+    own = "spiffe://acme.example/gw"
+    line = f"X-Forwarded-Client-Cert: By={own};Hash={digest};URI={AGENT}\r\n".encode()
+    assert peer_evidence(certificate, own) == (AGENT, line)
+    assert b": Hash=" in peer_evidence(certificate, "")[1]
+
+
+@pytest.mark.parametrize(
+    "like",
+    [
+        Leaf(names=None),
+        Leaf(names=(dns("a.example"),)),
+        Leaf(names=(uri(AGENT), uri(AGENT + "2"))),
+        Leaf(names=(uri("https://acme.example/agent"),)),
+        Leaf(names=(uri("spiffe://acme.example"),)),
+        Leaf(names=(uri("spiffe://acme.example/a;URI=spiffe://acme.example/b"),)),
+        Leaf(names=(uri("spiffe://acme.example/a\r\nX-Evil:1"),)),
+        Leaf(is_ca=True),
+        Leaf(usages=("digital_signature", "crl_sign")),
+    ],
+)
+def test_a_certificate_that_is_no_workloads(like: Leaf) -> None:
+    with pytest.raises(PeerRejected):
+        peer_evidence(peer(like=like), "")
+
+
+@pytest.mark.parametrize(
+    ("spiffe_id", "pattern", "allowed"),
+    [
+        ("spiffe://a/x", "spiffe://a/x", True),
+        ("spiffe://a/x", "spiffe://a/X", False),
+        ("spiffe://a/x/y", "spiffe://a/x", False),
+        ("spiffe://a/x", "spiffe://a/x/y", False),
+        ("spiffe://a/x/y", "spiffe://a/*/y", True),
+        ("spiffe://a/x/y", "spiffe://a/x/*", True),
+        ("spiffe://a/x", "spiffe://a/x/*", False),
+        ("spiffe://a/x/y/z", "spiffe://a/x/*", False),
+        ("spiffe://a/x/y/z", "spiffe://a/x/**", True),
+        ("spiffe://a/x/y", "spiffe://a/x/**", True),
+        ("spiffe://a/x", "spiffe://a/x/**", False),
+        ("spiffe://a/x", "spiffe://a/**", True),
+        ("spiffe://b/x", "spiffe://a/**", False),
+        ("spiffe://a.b/x", "spiffe://a/**", False),
+        ("spiffe://a/x/y", "spiffe://a/**/y", False),
+        # what a configuration refuses opens nothing here either
+        ("spiffe://a/x", "spiffe://*/x", False),
+        ("spiffe://a/x", "spiffe://**", False),
+        ("spiffe://a/x", "**", False),
+        ("spiffe://a/x", "*", False),
+        ("spiffe://a/x", "", False),
+    ],
+)
+def test_patterns_of_callers(spiffe_id: str, pattern: str, allowed: bool) -> None:
+    assert peer_allowed(spiffe_id, [pattern]) is allowed
+    assert peer_allowed(spiffe_id, ["spiffe://z/z", pattern]) is allowed
+
+
+def test_nobody_is_allowed_by_no_pattern() -> None:
+    assert not peer_allowed(AGENT, [])

@@ -173,6 +173,32 @@ def test_listeners_come_move_and_go(rig: Rig) -> None:
     assert sock.fileno() == -1
 
 
+@pytest.mark.parametrize("change", [{"kind": "tcp"}, {"ingress": True}])
+def test_another_kind_is_another_route_and_another_listener(
+    rig: Rig, change: dict[str, Any]
+) -> None:
+    sock = rig.add_socket("l")
+    rig.apply(_route("a", "l"))
+    route, listener = rig.plane.routes["a"], rig.plane._listeners["l"]
+    rig.apply(replace(_route("a", "l"), **change))
+    other = rig.plane._listeners["l"]
+    assert (rig.plane.routes["a"] is route, other is listener) == (False, False)
+    assert (listener.closed, other.closed) == (True, False)
+    assert (listener.route, other.route) == (route, rig.plane.routes["a"])
+    assert (other.fd, sock.fileno() != -1) == (listener.fd, True)
+    assert route.spec.unavailable == "the route was removed"
+
+
+def test_a_listener_that_moves_to_a_route_of_another_kind_begins_anew(rig: Rig) -> None:
+    rig.add_socket("l")
+    rig.apply(_route("a", "l"), replace(_route("b"), kind="tcp"))
+    listener = rig.plane._listeners["l"]
+    rig.apply(_route("a"), replace(_route("b", "l"), kind="tcp"))
+    assert listener.closed
+    assert listener.route is rig.plane.routes["a"]
+    assert rig.plane._listeners["l"].route is rig.plane.routes["b"]
+
+
 def test_a_removed_route_is_gone_from_the_numbers(rig: Rig) -> None:
     rig.apply(_route("a"), _route("b"))
     assert rig.plane.stats().routes.keys() == {"a", "b"}
