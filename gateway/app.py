@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import signal
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from typing import Final
@@ -27,6 +29,7 @@ from gateway.hardening import raise_descriptor_limit
 from gateway.identity_sources import open_source
 from gateway.telemetry.logs import LogSink, Redactor, install
 from gateway.telemetry.readable import readable
+from gateway.telemetry.span_exporter import SpanExporter
 from identity.fault import Fault
 from identity.secret_stores.base import SecretStore
 from identity.secret_stores.open import open_store
@@ -60,6 +63,7 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
         redactor=redactor,
         announce=announce,
         meaning=explanation,
+        exporter=SpanExporter(_process(config), rng=random.SystemRandom()),
     )
     try:
         supervisor = Supervisor(config, parts)
@@ -71,6 +75,17 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
     finally:
         await store.close()
         await asyncio.to_thread(sink.close)
+
+
+def _process(config: Config) -> dict[str, str | int | float | bool]:
+    """What this process is called in traces: OpenTelemetry's conventions for resources."""
+    return {
+        "service.name": "devwiz-gw",
+        "service.namespace": config.project,
+        "service.version": metadata.version("devwiz-gw"),
+        "service.instance.id": str(uuid.uuid4()),
+        "process.pid": os.getpid(),
+    }
 
 
 def _feeds(store: SecretStore, journal: Journal, env: Mapping[str, str]) -> Feeds:

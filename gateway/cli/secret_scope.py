@@ -19,6 +19,7 @@ from typing import Final
 from gateway.cli import output
 from gateway.cli.parsers import UsageError
 from gateway.config.find import find_config
+from gateway.config.model import TELEMETRY
 from gateway.errors import ConfigInvalid
 from identity.secret_stores.base import BlockingStore, check_project
 from identity.secret_stores.open import open_blocking_store
@@ -30,7 +31,8 @@ _REFERENCE: Final = re.compile(r"\{secret:([^{}]+)\}")
 class Scope:
     """An open store, and the project that is meant.
 
-    `routes` has the names of the secrets that the project's routes refer to, with those routes.
+    `routes` has the names of the secrets that the project's routes refer to, with those routes;
+    the exporter of telemetry is among them.
     """
 
     kind: str
@@ -100,14 +102,24 @@ def _text(raw: object, *keys: str) -> str:
 
 
 def _references(raw: Mapping[str, object]) -> dict[str, list[str]]:
-    routes = raw.get("routes")
     found: dict[str, list[str]] = {}
-    for route in routes if isinstance(routes, list) else []:
-        headers = route.get("headers") if isinstance(route, dict) else None
-        values = headers.values() if isinstance(headers, dict) else ()
-        for name in dict.fromkeys(_REFERENCE.findall(" ".join(map(str, values)))):
-            found.setdefault(name, []).append(_text(route, "name"))
+    for owner, headers in _with_headers(raw):
+        for name in dict.fromkeys(_REFERENCE.findall(" ".join(map(str, headers.values())))):
+            found.setdefault(name, []).append(owner)
     return found
+
+
+def _with_headers(raw: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Whatever attaches headers, by the name that it goes by."""
+    routes = raw.get("routes")
+    for route in routes if isinstance(routes, list) else []:
+        yield _text(route, "name"), _table(route, "headers")
+    yield TELEMETRY, _table(raw.get("telemetry"), "otlp_headers")
+
+
+def _table(raw: object, key: str) -> Mapping[str, object]:
+    inner = raw.get(key) if isinstance(raw, dict) else None
+    return inner if isinstance(inner, dict) else {}
 
 
 def _say_that_it_waits() -> None:

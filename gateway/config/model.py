@@ -15,6 +15,10 @@ MCP_SESSION: Final = "Mcp-Session-Id"
 _OWN_PORTS: Final = {"https": 443, "http": 80}
 
 
+#: Stands for the exporter where otherwise a route's name says who uses a secret.
+TELEMETRY: Final = "[telemetry]"
+
+
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
     """An address to listen on: `host` is an IP literal, nearly always "127.0.0.1" or "::1"."""
@@ -297,6 +301,17 @@ class AdminConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """`[telemetry]`: spans go to `otlp_endpoint`, "" for none, with `otlp_headers`; `sample_ratio`
+    is the part that is sent of requests without a trace.
+    """
+
+    otlp_endpoint: str = ""
+    sample_ratio: float = 1.0
+    otlp_headers: tuple[HeaderTemplate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole configuration file, checked. `path` is where it was read from."""
 
@@ -307,4 +322,5 @@ class Config:
     admin: AdminConfig
     limits: Limits = field(default_factory=Limits)
     log: LogConfig = field(default_factory=LogConfig)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)

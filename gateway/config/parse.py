@@ -24,6 +24,7 @@ from gateway.config.model import (
 )
 from gateway.config.routes import RouteReader
 from gateway.config.table import Rejected, Table
+from gateway.config.telemetry import read_telemetry
 from gateway.errors import ConfigInvalid, ConfigProblem
 from identity.errors import InvalidSecretName
 from identity.secret_stores.base import SecretRef
@@ -53,6 +54,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         admin=_admin(top.table("admin"), reader, path=path, max_socket_path=max_socket_path),
         limits=_limits(top.table("limits")),
         log=_log(top.table("log"), base=path.parent),
+        telemetry=read_telemetry(top.table("telemetry"), project=project),
         secrets=_secrets(top.table("secrets"), base=path.parent),
     )
     top.finish()

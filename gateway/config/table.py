@@ -155,6 +155,10 @@ class Table:
             return default
         return float(value)
 
+    def part(self, name: str, default: float) -> float:
+        """A number from 0, for nothing, to 1, for all."""
+        return self.seconds(name, default, least=0.0, most=1.0)
+
     def table(self, name: str) -> Table:
         """A table inside this one; an empty one where there is none."""
         value = self._take(name, dict)

@@ -249,6 +249,7 @@ def numbers(state: GatewayState) -> metrics.Numbers:
         buffered_bytes=sum(worker.buffered_bytes for worker in state.workers),
         worker_restarts=sum(worker.restarts for worker in state.workers),
         access_lines_dropped=state.access_lines_dropped,
+        spans=state.spans,
     )
 
 

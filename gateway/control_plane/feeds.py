@@ -39,7 +39,7 @@ class HeaderFeed(Protocol):
 
     @property
     def attached(self) -> Mapping[str, Attached]:
-        """Header values by route name, as far as they were read."""
+        """Header values by route name, and those of `TELEMETRY`, as far as they were read."""
         ...
 
     @property

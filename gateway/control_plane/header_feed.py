@@ -6,10 +6,11 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.audit.journal import AuditFailed, Journal
-from gateway.config.model import Config, Route
+from gateway.config.model import TELEMETRY, AllowRule, Config, HeaderTemplate
 from gateway.control_plane.snapshots import Attached
 from gateway.control_plane.views import SecretView
 from identity.errors import IdentityError, SecretNotFound
@@ -58,9 +59,9 @@ class StoreHeaderFeed:
     def secrets(self) -> tuple[SecretView, ...]:
         """See `HeaderFeed.secrets`."""
         return tuple(
-            SecretView(name=name, route=route.name, state=self._state(name))
-            for route in self._config.routes
-            for name in (*_names(route), *_tokens(route))
+            SecretView(name=name, route=owner.name, state=self._state(name))
+            for owner in _owners(self._config)
+            for name in (*_names(owner), *_tokens(owner))
         )
 
     async def prepare(self, config: Config) -> None:
@@ -72,10 +73,11 @@ class StoreHeaderFeed:
 
     async def _take_over(self, config: Config) -> None:
         silent: IdentityError | None = None
-        wanted = {name for route in config.routes for name in (*_names(route), *_tokens(route))}
+        owners = _owners(config)
+        wanted = {name for owner in owners for name in (*_names(owner), *_tokens(owner))}
         for name in sorted(wanted):
             silent = await self._read(SecretRef(config.project, name), silent)
-        attached = {route.name: await self._attach(route) for route in config.routes}
+        attached = {owner.name: await self._attach(owner) for owner in owners}
         # Both at once, so that a reload which is given up on the way changes nothing.
         self._config, self._attached = config, attached
 
@@ -124,13 +126,13 @@ class StoreHeaderFeed:
             return self._problems[name]
         return "ready" if name in self._values else "not read yet"
 
-    async def _attach(self, route: Route) -> Attached:
-        for name in _names(route):
+    async def _attach(self, owner: _Owner) -> Attached:
+        for name in _names(owner):
             if name not in self._values:
                 return Attached(unavailable=self._problems[name])
-        values = {name: self._values[name].reveal() for name in _names(route)}
+        values = {name: self._values[name].reveal() for name in _names(owner)}
         try:
-            await self._put_on_paper(route.name, values)
+            await self._put_on_paper(owner.name, values)
         except AuditFailed as failed:
             _LOG.error("%s", failed, extra={"event": "audit_failed", "hint": failed.hint})
             return Attached(unavailable=str(failed))
@@ -141,7 +143,7 @@ class StoreHeaderFeed:
                     values[part] if index % 2 else part for index, part in enumerate(template.parts)
                 ),
             )
-            for template in route.headers
+            for template in owner.headers
         )
         return Attached(
             headers=headers,
@@ -150,23 +152,39 @@ class StoreHeaderFeed:
                 rule.token: hashlib.sha256(
                     self._values[rule.token_secret].reveal().encode()
                 ).hexdigest()
-                for rule in route.allow
+                for rule in owner.allow
                 if rule.token and rule.token_secret in self._values
             },
         )
 
-    async def _put_on_paper(self, route: str, values: Mapping[str, str]) -> None:
+    async def _put_on_paper(self, owner: str, values: Mapping[str, str]) -> None:
         for name, value in values.items():
-            if self._on_paper.get((route, name)) != value:
+            if self._on_paper.get((owner, name)) != value:
                 await asyncio.to_thread(
-                    self._journal.record, "secret.use", outcome="ok", name=name, reason=route
+                    self._journal.record, "secret.use", outcome="ok", name=name, reason=owner
                 )
-                self._on_paper[route, name] = value
+                self._on_paper[owner, name] = value
 
 
-def _tokens(route: Route) -> tuple[str, ...]:
-    """The secrets that hold the local tokens of the route's rules."""
-    return tuple(dict.fromkeys(rule.token_secret for rule in route.allow if rule.token))
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Who needs secrets: a route, or the exporter of telemetry."""
+
+    name: str
+    headers: tuple[HeaderTemplate, ...]
+    allow: tuple[AllowRule, ...] = ()
+
+
+def _owners(config: Config) -> list[_Owner]:
+    owners = [_Owner(route.name, route.headers, route.allow) for route in config.routes]
+    if config.telemetry.otlp_headers:
+        owners.append(_Owner(TELEMETRY, config.telemetry.otlp_headers))
+    return owners
+
+
+def _tokens(owner: _Owner) -> tuple[str, ...]:
+    """The secrets that hold the local tokens of the rules."""
+    return tuple(dict.fromkeys(rule.token_secret for rule in owner.allow if rule.token))
 
 
 def _fits_a_header(value: str) -> bool:
@@ -174,7 +192,7 @@ def _fits_a_header(value: str) -> bool:
     return value.isascii() and value.isprintable() and value == value.strip()
 
 
-def _names(route: Route) -> tuple[str, ...]:
+def _names(owner: _Owner) -> tuple[str, ...]:
     return tuple(
-        dict.fromkeys(name for template in route.headers for name in template.secret_names)
+        dict.fromkeys(name for template in owner.headers for name in template.secret_names)
     )

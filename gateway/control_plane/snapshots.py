@@ -87,7 +87,7 @@ def build(number: int, world: World) -> Snapshot:
         identity_reason=world.identity_reason,
         routes=tuple(_route(route, world) for route in world.config.routes),
         limits=_limits(world.config.limits),
-        access_log=world.config.log.access,
+        access_log=world.config.log.access or bool(world.config.telemetry.otlp_endpoint),
         mcp_peek=world.config.log.mcp_peek,
     )
 

@@ -21,8 +21,8 @@ class GatewayState:
     """Everything that the admin API shows, at one moment.
 
     `listening` has the open addresses of each route; `rejected` why workers refuse a route;
-    `config_error` why the last reload changed nothing; `reloads` counts them by result; `trust`
-    tells how it stands with the files of each route that has any.
+    `config_error` why the last reload changed nothing; `reloads` counts them by result, `spans`
+    those that were exported; `trust` tells how it stands with the files of each route that has any.
     """
 
     version: str
@@ -40,6 +40,7 @@ class GatewayState:
     secrets: tuple[SecretView, ...]
     access_lines_dropped: int = 0
     reloads: Mapping[str, int] = field(default_factory=dict)
+    spans: Mapping[str, int] = field(default_factory=dict)
     config_error: str = ""
     trust: Mapping[str, TrustView] = field(default_factory=dict)
 

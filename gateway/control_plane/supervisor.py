@@ -23,6 +23,7 @@ from gateway.control_plane.reload import refuse_unchangeable
 from gateway.control_plane.request_history import Meaning, RequestHistory
 from gateway.control_plane.resolver import Lookup, Resolver, look_up
 from gateway.control_plane.snapshots import BoundListener, World, build
+from gateway.control_plane.span_destination import span_destination
 from gateway.control_plane.status import GatewayState, Phase
 from gateway.control_plane.trust_feed import TrustFeed
 from gateway.control_plane.views import IdentityView
@@ -33,6 +34,7 @@ from gateway.ipc import events, sessions
 from gateway.ipc.events import Event
 from gateway.ipc.snapshot import Snapshot
 from gateway.telemetry.logs import LogSink, Redactor, fields
+from gateway.telemetry.span_exporter import SpanExporter
 from identity.fault import Fault
 
 _LOG: Final = logging.getLogger(__name__)
@@ -41,6 +43,8 @@ _LOG: Final = logging.getLogger(__name__)
 START_TIMEOUT_S: Final = 20.0
 #: How long a reload waits for addresses of new upstreams, and for workers to follow.
 RELOAD_TIMEOUT_S: Final = 5.0
+#: How long the end waits for the last spans to be sent.
+EXPORT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ class Parts:
         load: reads the configuration file again; blocks, raises `ConfigInvalid`.
         announce: shows a line to the person who started the gateway.
         meaning: explains the reason in an access-log line.
+        exporter: sends spans, once it is told where.
     """
 
     version: str
@@ -61,6 +66,7 @@ class Parts:
     redactor: Redactor
     announce: Callable[[str], None]
     meaning: Callable[[str], Meaning]
+    exporter: SpanExporter
     lookup: Lookup = look_up
     worker_command: Sequence[str] = COMMAND
 
@@ -115,6 +121,7 @@ class Supervisor:
             await asyncio.to_thread(self._listeners.close)
             await self._admin.close()
             await self._identity.close()
+        await self._parts.exporter.finish(EXPORT_S)
         outcome = "forced" if forced else "ok"
         await self._audit.flush()
         self._audit.put("gateway.stop", outcome=outcome)
@@ -149,6 +156,7 @@ class Supervisor:
             access_lines_dropped=self._pool.access_lines_dropped + self._parts.sink.lines_dropped,
             config_error=self._config_error,
             reloads=dict(self._reloads),
+            spans=dict(self._parts.exporter.counts),
         )
 
     async def reload(self) -> None:
@@ -237,6 +245,7 @@ class Supervisor:
                 tasks.create_task(self._trust.run()),
                 tasks.create_task(self._start_headers()),
                 tasks.create_task(self._settle()),
+                tasks.create_task(self._parts.exporter.run()),
             ]
             await self._stop.wait()
             forced = await self._drain()
@@ -284,15 +293,17 @@ class Supervisor:
 
     def _publish(self) -> None:
         """Build the Snapshot of now; workers get it if it says anything new."""
+        attached = self._headers.attached
+        self._parts.exporter.configure(span_destination(self._config, attached))
+        self._parts.redactor.know(
+            value for item in attached.values() for value in (*item.redact, *_values(item.headers))
+        )
         number = self._snapshot.number if self._snapshot else 0
         snapshot = build(number, self._world())
         if snapshot == self._snapshot:
             return
         self._snapshot = replace(snapshot, number=number + 1)
         self._rejected.clear()
-        self._parts.redactor.know(
-            value for route in snapshot.routes for value in (*route.redact, *_values(route.headers))
-        )
         self._pool.publish(self._snapshot, self._listeners.all)
 
     def _world(self) -> World:
@@ -344,6 +355,7 @@ class Supervisor:
         if self._config.log.access:
             self._parts.sink.write(lines)
         self._history.take(lines)
+        self._parts.exporter.offer(lines)
 
     def _on_event(self, event: Event) -> None:
         route, reason = event.text("route"), event.text("reason")

@@ -21,7 +21,7 @@ class Numbers:
     Attributes:
         started_at, cert_not_after, cert_next_renewal: Unix times, 0 for none.
         cert_renewals: attempts by outcome, "ok" or why not; `cert_renewal_s` all their time.
-        reloads: of the configuration by result.
+        reloads: of the configuration by result; `spans` by what became of them.
     """
 
     version: str
@@ -37,6 +37,7 @@ class Numbers:
     buffered_bytes: int
     worker_restarts: int
     access_lines_dropped: int
+    spans: Mapping[str, int]
 
 
 def exposition(numbers: Numbers) -> str:
@@ -191,6 +192,11 @@ def _counter(name: str, text: str, value: float) -> Family:
     return Family(f"{name}_total", "counter", text, (Sample(value),))
 
 
+def _by_result(name: str, text: str, counts: Mapping[str, int]) -> Family:
+    samples = tuple(Sample(n, (("result", result),)) for result, n in sorted(counts.items()))
+    return Family(f"{name}_total", "counter", text, samples)
+
+
 def _certificate(numbers: Numbers) -> Iterator[Family]:
     text = "Unix time at which the client certificate expires; 0 without one."
     yield _gauge("cert_not_after_seconds", text, numbers.cert_not_after)
@@ -222,10 +228,9 @@ def _process(numbers: Numbers) -> Iterator[Family]:
     yield _counter("worker_restarts", text, numbers.worker_restarts)
     text = "Access-log lines lost because their reader was too slow."
     yield _counter("access_log_lines_dropped", text, numbers.access_lines_dropped)
-    reloads = tuple(
-        Sample(count, (("result", result),)) for result, count in sorted(numbers.reloads.items())
-    )
-    yield Family("config_reload_total", "counter", "Reloads of the configuration.", reloads)
+    text = "Spans by what became of them."
+    yield _by_result("otlp_spans", text, numbers.spans)
+    yield _by_result("config_reload", "Reloads of the configuration.", numbers.reloads)
     text = "Whether the gateway is ready: 1 or 0."
     yield _gauge("ready", text, numbers.ready)
     yield _gauge("start_time_seconds", "Unix time of the start.", numbers.started_at)

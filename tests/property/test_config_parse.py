@@ -58,6 +58,11 @@ KEYS = st.sampled_from(
         "log",
         "level",
         "access",
+        "mcp_peek",
+        "telemetry",
+        "otlp_endpoint",
+        "otlp_headers",
+        "sample_ratio",
         "file",
         "secrets",
         "store",
@@ -148,7 +153,17 @@ NEARLY = st.fixed_dictionaries(
             max_size=3,
         ),
     },
-    optional={"admin": VALUES, "limits": TABLES, "log": TABLES, "secrets": TABLES},
+    optional={
+        "admin": VALUES,
+        "limits": TABLES,
+        "log": TABLES,
+        "secrets": TABLES,
+        "telemetry": TABLES
+        | st.fixed_dictionaries(
+            {"otlp_endpoint": TEXTS},
+            optional={"otlp_headers": st.dictionaries(st.text(max_size=8), TEXTS, max_size=3)},
+        ),
+    },
 )
 
 

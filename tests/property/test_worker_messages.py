@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from gateway.ipc.frames import FrameError
 from gateway.ipc.stats import RouteStats, WorkerStats
 from gateway.telemetry import metrics
 from gateway.telemetry.logs import LogSink, Redactor
+from gateway.telemetry.span_exporter import SpanExporter
 from tests.fakes import configs
 from tests.fakes.feeds import FakeFeeds, generation
 from tests.property.effort import effort
@@ -122,6 +124,7 @@ def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]
             redactor=Redactor(),
             announce=lambda _text: None,
             meaning=explanation,
+            exporter=SpanExporter({}, rng=random.Random(1)),
         ),
     )
     yield made

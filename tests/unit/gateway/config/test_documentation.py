@@ -57,6 +57,7 @@ def test_each_limit_has_its_default(limit: Any) -> None:
         "admin",
         "secrets",
         "log",
+        "telemetry",
     ],
 )
 def test_each_known_key_is_described(table: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.audit.journal import Journal
-from gateway.config.model import HeaderTemplate
+from gateway.config.model import TELEMETRY, HeaderTemplate, TelemetryConfig
 from gateway.control_plane import header_feed
 from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.snapshots import Attached
@@ -179,3 +179,15 @@ async def test_an_unusable_value_is_told_once(
         assert "can't be in a header" in (await bench.prepare()).unavailable
     assert len(caplog.records) == 1
     assert value not in caplog.text
+
+
+async def test_the_exporter_s_headers_are_fed_like_a_route_s(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, await store_with("hunter2"))
+    template = HeaderTemplate("X-Key", ("", "planner-token", ""))
+    telemetry = TelemetryConfig(otlp_endpoint="https://c", otlp_headers=(template,))
+    await bench.feed.prepare(configs.config(tmp_path, telemetry=telemetry))
+    assert bench.feed.attached[TELEMETRY].headers == (("X-Key", "hunter2"),)
+    assert [(view.name, view.route) for view in bench.feed.secrets] == [
+        ("planner-token", TELEMETRY)
+    ]
+    assert bench.uses() == [("planner-token", TELEMETRY)]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import random
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,7 @@ from gateway.data_plane.failure import explanation
 from gateway.errors import ConfigInvalid, ConfigProblem, StartFailed
 from gateway.ipc import events
 from gateway.telemetry.logs import LogSink, Redactor
+from gateway.telemetry.span_exporter import SpanExporter
 from tests.fakes import configs, worker
 from tests.fakes.authority import Authority
 from tests.fakes.feeds import FakeFeeds, generation
@@ -48,6 +50,7 @@ class Gateway:
                 redactor=Redactor(),
                 announce=self._announce,
                 meaning=explanation,
+                exporter=SpanExporter({}, rng=random.Random(1)),
                 worker_command=worker.command(mode),
             ),
         )

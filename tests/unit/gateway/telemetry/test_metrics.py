@@ -113,6 +113,7 @@ def numbers(routes: Mapping[str, RouteStats]) -> Numbers:
         buffered_bytes=4096,
         worker_restarts=2,
         access_lines_dropped=0,
+        spans={"sent": 8, "rejected": 0, "dropped": 1},
     )
 
 
@@ -156,6 +157,7 @@ def test_every_number_has_its_name_and_labels() -> None:
         ("devwiz_gw_worker_restarts_total", ()): 2,
         ("devwiz_gw_access_log_lines_dropped_total", ()): 0,
         ("devwiz_gw_build_info", (("version", "1.0"),)): 1,
+        ("devwiz_gw_otlp_spans_total", (("result", "dropped"),)): 1,
     }
     assert expected.items() <= series.items()
     assert all(name.startswith("devwiz_gw_") for name in kinds)

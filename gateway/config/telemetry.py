@@ -1,0 +1,61 @@
+"""`[telemetry]`: where spans of requests are sent."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from gateway.config.addresses import host_name, ip_literal, port_number
+from gateway.config.headers import read_headers
+from gateway.config.model import TelemetryConfig
+from gateway.config.table import Rejected, Table
+
+_FORM: Final = 'like "http://127.0.0.1:4318"'
+_PORTS: Final = {"http": 80, "https": 443}
+_OWN: Final = frozenset({"content-type", "content-encoding", "accept-encoding"})
+
+
+def read_telemetry(table: Table, *, project: str) -> TelemetryConfig:
+    """The checked table; problems are noted in it."""
+    endpoint = table.converted("otlp_endpoint", _endpoint) or ""
+    ratio = table.part("sample_ratio", 1.0)
+    inner = table.table("otlp_headers")
+    headers = read_headers(inner, project=project)
+    table.finish()
+    for header in headers:
+        if header.name.lower() in _OWN:
+            inner.problem(header.name, "is set by the exporter itself", "leave it out")
+    if headers and "otlp_endpoint" not in table:
+        table.problem("otlp_headers", "lead nowhere without otlp_endpoint", f"add it, {_FORM}")
+    has_secrets = any(header.secret_names for header in headers)
+    if has_secrets and endpoint.startswith("http:") and not _is_here(endpoint):
+        hint = "use https://, or a collector on this machine"
+        table.problem("otlp_headers", "would send secrets over a network in plaintext", hint)
+    return TelemetryConfig(otlp_endpoint=endpoint, sample_ratio=ratio, otlp_headers=headers)
+
+
+def _endpoint(text: str) -> str:
+    """An OTLP/HTTP endpoint without a slash at its end."""
+    try:
+        parts = urlsplit(text)
+        port, host = parts.port, parts.hostname or ""
+    except ValueError:
+        raise Rejected(f"{text!r} is not a URL", _FORM) from None
+    if parts.scheme not in _PORTS:
+        raise Rejected("should start with http:// or https://", _FORM)
+    if "@" in parts.netloc:
+        raise Rejected("holds a user name", "credentials belong into otlp_headers")
+    if "?" in text or "#" in text:
+        raise Rejected("holds a query or fragment", _FORM)
+    path = parts.path.rstrip("/")
+    if path.endswith("/v1/traces"):
+        raise Rejected("ends in /v1/traces", "leave that out: the exporter appends it")
+    host_name(host, text)
+    port_number(_PORTS[parts.scheme] if port is None else port, least=1)
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _is_here(endpoint: str) -> bool:
+    host = urlsplit(endpoint).hostname or ""
+    address = ip_literal(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
