@@ -14,6 +14,7 @@ from gateway.config.model import (
     CredentialRef,
     FilesSourceConfig,
     IssuerSourceConfig,
+    SourceConfig,
     SpiffeSourceConfig,
     StepCaSourceConfig,
     VaultSourceConfig,
@@ -27,8 +28,19 @@ _MAX_CREDENTIAL_BYTES: Final = 64 * 1024
 
 
 def open_source(config: Config, store: SecretStore, env: Mapping[str, str]) -> IdentitySource:
-    """The identity source that the configuration names."""
-    wanted, spiffe_id = config.identity.source, config.identity.spiffe_id
+    """The identity source that the configuration names; several as one chain."""
+    opened = [_open(wanted, config, store, env) for wanted in config.identity.sources]
+    if len(opened) == 1:
+        return opened[0]
+    from certs.sources.chain import ChainSource
+
+    return ChainSource(opened)
+
+
+def _open(
+    wanted: SourceConfig, config: Config, store: SecretStore, env: Mapping[str, str]
+) -> IdentitySource:
+    spiffe_id = config.identity.spiffe_id
 
     def reader(ref: CredentialRef | None) -> ReadCredential:
         return _reader(ref, config.project, store, env)

@@ -32,12 +32,12 @@ class Identity:
 
 
 class IdentitySource(Protocol):
-    """Yields verified identities; called by one task only, never concurrently.
+    """Yields verified identities; called by one task only, never concurrently."""
 
-    `name` is the word used in the configuration and in `status`.
-    """
-
-    name: str
+    @property
+    def name(self) -> str:
+        """The word used in the configuration and in `status`: the source of what came last."""
+        ...
 
     async def obtain(self, current: Generation | None) -> Identity:
         """Get a fresh identity: the first one when `current` is None, else its successor.

@@ -61,7 +61,7 @@ def _show(config: Config) -> None:
     output.line(f"ok: {config.path}")
     facts = (
         ("project", config.project),
-        ("identity", config.identity.source.name),
+        ("identity", ", ".join(source.name for source in config.identity.sources)),
         ("admin socket", str(config.admin.socket)),
     )
     rows = [_row(route) for route in config.routes]

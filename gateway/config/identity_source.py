@@ -44,7 +44,7 @@ class _Place:
 
 
 def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
-    """The identity source chosen by `source`; problems are noted in `table`.
+    """The identity source chosen by `source`, or those of `sources`; problems are noted in `table`.
 
     The other sources' tables may stay in the file, ready to be switched to; they are checked too.
     """
@@ -53,21 +53,46 @@ def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
     found = {
         name: read(table.table(name), place) for name, read in _READERS.items() if name in table
     }
+    # Which the environment may set up as well.
+    found.setdefault("spiffe", SpiffeSourceConfig())
     spiffe_id = table.converted("spiffe_id", _spiffe_id) or ""
     crl = table.converted("crl", partial(local_path, base=base))
-    source = ""
-    if table.required("source", " or ".join(f'"{name}"' for name in _READERS)):
-        source = table.choice("source", tuple(_READERS), "")
-    if source == "spiffe":  # which the environment may set up as well
-        found.setdefault(source, SpiffeSourceConfig())
-    elif source and source not in table:
-        table.problem(source, "is missing", f'the table that sets up source = "{source}"')
-    if source in _NAMED_BY_US and "spiffe_id" not in table:
-        hint = f'the name to ask the {source} for, like "spiffe://acme.example/agent/laptop"'
+    chosen = _chosen(table)
+    for name in chosen:
+        if name not in found:
+            table.problem(name, "is missing", f'the table that sets up the source "{name}"')
+    named = sorted(_NAMED_BY_US.intersection(chosen))
+    if named and "spiffe_id" not in table:
+        hint = f'the name to ask the {named[0]} for, like "spiffe://acme.example/agent/laptop"'
         table.problem("spiffe_id", "is missing", hint)
     table.finish()
-    # What stands in for a source that is not there is never used: its absence was noted.
-    return IdentityConfig(source=found.get(source, _NOTHING), spiffe_id=spiffe_id, crl=crl)
+    sources = tuple(found[name] for name in chosen if name in found)
+    return IdentityConfig(sources=sources, spiffe_id=spiffe_id, crl=crl)
+
+
+def _chosen(table: Table) -> list[str]:
+    """The names of the sources, in order; none twice."""
+    known = ", ".join(f'"{name}"' for name in _READERS)
+    if "sources" not in table:
+        table.know("sources")
+        if not table.required("source", f"one of {known}"):
+            return []
+        name = table.choice("source", _READERS, "")
+        return [name] if name else []
+    table.know("source")
+    if "source" in table:
+        table.problem("source", "is named by sources already", "keep one of the two")
+    if table.holds_nothing("sources"):
+        table.problem("sources", "is empty", f"some of {known}, best first")
+    chosen: list[str] = []
+    for index, name in table.texts("sources"):
+        if name not in _READERS:
+            table.problem("sources", f'"{name}" is not known', f"one of {known}", index=index)
+        elif name in chosen:
+            table.problem("sources", f'"{name}" is there twice', index=index)
+        else:
+            chosen.append(name)
+    return chosen
 
 
 def _issuer(table: Table, place: _Place) -> SourceConfig:
@@ -156,7 +181,6 @@ _READERS: Final[dict[str, Callable[[Table, _Place], SourceConfig]]] = {
 }
 #: Sources that give a certificate for the name that they are asked for.
 _NAMED_BY_US: Final = frozenset({"step-ca", "vault"})
-_NOTHING: Final = IssuerSourceConfig(url="", ca_pin="", token=None)
 
 
 def _url(table: Table, what: str) -> str:

@@ -242,11 +242,12 @@ SourceConfig = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityConfig:
-    """`[identity]`: the chosen source. `spiffe_id` is the name that the certificate must carry; ""
-    leaves it to a source that decides names itself. `crl`: revocation lists of its authorities.
+    """`[identity]`: the chosen source, or several, best first. `spiffe_id` is the name that the
+    certificate must carry; "" leaves it to a source that decides names itself. `crl`: revocation
+    lists of its authorities.
     """
 
-    source: SourceConfig
+    sources: tuple[SourceConfig, ...]
     spiffe_id: str = ""
     crl: Path | None = None
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.config.model import Config, FilesSourceConfig, StepCaSourceConfig, VaultSourceConfig
+from gateway.config.model import (
+    Config,
+    FilesSourceConfig,
+    SourceConfig,
+    StepCaSourceConfig,
+    VaultSourceConfig,
+)
 from gateway.errors import ConfigProblem
 
 
@@ -21,7 +27,18 @@ def unreadable_files(config: Config) -> list[ConfigProblem]:
 
 
 def _named(config: Config) -> Iterator[tuple[str, Path]]:
-    source = config.identity.source
+    for source in config.identity.sources:
+        yield from _of_source(source)
+    if config.identity.crl is not None:
+        yield "identity.crl", config.identity.crl
+    for route in config.routes:
+        if route.trust_bundle is not None:
+            yield f"routes.{route.name}.trust_bundle", route.trust_bundle
+        if route.crl is not None:
+            yield f"routes.{route.name}.crl", route.crl
+
+
+def _of_source(source: SourceConfig) -> Iterator[tuple[str, Path]]:
     match source:
         case FilesSourceConfig():
             yield "identity.files.certificate", source.certificate
@@ -33,13 +50,6 @@ def _named(config: Config) -> Iterator[tuple[str, Path]]:
             yield "identity.vault.ca_file", source.ca_file
         case _:
             pass
-    if config.identity.crl is not None:
-        yield "identity.crl", config.identity.crl
-    for route in config.routes:
-        if route.trust_bundle is not None:
-            yield f"routes.{route.name}.trust_bundle", route.trust_bundle
-        if route.crl is not None:
-            yield f"routes.{route.name}.crl", route.crl
 
 
 def _why_not(path: Path) -> str:

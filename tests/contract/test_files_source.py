@@ -9,6 +9,7 @@ import pytest
 
 from certs import keys
 from certs.clock import Clock, SystemClock
+from certs.sources.base import IdentitySource
 from certs.sources.files import FilesSource
 from tests.contract.identity_source_suite import IdentitySourceContract
 from tests.fakes.certificates import Leaf, root
@@ -24,7 +25,7 @@ class FilesStage:
         self._root = root(start=self.clock.now() - timedelta(days=1))
         self._folder = folder
         self._away = folder.with_name("away")
-        self.source = FilesSource(
+        self.source: IdentitySource = FilesSource(
             folder / "client.crt", folder / "client.key", folder / "ca.pem", poll_interval_s=0.05
         )
         self._write()

@@ -39,7 +39,7 @@ def config(folder: Path, *routes: Route, **changes: Any) -> Config:
     plain = Config(
         path=folder / "devwiz-gw.toml",
         project="acme",
-        identity=IdentityConfig(source=files),
+        identity=IdentityConfig(sources=(files,)),
         routes=routes or (route(),),
         admin=AdminConfig(socket=folder / "admin.sock"),
         limits=Limits(drain_timeout_s=1.0),

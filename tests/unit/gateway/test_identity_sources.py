@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from certs.sources.base import IdentitySource
+from certs.sources.chain import ChainSource
 from certs.sources.files import FilesSource
 from certs.sources.issuer import IssuerSource
 from certs.sources.spiffe import SpiffeSource
@@ -83,7 +84,7 @@ def test_files_are_the_source_of_the_plain_configuration(tmp_path: Path) -> None
 def test_the_source_is_the_one_that_is_named(
     tmp_path: Path, source: SourceConfig, kind: type[IdentitySource]
 ) -> None:
-    identity = IdentityConfig(source=source, spiffe_id="spiffe://acme.example/agent/laptop")
+    identity = IdentityConfig(sources=(source,), spiffe_id="spiffe://acme.example/agent/laptop")
     config = replace(configs.config(tmp_path), identity=identity)
     opened = open_source(config, MemoryStore(), {})
     assert isinstance(opened, kind)
@@ -91,10 +92,19 @@ def test_the_source_is_the_one_that_is_named(
 
 
 def test_the_environment_may_name_the_workload_api(tmp_path: Path) -> None:
-    config = replace(configs.config(tmp_path), identity=IdentityConfig(source=SpiffeSourceConfig()))
+    config = replace(
+        configs.config(tmp_path), identity=IdentityConfig(sources=(SpiffeSourceConfig(),))
+    )
     env = {"SPIFFE_ENDPOINT_SOCKET": "unix:///run/agent.sock"}
     assert "unix:///run/agent.sock" in repr(open_source(config, MemoryStore(), env))
     with pytest.raises(StartFailed, match="SPIFFE_ENDPOINT_SOCKET is not set either"):
         open_source(config, MemoryStore(), {})
     with pytest.raises(StartFailed, match=r"SPIFFE_ENDPOINT_SOCKET: .*no absolute path"):
         open_source(config, MemoryStore(), {"SPIFFE_ENDPOINT_SOCKET": "unix:agent.sock"})
+
+
+def test_several_sources_are_a_chain(tmp_path: Path) -> None:
+    identity = IdentityConfig(sources=(SPIFFE, ISSUER))
+    opened = open_source(replace(configs.config(tmp_path), identity=identity), MemoryStore(), {})
+    assert isinstance(opened, ChainSource)
+    assert opened.name == "spiffe-issuer"

@@ -51,13 +51,13 @@ def problems(source: str, table: dict[str, Any], **more: Any) -> dict[str, str]:
 
 
 def issuer(**changes: Any) -> IssuerSourceConfig:
-    source = read("issuer", ISSUER | changes).source
+    source = read("issuer", ISSUER | changes).sources[0]
     assert isinstance(source, IssuerSourceConfig)
     return source
 
 
 def step_ca(**changes: Any) -> StepCaSourceConfig:
-    source = read("step-ca", STEP_CA | changes, spiffe_id=LAPTOP).source
+    source = read("step-ca", STEP_CA | changes, spiffe_id=LAPTOP).sources[0]
     assert isinstance(source, StepCaSourceConfig)
     return source
 
@@ -67,7 +67,7 @@ def test_files_as_the_source() -> None:
     source = FilesSourceConfig(
         certificate=BASE / "c", private_key=Path("/k"), trust_bundle=BASE / "b"
     )
-    assert read("files", table) == IdentityConfig(source=source)
+    assert read("files", table) == IdentityConfig(sources=(source,))
     del table["private_key"]
     assert list(problems("files", table)) == ["identity.files.private_key"]
 
@@ -140,7 +140,7 @@ def test_step_ca_with_the_key_of_a_provisioner() -> None:
 
 def test_step_ca_with_a_ready_token_needs_no_provisioner() -> None:
     table = {"url": STEP_CA["url"], "fingerprint": STEP_CA["fingerprint"], "token_file": "t"}
-    source = read("step-ca", table, spiffe_id=LAPTOP).source
+    source = read("step-ca", table, spiffe_id=LAPTOP).sources[0]
     assert isinstance(source, StepCaSourceConfig)
     assert source.credential == CredentialRef("file", "/etc/acme/t")
     assert source.provisioner == ""
@@ -185,7 +185,7 @@ APPROLE = {
 
 
 def vault(table: dict[str, Any]) -> VaultSourceConfig:
-    source = read("vault", table, spiffe_id=LAPTOP).source
+    source = read("vault", table, spiffe_id=LAPTOP).sources[0]
     assert isinstance(source, VaultSourceConfig)
     return source
 
@@ -251,8 +251,8 @@ def test_vault_settings(changes: dict[str, Any], key: str) -> None:
 def spiffe(**raw: Any) -> SpiffeSourceConfig:
     config, found = outcome({"source": "spiffe"} | raw)
     assert found == {}
-    assert isinstance(config.source, SpiffeSourceConfig)
-    return config.source
+    assert isinstance(config.sources[0], SpiffeSourceConfig)
+    return config.sources[0]
 
 
 def test_spiffe_needs_no_table() -> None:
@@ -269,3 +269,28 @@ def test_spiffe_with_a_socket_and_a_hint() -> None:
 def test_a_socket_of_another_form_is_refused() -> None:
     found = problems("spiffe", {"socket": "unix:agent.sock"})
     assert "unix:///PATH" in found["identity.spiffe.socket"]
+
+
+FILES = {"certificate": "c", "private_key": "k", "trust_bundle": "b"}
+
+
+def test_several_sources_in_their_order() -> None:
+    raw = {"sources": ["spiffe", "step-ca", "files"], "step-ca": STEP_CA, "files": FILES}
+    config, found = outcome(raw | {"spiffe_id": LAPTOP})
+    assert found == {}
+    assert [source.name for source in config.sources] == ["spiffe", "step-ca", "files"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "keys"),
+    [
+        ({"sources": []}, ["identity.sources"]),
+        ({"sources": "files"}, ["identity.sources"]),
+        ({"sources": ["files", "file"]}, ["identity.sources[1]"]),
+        ({"sources": ["files", "files"]}, ["identity.sources[1]"]),
+        ({"sources": ["files", "vault"]}, ["identity.vault", "identity.spiffe_id"]),
+        ({"sources": ["files"], "source": "files"}, ["identity.source"]),
+    ],
+)
+def test_lists_of_sources_that_are_refused(raw: dict[str, Any], keys: list[str]) -> None:
+    assert list(outcome({"files": FILES} | raw)[1]) == keys

@@ -44,7 +44,7 @@ def test_a_good_file(tmp_path: Path) -> None:
     config = load(path)
     assert config.path == path
     assert config.admin.socket == tmp_path / "devwiz-gw.sock"
-    assert config.identity.source == FilesSourceConfig(
+    assert config.identity.sources[0] == FilesSourceConfig(
         certificate=tmp_path / "client.crt",
         private_key=tmp_path / "keys/client.key",
         trust_bundle=Path("/etc/acme/ca.pem"),

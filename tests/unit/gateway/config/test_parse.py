@@ -94,7 +94,7 @@ def test_the_documented_example() -> None:
     assert config.project == "acme"
     token = CredentialRef("file", "/etc/acme/join-token")
     source = IssuerSourceConfig(url="https://127.0.0.1:8440", ca_pin=PIN, token=token)
-    assert config.identity == IdentityConfig(source=source)
+    assert config.identity == IdentityConfig(sources=(source,))
     assert config.routes == (
         Route(
             name="planner",
@@ -124,7 +124,7 @@ def test_revocation_lists_of_the_identity_and_of_a_route() -> None:
 
 def test_everything_that_may_be_left_out() -> None:
     config = read(file())
-    assert config.identity.source == IssuerSourceConfig(
+    assert config.identity.sources[0] == IssuerSourceConfig(
         url="https://issuer:443", ca_pin=PIN, token=None
     )
     only = config.routes[0]

@@ -276,10 +276,10 @@ async def test_keys_that_need_a_restart_are_refused_by_name(tmp_path: Path) -> N
 
 
 def with_other_source(config: Config) -> Config:
-    files = config.identity.source
+    (files,) = config.identity.sources
     assert isinstance(files, FilesSourceConfig)
     files = replace(files, certificate=files.certificate.with_name("other.pem"))
-    return replace(config, identity=replace(config.identity, source=files))
+    return replace(config, identity=replace(config.identity, sources=(files,)))
 
 
 async def test_a_new_identity_source_takes_over_without_a_gap(tmp_path: Path) -> None:
