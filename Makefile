@@ -12,7 +12,7 @@ JOBS ?= auto
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(LOCK_OPTIONS)
 
-.PHONY: help setup demo test lint unit coverage format docs bench lock clean system-packages
+.PHONY: help setup demo test lint unit coverage format docs bench soak lock clean system-packages
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -55,6 +55,9 @@ docs: setup ## write the generated reference again: docs/cli.md
 
 bench: setup ## measure the data plane
 	@$(BIN)/python -m tests.bench
+
+soak: setup ## minutes of traffic under constant renewal: nothing may fail, nothing may grow
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 lock: ## write the requirement files again (LOCK_OPTIONS=--upgrade for newer versions; needs uv)
 	@command -v uv >/dev/null || { echo 'make lock needs uv on the PATH' >&2; exit 1; }
