@@ -6,6 +6,8 @@ import json
 import socket
 import time
 
+import pytest
+
 from gateway.ipc.snapshot import LimitsSpec
 from tests.e2e.data_plane.conftest import StartLab
 from tests.fakes.raw_client import Response
@@ -77,6 +79,19 @@ def test_a_slow_loris_is_hung_up_on(lab: StartLab) -> None:
     client = here.connect()
     client.send(b"GET / HTTP/1.1\r\nHost: ")
     assert client.ended()
+    assert here.upstream.requests == []
+
+
+def test_a_trickle_is_hung_up_on_too(lab: StartLab) -> None:
+    """The time is for the whole head, however much of it comes."""
+    here = lab(answering(echo), limits=LimitsSpec(head_timeout_s=0.5))
+    client = here.connect()
+    began = time.monotonic()
+    with pytest.raises(ConnectionError):
+        for byte in b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"y" * 1000:
+            client.send(bytes([byte]))
+            time.sleep(0.02)
+    assert time.monotonic() - began < 5
     assert here.upstream.requests == []
 
 

@@ -18,10 +18,12 @@ from gateway.data_plane.tls import (
     client_context,
     handshake_problem,
     load_material,
+    server_context,
     verified_peer,
 )
 from gateway.ipc.snapshot import IdentitySpec, TlsSpec
-from tests.fakes.authority import Authority, Leaf, server_context
+from tests.fakes.authority import Authority, Leaf
+from tests.fakes.authority import server_context as python_server_context
 from tests.fakes.scripted_upstream import ScriptedUpstream, wait_until
 
 AUTHORITY = Authority()
@@ -91,11 +93,11 @@ def test_a_good_handshake_is_tls_1_3_and_names_the_peer() -> None:
             verified_peer(stream.connection, ("spiffe://acme.example/other",))
         wait_until(lambda: stream.read() == b"hello")
 
-    _against(server_context(SERVER, AUTHORITY), attempt)
+    _against(python_server_context(SERVER, AUTHORITY), attempt)
 
 
 def test_the_alert_for_an_unknown_authority() -> None:
-    alert = _late_alert(server_context(SERVER, Authority()))
+    alert = _late_alert(python_server_context(SERVER, Authority()))
     assert alert is not None
     assert (alert.name, alert.refuses_certificate) == ("unknown ca", True)
     assert "authority" in alert.cause
@@ -104,7 +106,7 @@ def test_the_alert_for_an_unknown_authority() -> None:
 def test_the_alert_for_an_expired_certificate() -> None:
     hour = timedelta(hours=1)
     leaf = AUTHORITY.issue("spiffe://acme.example/client", starts=-2 * hour, ends=-hour)
-    alert = _late_alert(server_context(SERVER, AUTHORITY), leaf)
+    alert = _late_alert(python_server_context(SERVER, AUTHORITY), leaf)
     assert alert is not None
     assert alert.name == "certificate expired"
     assert "expired" in alert.cause
@@ -113,7 +115,7 @@ def test_the_alert_for_an_expired_certificate() -> None:
 def test_the_alert_for_a_certificate_of_the_future() -> None:
     hour = timedelta(hours=1)
     leaf = AUTHORITY.issue("spiffe://acme.example/client", starts=hour, ends=2 * hour)
-    alert = _late_alert(server_context(SERVER, AUTHORITY), leaf)
+    alert = _late_alert(python_server_context(SERVER, AUTHORITY), leaf)
     assert alert is not None
     assert (alert.name, alert.refuses_certificate) == ("bad certificate", True)
 
@@ -140,17 +142,17 @@ def test_other_errors_are_no_alerts(error: SSL.Error) -> None:
 
 
 def test_a_server_outside_the_bundle() -> None:
-    problem = _failed_handshake(server_context(SERVER, AUTHORITY), Authority().pem)
+    problem = _failed_handshake(python_server_context(SERVER, AUTHORITY), Authority().pem)
     assert "not in the trust bundle" in problem
 
 
 def test_a_server_whose_certificate_expired() -> None:
     leaf = AUTHORITY.issue("localhost", ends=timedelta(seconds=-1))
-    assert "expired" in _failed_handshake(server_context(leaf, AUTHORITY))
+    assert "expired" in _failed_handshake(python_server_context(leaf, AUTHORITY))
 
 
 def test_a_server_without_tls_1_3() -> None:
-    context = server_context(SERVER, AUTHORITY)
+    context = python_server_context(SERVER, AUTHORITY)
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     assert _failed_handshake(context) == "the server does not speak TLS 1.3"
 
@@ -161,7 +163,7 @@ def test_an_intermediate_may_be_the_trust_anchor() -> None:
     def attempt(stream: TlsStream) -> None:
         wait_until(stream.handshake)
 
-    _against(server_context(SERVER, AUTHORITY), attempt, bundle=SERVER.chain_pem)
+    _against(python_server_context(SERVER, AUTHORITY), attempt, bundle=SERVER.chain_pem)
 
 
 def test_no_session_is_resumed() -> None:
@@ -185,3 +187,18 @@ def test_a_key_that_does_not_fit_is_refused() -> None:
     mixed = Leaf(key_pem=other.key_pem, chain_pem=CLIENT.chain_pem, serial=0, not_after=0)
     with pytest.raises((ValueError, SSL.Error)):
         client_context(load_material(_identity(mixed)), _trust(AUTHORITY.pem))
+
+
+def test_two_gateways_agree_on_a_post_quantum_group() -> None:
+    trust = _trust(AUTHORITY.pem)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        caller = SSL.Connection(client_context(load_material(_identity(CLIENT)), trust), ours)
+        ingress = SSL.Connection(server_context(load_material(_identity(SERVER)), trust), theirs)
+        caller.set_connect_state()
+        ingress.set_accept_state()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        near, far = TlsStream(ours, caller), TlsStream(theirs, ingress)
+        wait_until(lambda: near.handshake() & far.handshake())
+        assert caller.get_group_name() == ingress.get_group_name() == "X25519MLKEM768"
