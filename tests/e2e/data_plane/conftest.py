@@ -16,6 +16,7 @@ from tests.fakes.plain_agent import PlainAgent
 from tests.fakes.raw_client import DEADLINE_S, RawClient
 from tests.fakes.scripted_upstream import Script, ScriptedUpstream
 from tests.fakes.tls_client import TlsClient
+from tests.fakes.wire import Wire
 from tests.fakes.worker_rig import PEER, WorkerRig
 
 CALLER = "spiffe://acme.example/agent/caller"
@@ -74,6 +75,13 @@ StartDoor = Callable[..., Door]
 def authority() -> Authority:
     """Whom both sides trust."""
     return Authority()
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """A cable between two namespaces, for tests that cut it."""
+    with Wire() as made:
+        yield made
 
 
 @pytest.fixture

@@ -5,57 +5,24 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
 from gateway.ipc.snapshot import LimitsSpec, ListenerSpec
 from tests.e2e.data_plane.conftest import StartLab
-from tests.fakes.authority import Authority, client_context, server_context
+from tests.fakes.authority import Authority, client_context
+from tests.fakes.far_lab import FarLab
 from tests.fakes.local_agent import CALLER, ingress_to
 from tests.fakes.raw_client import RawClient
 from tests.fakes.scripted_upstream import (
     Conversation,
-    Script,
-    ScriptedUpstream,
     answering,
     echo,
     response,
     wait_until,
 )
-from tests.fakes.wire import FAR, NEAR, Wire
-from tests.fakes.worker_rig import PEER, WorkerRig
-
-
-@pytest.fixture
-def wire() -> Iterator[Wire]:
-    with Wire() as made:
-        yield made
-
-
-class FarLab:
-    """A worker at the near end, with an upstream at the far end; clients come by a Unix socket."""
-
-    def __init__(
-        self, wire: Wire, authority: Authority, script: Script, folder: Path, limits: LimitsSpec
-    ) -> None:
-        context = server_context(authority.issue("localhost", PEER), authority)
-        self.upstream = wire.call(wire.far, lambda: ScriptedUpstream(context, script, address=FAR))
-        self.worker = WorkerRig(
-            authority,
-            [self.upstream.port],
-            limits=limits,
-            unix_socket=folder / "worker.sock",
-            within=wire.within(wire.near),
-        )
-        self.worker.change(upstream={"addresses": ((FAR, self.upstream.port),)})
-
-    def close(self) -> None:
-        self.worker.stop()
-        with suppress(TimeoutError):
-            self.upstream.close()
+from tests.fakes.wire import NEAR, Wire
+from tests.fakes.worker_rig import WorkerRig
 
 
 def test_before_its_answer(wire: Wire, authority: Authority, tmp_path: Path) -> None:
