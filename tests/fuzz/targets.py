@@ -4,9 +4,11 @@ error, and what it accepts has one reading.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.data_plane.mcp_peek import peeked
 from gateway.data_plane.wire.body import Body, Chunked, FixedLength
 from gateway.data_plane.wire.fields import MAX_FIELDS, parse_fields
 from gateway.data_plane.wire.request import RequestHead, parse_request_head
@@ -186,6 +188,31 @@ def check_frames(data: bytes) -> None:
     assert data[1:].startswith(b"".join(encode(kind, payload) for kind, payload in frames))
 
 
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a member is there twice")
+    return found
+
+
+def check_mcp_peek(data: bytes) -> None:
+    """What is shown needs no quoting, and is what a reader of the whole body finds."""
+    method, name = peeked(data)
+    assert json.loads(b'["%b", "%b"]' % (method, name)) == [method.decode(), name.decode()]
+    try:
+        body = json.loads(data.decode(), object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        return
+    if method and isinstance(body, dict):
+        assert body["method"] == method.decode()
+        assert not name or body["params"]["name"] == name.decode()
+
+
+_CALLS = (
+    b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"sum","arguments":{}}}',
+    b'{"method":"prompts/get","params":{"_meta":{"name":"x"},"name":"plan"},"id":"\\u0031"}',
+    b'{"a":["{\\"method\\":1}"],"params":{"method":"ping"},"method":"initialize"}',
+)
 _RESPONSES = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Echo: s3cr3t-value\r\n\r\nhello",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n",
@@ -230,5 +257,6 @@ TARGETS = {
             for step in (0, 31)
         ),
     ),
+    "mcp-peek": Target(check=check_mcp_peek, seeds=_CALLS),
     "frames": Target(check=check_frames, seeds=(b"\x00" + _FRAMES, b"\x1f" + _FRAMES)),
 }
