@@ -303,10 +303,11 @@ class AdminConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryConfig:
-    """`[telemetry]`: spans go to `otlp_endpoint`, "" for none, with `otlp_headers`; `sample_ratio`
-    is the part that is sent of requests without a trace.
+    """`[telemetry]`: metrics are on `metrics_listen`, too. Spans go to `otlp_endpoint` ("": none)
+    with `otlp_headers`; `sample_ratio` is the part that is sent of requests without a trace.
     """
 
+    metrics_listen: TcpAddress | None = None
     otlp_endpoint: str = ""
     sample_ratio: float = 1.0
     otlp_headers: tuple[HeaderTemplate, ...] = ()

@@ -54,7 +54,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         admin=_admin(top.table("admin"), reader, path=path, max_socket_path=max_socket_path),
         limits=_limits(top.table("limits")),
         log=_log(top.table("log"), base=path.parent),
-        telemetry=read_telemetry(top.table("telemetry"), project=project),
+        telemetry=read_telemetry(top.table("telemetry"), project=project, take=reader.take),
         secrets=_secrets(top.table("secrets"), base=path.parent),
     )
     top.finish()

@@ -1,13 +1,14 @@
-"""`[telemetry]`: where spans of requests are sent."""
+"""`[telemetry]`: where metrics are to be had, and spans of requests are sent."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.config.addresses import host_name, ip_literal, port_number
+from gateway.config.addresses import host_and_port, host_name, ip_literal, port_number
 from gateway.config.headers import read_headers
-from gateway.config.model import TelemetryConfig
+from gateway.config.model import TcpAddress, TelemetryConfig
 from gateway.config.table import Rejected, Table
 
 _FORM: Final = 'like "http://127.0.0.1:4318"'
@@ -15,8 +16,15 @@ _PORTS: Final = {"http": 80, "https": 443}
 _OWN: Final = frozenset({"content-type", "content-encoding", "accept-encoding"})
 
 
-def read_telemetry(table: Table, *, project: str) -> TelemetryConfig:
-    """The checked table; problems are noted in it."""
+def read_telemetry(
+    table: Table, *, project: str, take: Callable[[TcpAddress, str], str]
+) -> TelemetryConfig:
+    """The checked table; problems are noted in it. `take` claims an address for the key that names
+    it, and tells who has it already.
+    """
+    listen = table.converted("metrics_listen", _local_address)
+    if listen is not None and (holder := take(listen, table.at("metrics_listen"))):
+        table.problem("metrics_listen", f"{listen} is taken by {holder}", "choose another port")
     endpoint = table.converted("otlp_endpoint", _endpoint) or ""
     ratio = table.part("sample_ratio", 1.0)
     inner = table.table("otlp_headers")
@@ -31,7 +39,19 @@ def read_telemetry(table: Table, *, project: str) -> TelemetryConfig:
     if has_secrets and endpoint.startswith("http:") and not _is_here(endpoint):
         hint = "use https://, or a collector on this machine"
         table.problem("otlp_headers", "would send secrets over a network in plaintext", hint)
-    return TelemetryConfig(otlp_endpoint=endpoint, sample_ratio=ratio, otlp_headers=headers)
+    return TelemetryConfig(
+        metrics_listen=listen, otlp_endpoint=endpoint, sample_ratio=ratio, otlp_headers=headers
+    )
+
+
+def _local_address(text: str) -> TcpAddress:
+    """A port of this machine."""
+    host, port = host_and_port(text, example='"127.0.0.1:9464"')
+    address = ip_literal(host)
+    if address is None or str(address) not in ("127.0.0.1", "::1"):
+        hint = 'write "127.0.0.1:9464" or "[::1]:9464"'
+        raise Rejected(f"{host!r} is not a loopback address, and nobody has to log in", hint)
+    return TcpAddress(str(address), port_number(port, least=1))
 
 
 def _endpoint(text: str) -> str:

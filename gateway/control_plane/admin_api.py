@@ -18,8 +18,7 @@ from aiohttp import web
 
 from gateway.control_plane import status
 from gateway.control_plane.listeners import open_unix_socket, remove_own_socket
-from gateway.telemetry import metrics
-from gateway.telemetry.exposition import CONTENT_TYPE
+from gateway.control_plane.probes import add_probes
 from identity.fault import Fault
 
 if TYPE_CHECKING:
@@ -108,12 +107,9 @@ class AdminApi:
             await asyncio.to_thread(remove_own_socket, self._path, self._inode)
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[self._own_user_only, _problems])
+        application = web.Application(middlewares=[self._own_user_only, as_problems])
+        add_probes(application, self._controls.state)
         application.router.add_get("/status", self._status)
-        application.router.add_get("/livez", _livez)
-        application.router.add_get("/startupz", self._startupz)
-        application.router.add_get("/readyz", self._readyz)
-        application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/requests", self._requests)
         application.router.add_get("/requests/{key}", self._request)
         application.router.add_post("/reload", self._reload)
@@ -140,18 +136,6 @@ class AdminApi:
 
     async def _status(self, _request: web.Request) -> web.Response:
         return web.json_response(status.document(await self._controls.state()))
-
-    async def _readyz(self, _request: web.Request) -> web.Response:
-        body = status.readiness(await self._controls.state())
-        return web.json_response(body, status=200 if body["ready"] else 503)
-
-    async def _startupz(self, _request: web.Request) -> web.Response:
-        body = status.startup(await self._controls.state())
-        return web.json_response(body, status=200 if body["started"] else 503)
-
-    async def _metrics(self, _request: web.Request) -> web.Response:
-        text = metrics.exposition(numbers(await self._controls.state()))
-        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _requests(self, request: web.Request) -> web.Response:
         count = request.query.get("last", "20")
@@ -227,34 +211,9 @@ def problem(code: int, title: str, detail: str, **more: Any) -> web.Response:
     return web.json_response(body, status=code, content_type="application/problem+json")
 
 
-def numbers(state: GatewayState) -> metrics.Numbers:
-    """The part of the state that is measured."""
-    identity = state.identity
-    generation, renewal = identity.generation, identity.next_renewal
-    return metrics.Numbers(
-        version=state.version,
-        started_at=state.started_at.timestamp(),
-        ready=status.readiness(state)["ready"],
-        reloads=state.reloads,
-        routes={
-            route.name: state.stats[route.name]
-            for route in state.config.routes
-            if route.name in state.stats
-        },
-        cert_not_after=generation.not_after.timestamp() if generation else 0.0,
-        cert_generation=generation.number if generation else 0,
-        cert_next_renewal=renewal.timestamp() if renewal else 0.0,
-        cert_renewals=identity.renewals,
-        cert_renewal_s=identity.renewal_s,
-        buffered_bytes=sum(worker.buffered_bytes for worker in state.workers),
-        worker_restarts=sum(worker.restarts for worker in state.workers),
-        access_lines_dropped=state.access_lines_dropped,
-        spans=state.spans,
-    )
-
-
 @web.middleware
-async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer what goes wrong as RFC 9457 describes it."""
     try:
         return await handler(request)
     except Fault as fault:
@@ -267,7 +226,3 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
         return problem(
             error.status, (error.reason or "").lower(), f"{request.method} {request.path}"
         )
-
-
-async def _livez(_request: web.Request) -> web.Response:
-    return web.json_response({"ok": True})

@@ -13,6 +13,7 @@ _FIXED: Final[dict[str, Callable[[Config], object]]] = {
     "secrets": lambda config: config.secrets,
     "admin.socket": lambda config: config.admin.socket,
     "limits.workers": lambda config: config.limits.workers,
+    "telemetry.metrics_listen": lambda config: config.telemetry.metrics_listen,
     "log.file": lambda config: config.log.file,
     "log.format": lambda config: config.log.format,
 }

@@ -19,6 +19,7 @@ from gateway.control_plane.admin_api import AdminApi
 from gateway.control_plane.audit_queue import AuditQueue
 from gateway.control_plane.feeds import Feeds, IdentityFeed
 from gateway.control_plane.listeners import ListenerChange, ListenerSet
+from gateway.control_plane.metrics_server import MetricsServer
 from gateway.control_plane.reload import refuse_unchangeable
 from gateway.control_plane.request_history import Meaning, RequestHistory
 from gateway.control_plane.resolver import Lookup, Resolver, look_up
@@ -101,6 +102,7 @@ class Supervisor:
         self._trust = TrustFeed(self._publish, self._on_trust, clock=SystemClock())
         self._audit = AuditQueue(parts.journal)
         self._admin = AdminApi(config.admin.socket, self, self._history)
+        self._metrics = MetricsServer(config.telemetry.metrics_listen, self.state)
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._change_task: asyncio.Task[None] | None = None
@@ -119,6 +121,7 @@ class Supervisor:
             forced = await self._serve()
         finally:
             await asyncio.to_thread(self._listeners.close)
+            await self._metrics.close()
             await self._admin.close()
             await self._identity.close()
         await self._parts.exporter.finish(EXPORT_S)
@@ -225,6 +228,7 @@ class Supervisor:
         self._resolver.watch(_targets(config))
         self._listeners.commit(await asyncio.to_thread(self._listeners.prepare, config.routes))
         await self._admin.start()
+        await self._metrics.start()
         self._announce()
 
     def _announce(self) -> None:

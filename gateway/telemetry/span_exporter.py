@@ -86,9 +86,7 @@ class SpanExporter:
         if self._lines + count > MOST_WAITING or self._bytes + len(lines) > MOST_BYTES:
             self._drop(count, "too many spans wait")
             return
-        self._waiting.append(lines)
-        self._lines += count
-        self._bytes += len(lines)
+        self._put(lines, self._waiting.append)
         self._news.set()
 
     async def run(self) -> None:
@@ -127,10 +125,19 @@ class SpanExporter:
 
     async def _encode_next(self, destination: Destination) -> None:
         lines = self._take()
-        # In a thread: a full batch takes some milliseconds.
-        body, count = await asyncio.to_thread(self._encode, lines, destination)
+        try:
+            # In a thread: a full batch takes some milliseconds.
+            body, count = await asyncio.to_thread(self._encode, lines, destination)
+        except asyncio.CancelledError:
+            self._put(lines, self._waiting.appendleft)
+            raise
         if count:
             self._pending = _Batch(body, count)
+
+    def _put(self, lines: bytes, where: Callable[[bytes], None]) -> None:
+        where(lines)
+        self._lines += lines.count(b"\n")
+        self._bytes += len(lines)
 
     def _take(self) -> bytes:
         """About as many lines as go at once."""

@@ -60,6 +60,7 @@ KEYS = st.sampled_from(
         "access",
         "mcp_peek",
         "telemetry",
+        "metrics_listen",
         "otlp_endpoint",
         "otlp_headers",
         "sample_ratio",

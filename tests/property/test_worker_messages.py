@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from gateway.audit.journal import Journal
 from gateway.control_plane import status
-from gateway.control_plane.admin_api import numbers
+from gateway.control_plane.probes import numbers
 from gateway.control_plane.supervisor import Parts, Supervisor
 from gateway.control_plane.totals import Totals
 from gateway.data_plane.failure import explanation

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.model import HeaderTemplate, TelemetryConfig
+from gateway.config.model import HeaderTemplate, TcpAddress, TelemetryConfig
 from gateway.config.table import Table
 from gateway.config.telemetry import read_telemetry
 from gateway.errors import ConfigProblem
@@ -12,16 +12,23 @@ from gateway.errors import ConfigProblem
 HERE = "http://127.0.0.1:4318"
 
 
+def checked(values: dict[str, Any], problems: list[ConfigProblem]) -> TelemetryConfig:
+    def take(address: TcpAddress, _key: str) -> str:
+        return "routes.planner.listen" if address.port == 8701 else ""
+
+    return read_telemetry(Table(values, "telemetry", problems), project="acme", take=take)
+
+
 def read(**values: Any) -> TelemetryConfig:
     problems: list[ConfigProblem] = []
-    config = read_telemetry(Table(values, "telemetry", problems), project="acme")
+    config = checked(values, problems)
     assert problems == []
     return config
 
 
 def problems_of(**values: Any) -> dict[str, str]:
     problems: list[ConfigProblem] = []
-    read_telemetry(Table(values, "telemetry", problems), project="acme")
+    checked(values, problems)
     return {problem.key: problem.message for problem in problems}
 
 
@@ -105,6 +112,34 @@ def test_headers_of_the_exporter_are_its_own() -> None:
 
 def test_headers_need_somewhere_to_go() -> None:
     assert "telemetry.otlp_headers" in problems_of(otlp_headers={"X-Tenant": "acme"})
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9464", TcpAddress("127.0.0.1", 9464)),
+        ("[::1]:9464", TcpAddress("::1", 9464)),
+    ],
+)
+def test_metrics_may_be_on_a_port_of_this_machine(text: str, address: TcpAddress) -> None:
+    assert read(metrics_listen=text).metrics_listen == address
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("0.0.0.0:9464", "is not a loopback address"),
+        ("10.0.0.7:9464", "is not a loopback address"),
+        ("127.0.0.2:9464", "is not a loopback address"),
+        ("localhost:9464", "is not a loopback address"),
+        ("127.0.0.1:0", "is not a port"),
+        ("127.0.0.1", "is not HOST:PORT"),
+        ("unix:m.sock", "is not HOST:PORT"),
+        ("127.0.0.1:8701", "is taken by routes.planner.listen"),
+    ],
+)
+def test_and_nowhere_else(text: str, why: str) -> None:
+    assert why in problems_of(metrics_listen=text)["telemetry.metrics_listen"]
 
 
 def test_an_unknown_key_is_named() -> None:

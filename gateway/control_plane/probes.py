@@ -1,0 +1,67 @@
+"""What monitoring asks: metrics, and whether the gateway lives, has started, is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from gateway.control_plane import status
+from gateway.telemetry import metrics
+from gateway.telemetry.exposition import CONTENT_TYPE
+
+if TYPE_CHECKING:
+    from gateway.control_plane.status import GatewayState
+
+AskState = Callable[[], Awaitable["GatewayState"]]
+
+
+def add_probes(application: web.Application, state: AskState) -> None:
+    """Add `GET /metrics`, `/livez`, `/startupz` and `/readyz`; `state` is asked each time."""
+
+    async def exposition(_request: web.Request) -> web.Response:
+        text = metrics.exposition(numbers(await state()))
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def is_live(_request: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
+
+    async def has_started(_request: web.Request) -> web.Response:
+        body = status.startup(await state())
+        return web.json_response(body, status=200 if body["started"] else 503)
+
+    async def is_ready(_request: web.Request) -> web.Response:
+        body = status.readiness(await state())
+        return web.json_response(body, status=200 if body["ready"] else 503)
+
+    application.router.add_get("/metrics", exposition)
+    application.router.add_get("/livez", is_live)
+    application.router.add_get("/startupz", has_started)
+    application.router.add_get("/readyz", is_ready)
+
+
+def numbers(state: GatewayState) -> metrics.Numbers:
+    """The part of the state that is measured."""
+    identity = state.identity
+    generation, renewal = identity.generation, identity.next_renewal
+    return metrics.Numbers(
+        version=state.version,
+        started_at=state.started_at.timestamp(),
+        ready=status.readiness(state)["ready"],
+        reloads=state.reloads,
+        routes={
+            route.name: state.stats[route.name]
+            for route in state.config.routes
+            if route.name in state.stats
+        },
+        cert_not_after=generation.not_after.timestamp() if generation else 0.0,
+        cert_generation=generation.number if generation else 0,
+        cert_next_renewal=renewal.timestamp() if renewal else 0.0,
+        cert_renewals=identity.renewals,
+        cert_renewal_s=identity.renewal_s,
+        buffered_bytes=sum(worker.buffered_bytes for worker in state.workers),
+        worker_restarts=sum(worker.restarts for worker in state.workers),
+        access_lines_dropped=state.access_lines_dropped,
+        spans=state.spans,
+    )
