@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.data_plane.affinity import Affinity
 from gateway.data_plane.balance import Address, Balance
+from gateway.data_plane.idle_limit import IdleLimit
 from gateway.ipc import events
 
 if TYPE_CHECKING:
@@ -30,17 +31,18 @@ class Endpoint:
     Attributes:
         address: an IP literal and a port, or the path of a Unix socket and 0.
         connections: in every state; tunnels too.
-        idle: those of them that no request is on, the last used last.
+        idle: those of them that no request is on, the last used last; `idle_limit` says how long.
         rivals: whether there are other addresses to choose between.
         gone: whether the upstream isn't there any more: no request is sent there.
     """
 
-    __slots__ = ("address", "connections", "gone", "idle", "rivals")
+    __slots__ = ("address", "connections", "gone", "idle", "idle_limit", "rivals")
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.connections: set[Dial | UpstreamConnection | Tunnel] = set()
         self.idle: list[UpstreamConnection] = []
+        self.idle_limit = IdleLimit()
         self.rivals = False
         self.gone = False
 
@@ -97,6 +99,13 @@ class Endpoints:
                 endpoint.retire_idle("address_gone")
                 if not endpoint.connections:
                     del self._by_address[endpoint.address]
+
+    def keep_idle(self, seconds: float) -> None:
+        """How long idle connections are kept, unless an address has shown that it keeps them for
+        less.
+        """
+        for endpoint in self:
+            endpoint.idle_limit.configure(seconds)
 
     def __iter__(self) -> Iterator[Endpoint]:
         """Each, with those that are gone while something is in flight there."""
@@ -172,6 +181,16 @@ class Endpoints:
         """A response did not come, or not whole."""
         if failure.reason != "certificate_ended":
             self._failed(endpoint, failure.reason, failure.detail)
+
+    def closed_idle(self, endpoint: Endpoint, idle_s: float) -> None:
+        """The upstream closed a connection that was idle: asked of every address."""
+        if endpoint.idle_limit.closed(idle_s, self._route.plane.reactor.now):
+            kept_s = endpoint.idle_limit.seconds
+            self._tell(
+                "info",
+                f"{endpoint} closes idle connections after {idle_s:.1f} s: they are kept for "
+                f"{kept_s:.1f} s now",
+            )
 
     def _succeeded(self, endpoint: Endpoint) -> None:
         if self._balance.succeeded(endpoint.address):

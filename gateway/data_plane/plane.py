@@ -31,6 +31,8 @@ from gateway.ipc.stats import WorkerStats
 #: The status of an exchange whose client went away before an answer, as nginx has it.
 _CLIENT_GONE: Final = 499
 _LINES_A_BATCH: Final = 128
+#: So much later than the last tick, the machine has slept: ticks come once a second.
+_SLEPT_S: Final = 6.0
 #: How often requests that can't be served for want of an identity make the supervisor try for one.
 _WANT_EVERY_S: Final = 3.0
 
@@ -47,6 +49,7 @@ class DataPlane:
         limits: bounds of the snapshot in use.
         draining: whether new requests end their connections.
         sessions: where upstreams' sessions are, of all workers.
+        asleep_from: a Unix time that comes before the next tick only if nothing runs meanwhile.
     """
 
     def __init__(self, tell: Callable[..., None]) -> None:
@@ -64,6 +67,7 @@ class DataPlane:
         self.on_tick: Callable[[], None] = _nothing
         self.on_lines: Callable[[], None] = _nothing
         self.sessions = Sessions()
+        self.asleep_from = time.time() + _SLEPT_S
         self._log_access = True
         self._listeners: dict[str, Listener] = {}
         self._sockets: dict[str, socket.socket] = {}
@@ -195,6 +199,9 @@ class DataPlane:
         """Once a second: deadlines, expired certificates, and what the link wants to do."""
         now = self.reactor.now
         wall = time.time()
+        if wall >= self.asleep_from:
+            self.awake(wall)
+        self.asleep_from = wall + _SLEPT_S
         self._sweep_clients(now, wall)
         self._leaving = [route for route in self._leaving if route.pool.connections]
         for route in (*self.routes.values(), *self._leaving):
@@ -207,6 +214,14 @@ class DataPlane:
             if listener.deadline <= now:
                 listener.on_deadline()
         self.on_tick()
+
+    def awake(self, wall: float) -> None:
+        """The machine, or this process, slept, and what upstreams did meanwhile isn't known: idle
+        connections may be dead without a sign of it, and aren't trusted with a request.
+        """
+        self.asleep_from = wall + _SLEPT_S
+        for route in self.routes.values():
+            route.pool.retire_idle("slept")
 
     def _sweep_clients(self, now: float, wall: float) -> None:
         buffered = 0

@@ -59,9 +59,11 @@ class Pool:
     def take(self, endpoint: Endpoint, epoch: Epoch) -> UpstreamConnection | None:
         """An idle connection of the epoch that nothing happened to since, the last used first."""
         idle = endpoint.idle
+        now = self._route.plane.reactor.now
         while idle:
             connection = idle.pop(_longer_idle(idle))
-            if connection.epoch is epoch and connection.usable():
+            in_time = connection.deadline > now
+            if in_time and connection.epoch is epoch and connection.usable():
                 return connection
             connection.retire("stale")
         return None
@@ -85,9 +87,11 @@ class Pool:
         if endpoint.gone or len(endpoint.idle) >= _MOST_IDLE:
             connection.retire("address_gone" if endpoint.gone else "pool_full")
             return
-        connection.deadline = plane.reactor.now + plane.limits.upstream_idle_timeout_s
-        connection.released_in = plane.reactor.turn
-        plane.reactor.watched.add(connection.fd)
+        reactor = plane.reactor
+        connection.released_at = reactor.now
+        connection.deadline = reactor.now + endpoint.idle_limit.seconds
+        connection.released_in = reactor.turn
+        reactor.watched.add(connection.fd)
         endpoint.idle.append(connection)
         route.serve_line()
 
@@ -125,6 +129,9 @@ class Pool:
         self._route.note_retired(reason)
         if isinstance(connection, UpstreamConnection) and connection in endpoint.idle:
             endpoint.idle.remove(connection)
+            if reason == "upstream_closed":
+                idle_s = self._route.plane.reactor.now - connection.released_at
+                self._endpoints.closed_idle(endpoint, idle_s)
         self._route.serve_line()
 
     def let_go(self, connection: Dial | UpstreamConnection | Tunnel) -> None:

@@ -111,6 +111,7 @@ class Route:
             self.spec = spec
             self.rules = HeaderRules(spec)
             self.endpoints.update(spec)
+        self.endpoints.keep_idle(self.plane.limits.upstream_idle_timeout_s)
         self.reason = reason
         same_trust = spec.tls == before.tls
         authority = spec.upstream.authority
@@ -192,7 +193,10 @@ class Route:
             client.fail(Failure("no_identity", self.reason, RETRY_AFTER_S))
             return
         # The wall clock, because a monotonic one stands still while a laptop sleeps.
-        if time.time() >= epoch.credentials.not_after:
+        wall = time.time()
+        if wall >= self.plane.asleep_from:
+            self.plane.awake(wall)
+        if wall >= epoch.credentials.not_after:
             self._await_renewal(client, epoch)
             return
         pool = self.pool

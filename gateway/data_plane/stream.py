@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 from OpenSSL import SSL
 
-from gateway.data_plane.liveness import give_up_after
 from gateway.data_plane.records import RECORD, handle_of, read_record, write_records
 from gateway.data_plane.tls import Alert, alert_of
 
@@ -49,10 +48,6 @@ class Stream(Protocol):
         """Say that nothing more will be written; reading goes on. False when the system doesn't
         take it now: to be called again when it takes more.
         """
-        ...
-
-    def give_up_after(self, seconds: float) -> None:
-        """Lose the connection when its peer acknowledges nothing for so long."""
         ...
 
     def close(self) -> None:
@@ -102,10 +97,6 @@ class PlainStream:
         except OSError as error:
             raise ConnectionLost(_os_reason(error)) from error
         return True
-
-    def give_up_after(self, seconds: float) -> None:
-        """See `Stream`."""
-        give_up_after(self._socket, seconds)
 
     def close(self) -> None:
         """See `Stream`."""
@@ -184,10 +175,6 @@ class TlsStream:
         except SSL.Error as error:
             raise _lost(error) from error
         return True
-
-    def give_up_after(self, seconds: float) -> None:
-        """See `Stream`."""
-        give_up_after(self.socket, seconds)
 
     def close(self) -> None:
         """See `Stream`."""

@@ -46,7 +46,7 @@ class UpstreamConnection(Connection):
         made_at, label: see `Dial`.
         client: the exchange's client, None in the pool.
         rules: the header rules of the exchange, kept to its end whatever a snapshot brings.
-        released_in: the reactor's turn of the last release.
+        released_in: the reactor's turn of the last release; `released_at` its time.
     """
 
     __slots__ = (
@@ -61,6 +61,7 @@ class UpstreamConnection(Connection):
         "exchanges",
         "label",
         "made_at",
+        "released_at",
         "released_in",
         "route",
         "rules",
@@ -82,6 +83,7 @@ class UpstreamConnection(Connection):
         self.client: ClientConnection | None = None
         self.exchanges = 0
         self.released_in = 0
+        self.released_at = 0.0
         self.reactor.add(self.fd, self._mask, self.on_event)
         self.endpoint.connections.add(self)
 

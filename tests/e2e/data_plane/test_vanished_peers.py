@@ -44,6 +44,16 @@ def test_before_it_is_dialled(wire: Wire, authority: Authority, tmp_path: Path) 
     here.close()
 
 
+def test_with_a_request_on_its_way(wire: Wire, authority: Authority, tmp_path: Path) -> None:
+    """The system tries for a quarter of an hour, and an answer may take ten minutes."""
+    here = FarLab(wire, authority, answering(echo), tmp_path, LimitsSpec(idle_timeout_s=1.0))
+    with here.worker.connect() as client:
+        assert client.get().status == 200
+        wire.cut()
+        assert client.post(b"never heard").status == 502
+    here.close()
+
+
 def test_with_bytes_of_a_tunnel_on_their_way(
     wire: Wire, authority: Authority, tmp_path: Path
 ) -> None:

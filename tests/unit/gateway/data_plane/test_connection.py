@@ -61,9 +61,6 @@ class ScriptedStream:
         self.ending = "shut"
         return True
 
-    def give_up_after(self, seconds: float) -> None:
-        raise AssertionError("only a tunnel does")
-
     def close(self) -> None:
         self.ending = "closed"
 

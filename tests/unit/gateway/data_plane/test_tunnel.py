@@ -49,9 +49,6 @@ class Stream:
             self.ending = "shut"
         return self.takes_farewell
 
-    def give_up_after(self, seconds: float) -> None:
-        """The system's business."""
-
     def close(self) -> None:
         self.ending = "closed"
 
