@@ -1,4 +1,6 @@
-"""A real MCP server that accepts nothing but TLS 1.3 with a client certificate."""
+"""A real MCP server: one that accepts nothing but TLS 1.3 with a client certificate, or one behind
+an ingress.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from typing import Any, Self
 
 import uvicorn
 from cryptography import x509
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway.demo.planner import mcp_application
@@ -17,32 +20,17 @@ from tests.fakes.gateway_process import DEADLINE_S
 from tests.fakes.scripted_upstream import wait_until
 
 
-class McpAgent:
+class _Agent:
     """The demonstration's tools behind uvicorn, in a thread of its own.
 
     Attributes:
         port: where.
-        serials: of the client certificates, one for each connection.
     """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self.serials: list[str] = []
-        serials = self.serials
-
-        class Noting(H11Protocol):
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-                der = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
-                serials.append(f"{x509.load_der_x509_certificate(der).serial_number:x}")
-                super().connection_made(transport)
-
+    def __init__(self, application: ASGIApp, **options: Any) -> None:
         self._server = uvicorn.Server(
             uvicorn.Config(
-                mcp_application(),
-                port=0,
-                http=Noting,
-                ssl_context_factory=lambda _config, _default: context,
-                log_config=None,
-                timeout_graceful_shutdown=1,
+                application, port=0, log_config=None, timeout_graceful_shutdown=1, **options
             )
         )
         self._thread = threading.Thread(target=self._server.run)
@@ -61,3 +49,48 @@ class McpAgent:
         """Where it listens, on 127.0.0.1."""
         port: int = self._server.servers[0].sockets[0].getsockname()[1]
         return port
+
+
+class McpAgent(_Agent):
+    """Over mutual TLS.
+
+    Attributes:
+        serials: of the client certificates, one for each connection.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.serials: list[str] = []
+        serials = self.serials
+
+        class Noting(H11Protocol):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                der = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+                serials.append(f"{x509.load_der_x509_certificate(der).serial_number:x}")
+                super().connection_made(transport)
+
+        super().__init__(
+            mcp_application(),
+            http=Noting,
+            ssl_context_factory=lambda _config, _default: context,
+        )
+
+
+class LocalMcpAgent(_Agent):
+    """In plaintext.
+
+    Attributes:
+        callers: what X-Forwarded-Client-Cert said, each text once.
+    """
+
+    def __init__(self) -> None:
+        self.callers: list[str] = []
+        application = mcp_application()
+
+        async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                said = dict(scope["headers"])[b"x-forwarded-client-cert"].decode()
+                if said not in self.callers:
+                    self.callers.append(said)
+            await application(scope, receive, send)
+
+        super().__init__(noting)

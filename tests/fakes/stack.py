@@ -58,11 +58,11 @@ class IssuerProcess:
             self._process.wait(DEADLINE_S)
             self._process = None
 
-    def token(self, *, uses: int = 10) -> str:
-        """A join token for the laptop."""
+    def token(self, workload: str = "laptop", *, uses: int = 10) -> str:
+        """A join token for a workload."""
         service = open_issuer(self.folder).service
         try:
-            grant = Grant(workload="laptop", uses=uses)
+            grant = Grant(workload=workload, uses=uses)
             return service.make_token(grant, datetime.now(UTC)).text.reveal()
         finally:
             service.close()
@@ -75,26 +75,19 @@ class IssuerProcess:
         return False
 
 
-class Gateway(AnyGateway):
-    """A gateway that joins an issuer. Its one route leads to `agent_port`."""
+class JoinedGateway(AnyGateway):
+    """A gateway that joins an issuer as a workload."""
 
-    def __init__(
-        self, folder: Path, issuer: IssuerProcess, *, agent_port: int, agent_bundle: str
-    ) -> None:
+    def __init__(self, folder: Path, issuer: IssuerProcess, workload: str) -> None:
         super().__init__(folder)
-        self.token = issuer.token()
+        self.token = issuer.token(workload)
         token_file = folder / "join-token"
         token_file.touch(0o600)
         token_file.write_text(self.token)
-        (folder / "upstream-ca.pem").write_text(agent_bundle)
         self._issuer = issuer
-        self._agent_port = agent_port
-        self.configure()
 
-    def configure(
-        self, *, listen: str = "127.0.0.1:0", drain_s: float = 5, limits: str = "", more: str = ""
-    ) -> None:
-        """Write the configuration file: the route `planner`, with `more` appended."""
+    def write_routes(self, routes: str, *, drain_s: float = 5, limits: str = "") -> None:
+        """Write the configuration file with these tables of routes."""
         self.write_config(f"""
 project = "acme"
 [identity]
@@ -111,8 +104,30 @@ file = "gw.log"
 [limits]
 drain_timeout_s = {drain_s}
 {limits}
-{self.route("planner", listen=listen)}
-{more}""")
+{routes}""")
+
+    def renewed(self, to: int) -> None:
+        """Wait for this generation."""
+        self.until(lambda body: body["identity"]["generation"] >= to)
+
+
+class Gateway(JoinedGateway):
+    """One whose first route leads to `agent_port`."""
+
+    def __init__(
+        self, folder: Path, issuer: IssuerProcess, *, agent_port: int, agent_bundle: str
+    ) -> None:
+        super().__init__(folder, issuer, "laptop")
+        (folder / "upstream-ca.pem").write_text(agent_bundle)
+        self._agent_port = agent_port
+        self.configure()
+
+    def configure(
+        self, *, listen: str = "127.0.0.1:0", drain_s: float = 5, limits: str = "", more: str = ""
+    ) -> None:
+        """Write the configuration file: the route `planner`, with `more` appended."""
+        routes = self.route("planner", listen=listen) + more
+        self.write_routes(routes, drain_s=drain_s, limits=limits)
 
     def route(self, name: str, *, listen: str = "127.0.0.1:0") -> str:
         """The table of a route to the agent."""
@@ -132,10 +147,6 @@ trust_bundle = "upstream-ca.pem"
     def pids(self) -> list[int]:
         """Of the supervisor and everything that it started."""
         return [self.pid, *_descendants(self.pid)]
-
-    def renewed(self, to: int) -> None:
-        """Wait for this generation."""
-        self.until(lambda body: body["identity"]["generation"] >= to)
 
 
 def _descendants(pid: int) -> Iterator[int]:
