@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gateway.data_plane.scrub import scrubbed, scrubbed_line
 from gateway.data_plane.wire.fields import Field, FieldLines, NameTable, folded, name_of
 from gateway.data_plane.wire.request import MEMORABLE, RequestField, RequestHead
 from gateway.data_plane.wire.response import ResponseHead, trailer_lines
@@ -55,7 +56,6 @@ _NO_CONTENT: Final = frozenset((b"", b"Content-Length: 0\r\n"))
 UPGRADES: Final = frozenset((b"websocket",))
 # Fields of these names are forwarded, but their values aren't kept in the worker's memory.
 _SECRETIVE: Final = re.compile(rb"token|secret|key|auth|session|cookie|password")
-REDACTED: Final = b"[redacted]"
 
 
 class HeaderRules:
@@ -157,10 +157,12 @@ class HeaderRules:
             connection = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.upgrade
         reason = response.reason
         fields = b"".join(response.forwarded)
-        for secret in self._secrets:
-            if secret in fields or secret in reason:
-                reason = self._scrubbed(reason)
-                fields = b"".join([self._scrubbed_line(line) for line in response.forwarded])
+        secrets = self._secrets
+        for secret in secrets:
+            # A secret in a URL is likely to be encoded there.
+            if secret in fields or secret in reason or b"%" in fields:
+                reason = scrubbed(reason, secrets)
+                fields = b"".join([scrubbed_line(line, secrets) for line in response.forwarded])
                 break
         return b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (
             response.status,
@@ -170,20 +172,10 @@ class HeaderRules:
             connection,
         )
 
-    def _scrubbed_line(self, line: bytes) -> bytes:
-        name, value = _name_and_value(line)
-        return b"%b: %b\r\n" % (name, self._scrubbed(value))
-
     def trailers(self, fields: list[Field]) -> bytes:
         """The trailer lines for the client."""
-        return trailer_lines([(name, self._scrubbed(value)) for name, value in fields])
-
-    def _scrubbed(self, value: bytes) -> bytes:
-        """Replace our own secrets where an upstream echoes them in a value."""
-        for secret in self._secrets:
-            value = value.replace(secret, REDACTED)
-        # A secret can be a part of the mark, or stand anew where the mark meets its surroundings.
-        return b"" if any(secret in value for secret in self._secrets) else value
+        lines = [scrubbed_line(b"%b: %b\r\n" % field, self._secrets) for field in fields]
+        return trailer_lines([_name_and_value(line) for line in lines if line])
 
 
 def _name_and_value(line: bytes) -> tuple[bytes, bytes]:

@@ -29,14 +29,13 @@ class FarEnd:
     """The test's end of a connection of the worker's.
 
     Attributes:
-        received: all bytes that came.
         ended: "" while it is open, else "closed" or "reset".
     """
 
     def __init__(self, relay: Relay, sock: socket.socket) -> None:
         self._relay = relay
         self.socket = sock
-        self.received = b""
+        self._untaken = b""
         self.ended = ""
 
     def send(self, *pieces: bytes) -> None:
@@ -48,25 +47,29 @@ class FarEnd:
 
     def close(self) -> None:
         """End the connection."""
+        self.ended = "closed"
         self.socket.close()
         self._relay.settle()
 
     def take(self) -> bytes:
         """The bytes that came since the last call."""
-        new = b""
+        self.pull()
+        new, self._untaken = self._untaken, b""
+        return new
+
+    def pull(self) -> None:
+        """Leave the worker room to write."""
         while not self.ended:
             try:
                 data = self.socket.recv(1 << 20)
             except BlockingIOError:
-                break
+                return
             except ConnectionResetError:
                 self.ended = "reset"
-                break
+                return
             if not data:
                 self.ended = "closed"
-            new += data
-        self.received += new
-        return new
+            self._untaken += data
 
 
 class Upstream(FarEnd):
@@ -151,6 +154,8 @@ class Relay:
         self._turn()
         while self._accept() or (self.answers and self._serve()):
             self._turn()
+        for end in self._ends:
+            end.pull()
 
     def _serve(self) -> bool:
         served = [upstream.serve() for upstream in self.upstreams if not upstream.ended]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.data_plane.headers import REDACTED, HeaderRules
+from gateway.data_plane.headers import HeaderRules
+from gateway.data_plane.scrub import REDACTED
 from gateway.data_plane.wire.request import parse_request_head
 from gateway.data_plane.wire.response import parse_response_head
 from gateway.data_plane.wire.violation import ProtocolViolation
@@ -261,6 +262,23 @@ def test_an_echoed_secret_is_replaced_in_values() -> None:
     )
 
 
+def test_a_secret_in_a_name_or_encoded_in_a_url_is_removed() -> None:
+    head = client_head(
+        b"X-s3cr3t-value: 1",
+        b"Location: https://agent.example/?t=s3cr3t%2dvalue",
+        b"X-Escaped: 100%25",
+    )
+    assert head == (
+        b"HTTP/1.1 200 OK\r\nLocation: [redacted]\r\nX-Escaped: 100%25\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+
+
+def test_an_interim_response_is_scrubbed_too() -> None:
+    head = client_head(b"Link: </s3cr3t-value>", line=b"HTTP/1.1 103 Early Hints")
+    assert head == b"HTTP/1.1 103 Early Hints\r\nLink: </[redacted]>\r\n\r\n"
+
+
 def test_the_longest_secret_goes_first() -> None:
     rules = header_rules(redact=("abc", "abcdef"))
     assert b"X: [redacted]\r\n" in client_head(b"X: abcdef", rules=rules)
@@ -270,10 +288,10 @@ def test_the_longest_secret_goes_first() -> None:
 def test_a_short_secret_damages_neither_status_nor_framing(secret: str) -> None:
     rules = header_rules(redact=(secret,))
     closing = b"Connection: close\r\n"
-    head = client_head(b"Content-Length: 111", b"X-1: y", rules=rules, connection=closing)
+    head = client_head(b"Content-Length: 111", b"X-A: y", rules=rules, connection=closing)
     line, *fields = head.split(b"\r\n")
     assert line.startswith(b"HTTP/1.1 200 ")
-    assert fields == [b"X-1: y", b"Content-Length: 111", b"Connection: close", b"", b""]
+    assert fields == [b"X-A: y", b"Content-Length: 111", b"Connection: close", b"", b""]
     bodiless = client_head(b"Content-Length: 111", method=b"HEAD", rules=rules)
     assert b"\r\nContent-Length: 111\r\n" in bodiless
     chunked = client_head(b"Transfer-Encoding: chunked", rules=rules)
@@ -290,7 +308,12 @@ def test_a_secret_that_the_mark_holds_or_completes_is_removed_too(secret: str) -
 
 
 def test_trailers_are_chosen_and_scrubbed() -> None:
-    fields = [(b"X-Sum", b"s3cr3t-value"), (b"Set-Cookie", b"a=1"), (b"Grpc-Status", b"0")]
+    fields = [
+        (b"X-Sum", b"s3cr3t-value"),
+        (b"X-s3cr3t-value", b"1"),
+        (b"Set-Cookie", b"a=1"),
+        (b"Grpc-Status", b"0"),
+    ]
     assert header_rules().trailers(fields) == b"X-Sum: " + REDACTED + b"\r\nGrpc-Status: 0\r\n"
 
 
