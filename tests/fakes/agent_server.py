@@ -38,7 +38,8 @@ class AgentServer:
         hanging: requests that wait for an answer.
     """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        """Without a context it speaks plaintext, as an agent behind an ingress does."""
         self.port = 0
         self.headers: list[list[tuple[str, str]]] = []
         self.serials: list[str] = []
@@ -74,8 +75,9 @@ class AgentServer:
         runner = web.AppRunner(application, shutdown_timeout=_END_S, handler_cancellation=True)
         await runner.setup()
         assert runner.server is not None
+        end_s = None if self._context is None else _END_S
         server = await self._loop.create_server(
-            runner.server, "127.0.0.1", 0, ssl=self._context, ssl_shutdown_timeout=_END_S
+            runner.server, "127.0.0.1", 0, ssl=self._context, ssl_shutdown_timeout=end_s
         )
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
@@ -104,8 +106,10 @@ class AgentServer:
 
 
 def serial_of(request: web.Request) -> str:
-    """Serial number of the client's certificate, as `status` shows it."""
+    """Serial number of the client's certificate, as `status` shows it; "" without one."""
     tls = request.get_extra_info("ssl_object")
+    if tls is None:
+        return ""
     return f"{x509.load_der_x509_certificate(tls.getpeercert(binary_form=True)).serial_number:x}"
 
 

@@ -7,6 +7,7 @@ descriptors or tasks that grow.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 
 from tests.soak import churn, control_plane, idle_streams, mixed
@@ -14,7 +15,8 @@ from tests.soak.plan import Plan
 from tests.soak.result import Result, table
 
 SCENARIOS: dict[str, Callable[[Plan], Result]] = {
-    "mixed": mixed.run,
+    "mixed": mixed.alone,
+    "pair": mixed.back_to_back,
     "streams": idle_streams.run,
     "churn": churn.run,
     "control": control_plane.run,
@@ -44,11 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run it; 0, or 1 when a scenario failed."""
     arguments = _arguments(argv)
     plan = Plan(seconds=arguments.seconds, every_s=arguments.every, streams=arguments.streams)
-    results = [SCENARIOS[name](plan) for name in arguments.only]
-    print(table(results))
-    for result in results:
+    results = []
+    for name in arguments.only:
+        result = SCENARIOS[name](plan)
+        results.append(result)
         for problem in result.problems:
-            print(f"{result.name}: {problem}")
+            print(f"{result.name}: {problem}", file=sys.stderr, flush=True)
+    print(table(results))
     return 1 if any(result.problems for result in results) else 0
 
 

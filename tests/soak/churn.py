@@ -71,10 +71,9 @@ def run(plan: Plan) -> Result:
         Subject(authority, agent.port, life_s=plan.seconds + 3600) as subject,
     ):
         result = Result(name="callers that come and go")
-        before = subject.sample().descriptors
+        before = subject.descriptors()
         _load(subject, result, plan)
-        subject.settle()
-        result.descriptors = (before, subject.sample().descriptors)
+        result.descriptors = (before, subject.settle(before))
         result.judge(most_growth=_MOST_GROWTH)
     return result
 

@@ -35,17 +35,16 @@ def run(plan: Plan) -> Result:
         Subject(authority, port, life_s=life.total_seconds()) as subject,
     ):
         result = Result(name="idle streams")
-        before = subject.sample().descriptors
+        before = subject.descriptors()
         with EventStreams(subject.http) as streams:
             streams.open(plan.streams, "/idle")
             result.count("streams", plan.streams)
             subject.work(result, plan)
-            left = subject.stats()["planner"].streams
+            left = subject.streams
             if left != plan.streams:
                 result.problems.append(f"{plan.streams - left} of the streams ended by themselves")
             _revoke(subject, result, server)
-        subject.settle()
-        result.descriptors = (before, subject.sample().descriptors)
+        result.descriptors = (before, subject.settle(before))
         result.judge(most_growth=_MOST_GROWTH)
     return result
 
@@ -54,7 +53,7 @@ def _revoke(subject: Subject, result: Result, server: Leaf) -> None:
     begun = time.monotonic()
     subject.revoke(server.serial)
     took_s = time.monotonic() - begun
-    left = subject.stats()["planner"].streams
+    left = subject.streams
     if left or took_s > _MOST_CUT_S:
         result.problems.append(f"{left} streams were left {took_s:.1f} s after the revocation")
 

@@ -14,6 +14,9 @@ import aiohttp
 from tests.fakes.agent_server import BLOCK
 from tests.soak.result import Result
 
+#: What an endless stream is counted as that its certificate's end has cut.
+ENDLESS = "streams ended by their certificate"
+
 _MOST_PROBLEMS = 20
 _PIECE = 64 * 1024
 
@@ -71,9 +74,9 @@ class Traffic:
 
     async def _events(self, session: aiohttp.ClientSession) -> None:
         """One event stream: each event, in its place, and then its end."""
-        count = max(1, int(self._long_s / 0.02))
+        count = max(1, int(self._long_s / 0.05))
         numbers = itertools.count()
-        async with session.get(f"{self._base}/events?count={count}&pause=0.02") as reply:
+        async with session.get(f"{self._base}/events?count={count}&pause=0.05") as reply:
             assert reply.status == 200, await reply.text()
             async for line in reply.content:
                 if line.startswith(b"data: "):
@@ -90,7 +93,7 @@ class Traffic:
                     if self._ending:
                         return
             except aiohttp.ClientPayloadError:
-                self._result.count("streams ended by their certificate")
+                self._result.count(ENDLESS)
                 return
         raise AssertionError("a stream that was cut looked complete")
 
