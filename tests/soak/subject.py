@@ -25,7 +25,7 @@ from tests.soak.watch import Sample, sample
 _TICK_S = 1.0
 _SLACK_S = 2.0
 #: How long a pool keeps what nobody uses.
-_POOLED_S = 3.0
+_POOLED_S = 1.0
 
 
 class Worker:
@@ -133,8 +133,6 @@ class Subject:
         with self._near.rig.connect() as client:
             _greet(client)
         self.settle()
-        for worker in self._workers:
-            worker.renew()
         self.renewals = 0
 
     def __enter__(self) -> Self:
@@ -191,6 +189,8 @@ class Subject:
         """Wait until nothing is open any more, and for a while until there are no more descriptors
         than that; how many there are.
         """
+        for worker in reversed(self._workers):
+            worker.renew()  # which ends what is idle
         for worker in reversed(self._workers):
             wait_until(worker.is_quiet, 30)
         with suppress(AssertionError):

@@ -11,7 +11,7 @@ from tests.soak.plan import Plan
 from tests.soak.result import Result, table
 from tests.soak.watch import Sample, growth
 
-MOMENT = Plan(seconds=3.0, every_s=0.5, streams=100, quiet=True)
+MOMENT = Plan(seconds=2.0, every_s=0.4, streams=100, quiet=True)
 MIB = 1 << 20
 
 
@@ -19,8 +19,8 @@ MIB = 1 << 20
 def test_a_moment_of_each(run: Callable[[Plan], Result]) -> None:
     result = run(MOMENT)
     assert result.problems == []
-    assert result.renewals > 3
-    assert len(result.samples) > 10
+    assert result.renewals > 1
+    assert len(result.samples) > 3
     assert sum(result.counts.values()) > 10
     assert result.name in table([result])
 
