@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -13,6 +13,7 @@ from gateway.config.model import (
     Config,
     CredentialRef,
     FilesSourceConfig,
+    GoogleWifSourceConfig,
     IssuerSourceConfig,
     SourceConfig,
     SpiffeSourceConfig,
@@ -99,8 +100,46 @@ def _open(
 
             endpoint = wanted.endpoint or _endpoint_of(env)
             return SpiffeSource(endpoint, spiffe_id=spiffe_id, hint=wanted.hint)
+        case GoogleWifSourceConfig():
+            return _google_wif(wanted, spiffe_id, reader)
         case _:
             assert_never(wanted)
+
+
+def _google_wif(
+    wanted: GoogleWifSourceConfig,
+    spiffe_id: str,
+    reader: Callable[[CredentialRef], ReadCredential],
+) -> IdentitySource:
+    try:
+        from certs.sources.google_token import OwnSubject
+        from certs.sources.google_wif import CaPool, GoogleWifSource
+    except ModuleNotFoundError as error:
+        raise StartFailed(
+            f'source = "google-wif" needs {error.name}, which is not installed',
+            hint="install the package with its extra: devwiz-gw[google]",
+        ) from error
+    signer = wanted.signer
+    own = None
+    if signer is not None:
+        own = OwnSubject(
+            issuer=signer.issuer, subject=signer.subject, read_credential=reader(signer.key)
+        )
+    pool = CaPool(
+        url=wanted.cas_url,
+        name=wanted.ca_pool,
+        subject_mode=wanted.subject_mode,
+        lifetime_s=wanted.lifetime_s,
+    )
+    return GoogleWifSource(
+        pool=pool,
+        credential_file=wanted.credential_file,
+        spiffe_id=spiffe_id,
+        allowed_hosts=frozenset(wanted.allowed_hosts),
+        ca_file=wanted.ca_file,
+        allow_executables=wanted.allow_executables,
+        own=own,
+    )
 
 
 def _endpoint_of(env: Mapping[str, str]) -> Endpoint:

@@ -5,9 +5,6 @@ asks for its renewal after the end. Pure.
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,20 +12,18 @@ from typing import Any, Final
 import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from certs import keys
-from certs.errors import InvalidCertificate, SourceDenied
-from certs.keys import PrivateKey
+from certs.errors import SourceDenied
 from certs.sources.https_call import json_object
+from certs.sources.signing_key import read_signing_key, sign_jwt
 from certs.svid import Chain
 
 _LIFE: Final = timedelta(minutes=5)
 # step-ca allows a minute between the clocks.
 _LEEWAY: Final = timedelta(minutes=1)
 _RENEWAL_ISSUER: Final = "step-ca-client/1.0"
-_THUMBPRINT_MEMBERS: Final = frozenset({"crv", "e", "kty", "n", "x", "y"})
-_KEY_FORMS: Final = "expected a PEM private key, or a JWK with its private part"
+_KEY: Final = "sign: the provisioner's key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +41,7 @@ def mint(key_text: str, *, provisioner: str, terms: TokenTerms, now: datetime, j
     Raises:
         SourceDenied: the key can't be used.
     """
-    key, key_id = _provisioner_key(key_text)
+    key = read_signing_key(key_text, what=_KEY)
     claims = {
         "iss": provisioner,
         "aud": terms.audience,
@@ -56,12 +51,12 @@ def mint(key_text: str, *, provisioner: str, terms: TokenTerms, now: datetime, j
         "jti": jti,
         **_times(now),
     }
-    return _signed(claims, key, {"kid": key_id})
+    return key.sign(claims)
 
 
 def key_id_of(key_text: str) -> str:
     """The id under which the CA knows a provisioner's key. Raises `SourceDenied`."""
-    return _provisioner_key(key_text)[1]
+    return read_signing_key(key_text, what=_KEY).key_id
 
 
 def check_ready(token: str, *, terms: TokenTerms, now: datetime) -> None:
@@ -111,62 +106,12 @@ def renewal(*, key_pem: bytes, chain_pem: bytes, audience: str, now: datetime, j
         base64.b64encode(item.public_bytes(serialization.Encoding.DER)).decode()
         for item in (chain.leaf, *chain.intermediates)
     ]
-    return _signed(claims, keys.from_pem(key_pem), {"x5cInsecure": ders})
+    return sign_jwt(claims, keys.from_pem(key_pem), {"x5cInsecure": ders})
 
 
 def _times(now: datetime) -> dict[str, int]:
     seconds = int(now.timestamp())
     return {"iat": seconds, "nbf": seconds, "exp": seconds + int(_LIFE.total_seconds())}
-
-
-def _signed(claims: Mapping[str, Any], key: PrivateKey, headers: dict[str, Any]) -> str:
-    match key:
-        case rsa.RSAPrivateKey():
-            algorithm = "RS256"
-        case ed25519.Ed25519PrivateKey():
-            algorithm = "EdDSA"
-        case _:
-            algorithm = {256: "ES256", 384: "ES384"}.get(key.key_size, "ES512")
-    return jwt.encode(dict(claims), key, algorithm=algorithm, headers=headers)
-
-
-def _provisioner_key(text: str) -> tuple[PrivateKey, str]:
-    text = text.strip()
-    if text.startswith("-----BEGIN"):
-        try:
-            key = keys.from_pem(text.encode())
-        except InvalidCertificate as error:
-            raise SourceDenied(f"sign: the provisioner's key: {error}", hint=error.hint) from None
-        return key, _thumbprint(key)
-    members = json_object(text.encode()) or {}
-    if "ciphertext" in members:
-        raise SourceDenied(
-            "sign: the provisioner's key is encrypted",
-            hint="decrypt it: step crypto jwe decrypt < FILE | devwiz-gw secret set NAME",
-        )
-    try:
-        loaded = jwt.PyJWK(members).key
-    except (jwt.PyJWTError, KeyError, TypeError, ValueError):
-        # The library's text is not passed on: nothing of a key may reach a message.
-        loaded = None
-    if not isinstance(loaded, PrivateKey):
-        raise SourceDenied("sign: the provisioner's key is not readable", hint=_KEY_FORMS)
-    key_id = members.get("kid")
-    return loaded, key_id if isinstance(key_id, str) and key_id else _thumbprint(loaded)
-
-
-def _thumbprint(key: PrivateKey) -> str:
-    """RFC 7638, as `step` names keys."""
-    match key:
-        case rsa.RSAPrivateKey():
-            document = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
-        case ec.EllipticCurvePrivateKey():
-            document = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
-        case _:
-            document = jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    needed = {name: document[name] for name in sorted(_THUMBPRINT_MEMBERS & document.keys())}
-    text = json.dumps(needed, separators=(",", ":"))
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 def _claims(token: str) -> dict[str, Any]:

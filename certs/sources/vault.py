@@ -13,25 +13,18 @@ import ssl
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
-
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
+from typing import Final, Literal
 
 from certs import csr, keys, tls_context
-from certs.bundle import TrustBundle
 from certs.clock import Clock, SystemClock
 from certs.errors import CertsError, InvalidCertificate, ReplyRejected, SourceDenied
 from certs.generation import Generation
 from certs.sources.base import Identity
 from certs.sources.credential import ReadCredential, credential
+from certs.sources.pem_reply import chain_and_bundle
 from certs.sources.vault_client import Signed, TokenRefused, VaultClient, VaultToken
-from certs.svid import Chain
 from certs.verify import verify_identity
 from identity.spiffe import SpiffeId
-
-if TYPE_CHECKING:
-    from cryptography import x509
 
 _LOG: Final = logging.getLogger(__name__)
 _MIN_LIFE: Final = timedelta(seconds=5)
@@ -185,16 +178,13 @@ class VaultSource:
         return token.expires is None or self._clock.now() + _ENDS_SOON < token.expires
 
     def _verified(self, key: keys.PrivateKey, signed: Signed, issuers: tuple[str, ...]) -> Identity:
+        made = (signed.leaf_pem, *signed.authorities_pem)
         try:
-            above = [_certificate(text) for text in signed.authorities_pem]
-            known = [_certificate(text) for text in issuers]
-            between = [item for item in above if not _is_self_signed(item)]
-            # An engine below a foreign root may know no more than its own authority.
-            anchors = [item for item in (*above, *known) if _is_self_signed(item)] or known
+            chain_pem, bundle_pem = chain_and_bundle(made, issuers)
             return verify_identity(
                 key=key,
-                chain_pem=signed.leaf_pem.encode() + b"\n" + _pem(between),
-                bundle_pem=TrustBundle.of(anchors).to_pem(),
+                chain_pem=chain_pem,
+                bundle_pem=bundle_pem,
                 spiffe_id=self._spiffe_id,
                 trust_domain=None,
                 now=self._clock.now(),
@@ -216,19 +206,3 @@ class VaultSource:
             ) from error
         except OSError as error:
             raise SourceDenied(f"login: {ca_file} can't be read: {error.strerror}") from error
-
-
-def _certificate(pem: str) -> x509.Certificate:
-    return Chain.from_pem(pem.encode()).leaf
-
-
-def _is_self_signed(certificate: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(certificate)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
-
-
-def _pem(certificates: list[x509.Certificate]) -> bytes:
-    return b"".join(item.public_bytes(Encoding.PEM) for item in certificates)

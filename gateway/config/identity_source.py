@@ -14,8 +14,10 @@ from gateway.config.headers import secret_name
 from gateway.config.model import (
     CredentialRef,
     FilesSourceConfig,
+    GoogleWifSourceConfig,
     IdentityConfig,
     IssuerSourceConfig,
+    SignerConfig,
     SourceConfig,
     SpiffeSourceConfig,
     StepCaSourceConfig,
@@ -32,6 +34,13 @@ _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _VAULT_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 #: What each way of logging in needs, as it is called in keys.
 _VAULT_CREDENTIALS: Final = {"token": "token", "approle": "secret_id", "jwt": "jwt"}
+_CA_POOL: Final = re.compile(r"projects/[\w.:-]+/locations/[\w-]+/caPools/[\w-]+", re.ASCII)
+_GOOGLE_HOSTS: Final = (
+    "sts.googleapis.com",
+    "sts.mtls.googleapis.com",
+    "iamcredentials.googleapis.com",
+    "privateca.googleapis.com",
+)
 _ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -172,15 +181,56 @@ def _spiffe(table: Table, _place: _Place) -> SourceConfig:
     return config
 
 
+def _google_wif(table: Table, place: _Place) -> SourceConfig:
+    def path(text: str) -> Path:
+        return local_path(text, base=place.base)
+
+    table.required("credential_file", "the path of an external-account configuration, JSON")
+    table.required("ca_pool", '"projects/PROJECT/locations/LOCATION/caPools/POOL"')
+    mode = table.choice("subject_mode", ("REFLECTED_SPIFFE", "DEFAULT"), "REFLECTED_SPIFFE")
+    hosts = tuple(host for _, host in table.converted_list("allowed_hosts", _host_and_port))
+    origin = table.converted("cas_url", https_origin)
+    config = GoogleWifSourceConfig(
+        credential_file=table.converted("credential_file", path) or place.base,
+        ca_pool=table.converted("ca_pool", _ca_pool) or "",
+        cas_url=f"https://{origin}" if origin else f"https://{_GOOGLE_HOSTS[-1]}:443",
+        allowed_hosts=hosts if "allowed_hosts" in table else _GOOGLE_HOSTS,
+        subject_mode=cast("Literal['REFLECTED_SPIFFE', 'DEFAULT']", mode),
+        lifetime_s=table.whole("lifetime_s", 3600, least=60, most=31 * 86_400),
+        ca_file=table.converted("ca_file", path),
+        allow_executables=table.flag("allow_executables", default=False),
+        signer=_signer(table, place),
+    )
+    host = config.cas_url.removeprefix("https://").removesuffix(":443")
+    if host not in {item.removesuffix(":443") for item in config.allowed_hosts}:
+        table.problem("allowed_hosts", f"{host} is missing", "certificates are asked for there")
+    table.finish()
+    return config
+
+
+def _signer(table: Table, place: _Place) -> SignerConfig | None:
+    key = _credential(table, place, ("signer_key",))
+    issuer, subject = table.text("signer_issuer"), table.text("signer_subject")
+    if key is None:
+        for name in ("signer_issuer", "signer_subject"):
+            if name in table:
+                table.problem(name, "needs a key to sign with", "give signer_key_secret as well")
+        return None
+    table.required("signer_issuer", "the issuer URI of the pool's provider")
+    table.required("signer_subject", "the subject that the provider maps")
+    return SignerConfig(issuer=issuer, subject=subject, key=key)
+
+
 _READERS: Final[dict[str, Callable[[Table, _Place], SourceConfig]]] = {
     "issuer": _issuer,
     "files": _files,
     "step-ca": _step_ca,
     "vault": _vault,
     "spiffe": _spiffe,
+    "google-wif": _google_wif,
 }
 #: Sources that give a certificate for the name that they are asked for.
-_NAMED_BY_US: Final = frozenset({"step-ca", "vault"})
+_NAMED_BY_US: Final = frozenset({"step-ca", "vault", "google-wif"})
 
 
 def _url(table: Table, what: str) -> str:
@@ -238,6 +288,19 @@ def _vault_path(text: str) -> str:
     if not _VAULT_PATH.fullmatch(path):
         raise Rejected(f"{text!r} is not a path in a Vault", "write it like team/pki")
     return path
+
+
+def _ca_pool(text: str) -> str:
+    if not _CA_POOL.fullmatch(text):
+        raise Rejected(
+            f"{text!r} is not a CA pool", "write projects/PROJECT/locations/LOCATION/caPools/POOL"
+        )
+    return text
+
+
+def _host_and_port(text: str) -> str:
+    origin = https_origin(f"https://{text}")
+    return origin.host if origin.port == 443 else str(origin)
 
 
 def _ca_pin(text: str) -> str:

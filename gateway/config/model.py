@@ -231,12 +231,38 @@ class SpiffeSourceConfig:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerConfig:
+    """`signer_…` of `[identity.google-wif]`: our own OpenID issuer; `key` is its private key."""
+
+    issuer: str
+    subject: str
+    key: CredentialRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoogleWifSourceConfig:
+    """`[identity.google-wif]`: Workload Identity Federation, then a CA pool."""
+
+    name: ClassVar = "google-wif"
+    credential_file: Path
+    ca_pool: str
+    cas_url: str
+    allowed_hosts: tuple[str, ...]
+    subject_mode: Literal["REFLECTED_SPIFFE", "DEFAULT"]
+    lifetime_s: int
+    ca_file: Path | None
+    allow_executables: bool
+    signer: SignerConfig | None
+
+
 SourceConfig = (
     IssuerSourceConfig
     | FilesSourceConfig
     | StepCaSourceConfig
     | VaultSourceConfig
     | SpiffeSourceConfig
+    | GoogleWifSourceConfig
 )
 
 

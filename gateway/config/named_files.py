@@ -8,6 +8,7 @@ from pathlib import Path
 from gateway.config.model import (
     Config,
     FilesSourceConfig,
+    GoogleWifSourceConfig,
     SourceConfig,
     StepCaSourceConfig,
     VaultSourceConfig,
@@ -48,6 +49,10 @@ def _of_source(source: SourceConfig) -> Iterator[tuple[str, Path]]:
             yield "identity.step-ca.provisioner_key_file", Path(source.credential.value)
         case VaultSourceConfig() if source.ca_file is not None:
             yield "identity.vault.ca_file", source.ca_file
+        case GoogleWifSourceConfig():
+            yield "identity.google-wif.credential_file", source.credential_file
+            if source.ca_file is not None:
+                yield "identity.google-wif.ca_file", source.ca_file
         case _:
             pass
 

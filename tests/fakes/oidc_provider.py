@@ -45,6 +45,10 @@ class OidcProvider:
         self._thread.join()
         self._server.server_close()
 
+    def close(self) -> None:
+        """Serve no more, where nothing was started: it goes on signing."""
+        self._server.server_close()
+
     @property
     def jwks(self) -> dict[str, Any]:
         """The key set."""

@@ -44,9 +44,9 @@ def declared() -> tuple[list[str], list[str]]:
     with (ROOT / "pyproject.toml").open("rb") as file:
         document = tomllib.load(file)
     groups = [document["dependency-groups"][name] for name in ("build", "test", "lint")]
-    demo = document["project"]["optional-dependencies"]["demo"]
+    extras = document["project"]["optional-dependencies"].values()
     return document["project"]["dependencies"], [
-        *demo,
+        *(library for extra in extras for library in extra),
         *(tool for group in groups for tool in group),
     ]
 

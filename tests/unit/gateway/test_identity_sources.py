@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,14 +9,17 @@ import pytest
 from certs.sources.base import IdentitySource
 from certs.sources.chain import ChainSource
 from certs.sources.files import FilesSource
+from certs.sources.google_wif import GoogleWifSource
 from certs.sources.issuer import IssuerSource
 from certs.sources.spiffe import SpiffeSource
 from certs.sources.step_ca import StepCaSource
 from certs.sources.vault import VaultSource
 from gateway.config.model import (
     CredentialRef,
+    GoogleWifSourceConfig,
     IdentityConfig,
     IssuerSourceConfig,
+    SignerConfig,
     SourceConfig,
     SpiffeSourceConfig,
     StepCaSourceConfig,
@@ -35,6 +39,17 @@ STEP_CA = StepCaSourceConfig(
     fingerprint="0" * 64,
     provisioner="dev",
     credential=CredentialRef("env", "KEY"),
+)
+GOOGLE = GoogleWifSourceConfig(
+    credential_file=Path("/etc/wif.json"),
+    ca_pool="projects/p/locations/l/caPools/c",
+    cas_url="https://privateca.googleapis.com:443",
+    allowed_hosts=("sts.googleapis.com", "privateca.googleapis.com"),
+    subject_mode="REFLECTED_SPIFFE",
+    lifetime_s=3600,
+    ca_file=None,
+    allow_executables=False,
+    signer=SignerConfig(issuer="i", subject="s", key=CredentialRef("env", "KEY")),
 )
 SPIFFE = SpiffeSourceConfig(endpoint=UnixEndpoint("/run/agent.sock"))
 VAULT = VaultSourceConfig(
@@ -79,7 +94,13 @@ def test_files_are_the_source_of_the_plain_configuration(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("source", "kind"),
-    [(ISSUER, IssuerSource), (STEP_CA, StepCaSource), (VAULT, VaultSource), (SPIFFE, SpiffeSource)],
+    [
+        (ISSUER, IssuerSource),
+        (STEP_CA, StepCaSource),
+        (VAULT, VaultSource),
+        (SPIFFE, SpiffeSource),
+        (GOOGLE, GoogleWifSource),
+    ],
 )
 def test_the_source_is_the_one_that_is_named(
     tmp_path: Path, source: SourceConfig, kind: type[IdentitySource]
@@ -108,3 +129,14 @@ def test_several_sources_are_a_chain(tmp_path: Path) -> None:
     opened = open_source(replace(configs.config(tmp_path), identity=identity), MemoryStore(), {})
     assert isinstance(opened, ChainSource)
     assert opened.name == "spiffe-issuer"
+
+
+def test_without_googles_library_the_start_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "certs.sources.google_token", None)
+    identity = IdentityConfig(sources=(GOOGLE,), spiffe_id="spiffe://acme.example/agent/laptop")
+    config = replace(configs.config(tmp_path), identity=identity)
+    with pytest.raises(StartFailed, match="google-wif") as caught:
+        open_source(config, MemoryStore(), {})
+    assert "devwiz-gw[google]" in caught.value.hint

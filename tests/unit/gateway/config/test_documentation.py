@@ -53,6 +53,7 @@ def test_each_limit_has_its_default(limit: Any) -> None:
         "identity.step-ca",
         "identity.vault",
         "identity.spiffe",
+        "identity.google-wif",
         "routes",
         "admin",
         "secrets",

@@ -11,8 +11,10 @@ from gateway.config.identity_source import read_identity
 from gateway.config.model import (
     CredentialRef,
     FilesSourceConfig,
+    GoogleWifSourceConfig,
     IdentityConfig,
     IssuerSourceConfig,
+    SignerConfig,
     SpiffeSourceConfig,
     StepCaSourceConfig,
     VaultSourceConfig,
@@ -294,3 +296,66 @@ def test_several_sources_in_their_order() -> None:
 )
 def test_lists_of_sources_that_are_refused(raw: dict[str, Any], keys: list[str]) -> None:
     assert list(outcome({"files": FILES} | raw)[1]) == keys
+
+
+GOOGLE = {"credential_file": "wif.json", "ca_pool": "projects/p/locations/l/caPools/c"}
+SIGNER = {"signer_key_secret": "k", "signer_issuer": "https://me", "signer_subject": "agent:me"}
+
+
+def google(**changes: Any) -> GoogleWifSourceConfig:
+    source = read("google-wif", GOOGLE | changes, spiffe_id=LAPTOP).sources[0]
+    assert isinstance(source, GoogleWifSourceConfig)
+    return source
+
+
+def test_google_wif_as_it_is_used() -> None:
+    assert google() == GoogleWifSourceConfig(
+        credential_file=BASE / "wif.json",
+        ca_pool="projects/p/locations/l/caPools/c",
+        cas_url="https://privateca.googleapis.com:443",
+        allowed_hosts=(
+            "sts.googleapis.com",
+            "sts.mtls.googleapis.com",
+            "iamcredentials.googleapis.com",
+            "privateca.googleapis.com",
+        ),
+        subject_mode="REFLECTED_SPIFFE",
+        lifetime_s=3600,
+        ca_file=None,
+        allow_executables=False,
+        signer=None,
+    )
+
+
+def test_google_wif_with_other_hosts() -> None:
+    source = google(cas_url="https://127.0.0.1:9", allowed_hosts=["127.0.0.1:9", "STS.example:443"])
+    assert source.allowed_hosts == ("127.0.0.1:9", "sts.example")
+
+
+def test_google_wif_with_a_key_of_our_own() -> None:
+    assert google(**SIGNER).signer == SignerConfig(
+        issuer="https://me", subject="agent:me", key=CredentialRef("secret", "k")
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"credential_file": None}, "credential_file"),
+        ({"ca_pool": None}, "ca_pool"),
+        ({"ca_pool": "projects/p"}, "ca_pool"),
+        ({"ca_pool": "projects/p/locations/l/caPools/c?x"}, "ca_pool"),
+        ({"allowed_hosts": ["sts.googleapis.com"]}, "allowed_hosts"),
+        ({"allowed_hosts": ["privateca.googleapis.com", "a/b"]}, "allowed_hosts[1]"),
+        ({"cas_url": "https://other.example"}, "allowed_hosts"),
+        ({"cas_url": "http://privateca.googleapis.com"}, "cas_url"),
+        ({"subject_mode": "RDN_SEQUENCE"}, "subject_mode"),
+        ({"lifetime_s": 1}, "lifetime_s"),
+        ({"allow_executables": "yes"}, "allow_executables"),
+        ({"signer_issuer": "https://me"}, "signer_issuer"),
+        (SIGNER | {"signer_subject": None}, "signer_subject"),
+    ],
+)
+def test_google_wif_settings(changes: dict[str, Any], key: str) -> None:
+    table = {name: value for name, value in (GOOGLE | changes).items() if value is not None}
+    assert list(problems("google-wif", table, spiffe_id=LAPTOP)) == [f"identity.google-wif.{key}"]
