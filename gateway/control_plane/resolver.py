@@ -113,17 +113,26 @@ class Resolver:
                     await self._wake.wait()
 
     async def refresh(self) -> None:
-        """Look every name up once, all at the same time."""
+        """Look every name up once, all at the same time; none waits for another's answer."""
         names = [target for target in self._resolved if literal(*target) is None]
-        answers = await asyncio.gather(*(self._ask(target) for target in names))
-        changed = False
-        for target, answer in zip(names, answers, strict=True):
-            if target in self._resolved and self._resolved[target] != answer:
-                self._report(target, answer)
-                self._resolved[target] = answer
-                changed = True
-        if changed:
-            self._on_change()
+        asked = {asyncio.ensure_future(self._ask(target)): target for target in names}
+        try:
+            while asked:
+                done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+                news = [self._take(asked.pop(answer), answer.result()) for answer in done]
+                if any(news):
+                    self._on_change()
+        finally:
+            for answer in asked:
+                answer.cancel()
+
+    def _take(self, target: Target, answer: Addresses) -> bool:
+        """Keep an answer; whether it says anything new."""
+        if target not in self._resolved or self._resolved[target] == answer:
+            return False
+        self._report(target, answer)
+        self._resolved[target] = answer
+        return True
 
     async def _ask(self, target: Target) -> Addresses:
         try:

@@ -104,6 +104,44 @@ async def test_a_look_up_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None
     assert "no answer about planner.example" in resolver.resolved[TARGET].error
 
 
+def _found(resolver: Resolver) -> dict[str, tuple[tuple[str, int], ...]]:
+    return {host: answer.found for (host, _), answer in resolver.resolved.items()}
+
+
+async def test_no_name_waits_for_another() -> None:
+    hangs = asyncio.Event()
+
+    async def lookup(host: str, port: int) -> tuple[tuple[str, int], ...]:
+        if host == "slow.example":
+            await hangs.wait()
+        return (("192.0.2.1", port),)
+
+    changed = asyncio.Event()
+    resolver = Resolver(changed.set, lookup=lookup)
+    resolver.watch([("slow.example", 1), ("quick.example", 2)])
+    refresh = asyncio.create_task(resolver.refresh())
+    async with asyncio.timeout(2):
+        await changed.wait()
+    assert _found(resolver) == {"slow.example": (), "quick.example": (("192.0.2.1", 2),)}
+    hangs.set()
+    await refresh
+    assert _found(resolver)["slow.example"] == (("192.0.2.1", 1),)
+
+
+async def test_a_refresh_that_is_given_up_leaves_nothing_running() -> None:
+    answers = Answers()
+    answers.value = None
+    resolver, _ = make(answers)
+    resolver.watch([TARGET])
+    refresh = asyncio.create_task(resolver.refresh())
+    await asyncio.sleep(0)
+    refresh.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await refresh
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_a_name_that_is_no_longer_wanted_is_forgotten() -> None:
     resolver, changes = make(Answers())
     resolver.watch([TARGET])

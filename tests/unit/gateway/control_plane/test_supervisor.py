@@ -18,6 +18,8 @@ import pytest
 
 from gateway.audit.journal import Journal
 from gateway.config.model import Config, FilesSourceConfig, LogConfig, TcpAddress, UnixAddress
+from gateway.control_plane import resolver
+from gateway.control_plane.resolver import Lookup, look_up
 from gateway.control_plane.supervisor import Parts, Supervisor
 from gateway.data_plane.failure import explanation
 from gateway.errors import ConfigInvalid, ConfigProblem, StartFailed
@@ -30,7 +32,15 @@ from tests.fakes.feeds import FakeFeeds, generation
 
 
 class Gateway:
-    def __init__(self, folder: Path, config: Config, feeds: FakeFeeds, mode: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        feeds: FakeFeeds,
+        mode: str,
+        *,
+        lookup: Lookup = look_up,
+    ) -> None:
         self.config = config
         self.feeds = feeds
         self.folder = folder
@@ -52,6 +62,7 @@ class Gateway:
                 meaning=explanation,
                 exporter=SpanExporter({}, rng=random.Random(1)),
                 worker_command=worker.command(mode),
+                lookup=lookup,
             ),
         )
 
@@ -116,9 +127,10 @@ async def running(
     *,
     feeds: FakeFeeds | None = None,
     mode: str = "",
+    lookup: Lookup = look_up,
 ) -> AsyncIterator[Gateway]:
     feeds = feeds or FakeFeeds(first=generation())
-    gateway = Gateway(folder, config or configs.config(folder), feeds, mode)
+    gateway = Gateway(folder, config or configs.config(folder), feeds, mode, lookup=lookup)
     gateway.end = asyncio.create_task(gateway.supervisor.run())
     try:
         await gateway.until_up()
@@ -212,6 +224,38 @@ async def test_two_workers_listen_on_the_same_port(tmp_path: Path) -> None:
         pids = {worker["pid"] for worker in body["workers"]}
         address = body["routes"][0]["listeners"][0]
         assert {await served_by(address) for _ in range(40)} == pids
+
+
+async def test_addresses_follow_the_names_and_outlast_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "INTERVAL_S", 0.01)
+    monkeypatch.setattr(resolver, "RETRY_S", 0.01)
+    answers: dict[str, tuple[tuple[str, int], ...] | OSError] = {
+        "a.example": (("192.0.2.1", 1), ("192.0.2.2", 1)),
+        "b.example": OSError("no such name"),
+    }
+
+    async def lookup(host: str, _port: int) -> tuple[tuple[str, int], ...]:
+        answer = answers[host]
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    route = configs.route(addresses=(("a.example", 1), ("b.example", 2)))
+    async with running(tmp_path, configs.config(tmp_path, route), lookup=lookup) as gateway:
+
+        def addresses() -> list[str]:
+            snapshot = gateway.supervisor._snapshot
+            assert snapshot is not None
+            return [host for host, _ in snapshot.routes[0].upstream.addresses]
+
+        await gateway.until(lambda _: addresses() == ["192.0.2.1", "192.0.2.2"])
+        answers["a.example"], answers["b.example"] = OSError("down"), (("192.0.2.3", 2),)
+        await gateway.until(lambda _: addresses() == ["192.0.2.1", "192.0.2.2", "192.0.2.3"])
+        answers["a.example"] = (("192.0.2.2", 1),)
+        body = await gateway.until(lambda _: addresses() == ["192.0.2.2", "192.0.2.3"])
+        assert body["routes"][0]["unavailable"] is None
 
 
 async def test_a_reload_follows_the_file_and_keeps_what_did_not_change(tmp_path: Path) -> None:
