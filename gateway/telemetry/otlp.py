@@ -48,7 +48,7 @@ async def post(
         async with session.post(
             url, data=body, headers={**headers, **own}, allow_redirects=False
         ) as reply:
-            said = await reply.content.read(_MOST_REPLY)
+            said = await _beginning(reply.content)
             return meaning(reply.status, reply.headers, said, now=datetime.now(UTC))
     except TimeoutError:
         return Refused("the collector did not answer in time", retryable=True)
@@ -56,6 +56,16 @@ async def post(
         # Neither text nor URL: what they quote may hold a header.
         why = getattr(error, "strerror", None) or type(error).__name__
         return Refused(f"the collector can't be reached: {why}", retryable=True)
+
+
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
+    """A body, as far as it is of a sane length."""
+    said = bytearray()
+    async for piece in content.iter_any():
+        said += piece
+        if len(said) > _MOST_REPLY:
+            break
+    return bytes(said)
 
 
 def meaning(

@@ -56,7 +56,8 @@ upstream = "https://localhost:{upstream.port}"
         gateway.start()
         gateway.until_ready()
         strict = gateway.status()["routes"][1]["listeners"][0]
-        status, body = gateway.request("POST", "/mcp", at=strict, body=CALL)
+        said = {"Mcp-Method": "tools/call", "Mcp-Name": "sum"}
+        status, body = gateway.request("POST", "/mcp", at=strict, body=CALL, headers=said)
     problem = json.loads(body)
     assert (status, problem["stage"]) == (502, "certificate")
     shown = json.loads(gateway.command("explain", problem["request_id"], "--json").stdout)
