@@ -44,13 +44,11 @@ class StepCa:
         folder: Path,
         *,
         life_s: int = 3600,
-        renews_expired: bool = True,
         provisioners: list[Mapping[str, Any]] | None = None,
     ) -> None:
         self._program = require_program("step-ca")
         self._folder = folder
         self._life_s = life_s
-        self._renews_expired = renews_expired
         self._more = provisioners or []
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
@@ -84,7 +82,7 @@ class StepCa:
         claims = {
             "minTLSCertDuration": "1s",
             "defaultTLSCertDuration": f"{self._life_s}s",
-            "allowRenewalAfterExpiry": self._renews_expired,
+            "allowRenewalAfterExpiry": True,
         }
         jwk = {"type": "JWK", "name": PROVISIONER, "key": public, "claims": claims}
         document = {

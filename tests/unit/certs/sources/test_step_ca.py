@@ -220,18 +220,6 @@ async def test_a_ca_that_was_made_anew_is_not_trusted(tmp_path: Path) -> None:
         assert renewed.bundle_pem != current.bundle_pem
 
 
-@real
-async def test_without_renewal_after_the_end_a_token_is_needed(tmp_path: Path) -> None:
-    with StepCa(tmp_path / "step-ca", renews_expired=False) as authority:
-        await asyncio.to_thread(authority.start)
-        current = generation_of(await source_of(authority).obtain(None))
-        late = ManualClock(current.not_after + timedelta(seconds=1))
-        token = ready_token(authority, exp=late.now() + timedelta(minutes=5))
-        source = source_of(authority, token, provisioner="", clock=late)
-        with pytest.raises((SourceDenied, ReplyRejected)):
-            await source.obtain(current)
-
-
 # Against one who poses as it
 
 
@@ -401,6 +389,44 @@ async def test_a_refused_renewal_falls_back_to_a_token(posing: Posing) -> None:
     current = generation_of(await source.obtain(None))
     posing.answer("/1.0/rekey", {"message": "revoked"}, 401)
     assert (await source.obtain(current)).serial != current.serial
+
+
+async def test_an_expired_identity_asks_by_its_own_key(posing: Posing) -> None:
+    source = posing.source()
+    current = generation_of(await source.obtain(None))
+    late = good(posing.clock.now() + timedelta(hours=1))
+    old = keys.from_pem(current.key_pem)
+    chain = posing.root.chain_of(posing.root.leaf(old, late)).decode()
+    posing.answer("/1.0/renew", {"certChain": [chain]}, 201)
+    posing.clock.pass_by(timedelta(hours=1))
+    renewed = await source.obtain(current)
+    assert renewed.key_pem == current.key_pem
+    assert renewed.not_after > current.not_after
+    (asked,) = (item for item in posing.server.received if item.path == "/1.0/renew")
+    assert asked.client == b""
+    token = asked.headers["Authorization"].removeprefix("Bearer ")
+    options: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+    claims = jwt.decode(
+        token,
+        old.public_key(),
+        ["ES256"],
+        audience=f"{posing.server.url}/1.0/renew",
+        options=options,
+    )
+    assert claims["exp"] - claims["iat"] == 300
+    assert len(jwt.get_unverified_header(token)["x5cInsecure"]) == 1
+
+
+async def test_an_expired_identity_that_is_not_renewed_falls_back_to_a_token(
+    posing: Posing,
+) -> None:
+    source = posing.source()
+    current = generation_of(await source.obtain(None))
+    posing.clock.pass_by(timedelta(hours=1))
+    late = good(posing.clock.now())
+    posing.chain = lambda key: posing.root.chain_of(posing.root.leaf(key, late))
+    posing.answer("/1.0/renew", {"message": "certificate expired"}, 401)
+    assert (await source.obtain(current)).key_pem != current.key_pem
 
 
 async def test_a_renewal_that_is_not_to_be_had_now_spends_no_token(posing: Posing) -> None:
