@@ -12,7 +12,7 @@ from OpenSSL import SSL
 from certs.errors import PeerRejected
 from gateway.data_plane.access_log import in_json
 from gateway.data_plane.failure import Failure
-from gateway.data_plane.liveness import give_up_after, keep_alive
+from gateway.data_plane.liveness import keep_alive
 from gateway.data_plane.reactor import READ, WRITE
 from gateway.data_plane.stream import PlainStream, Stream, TlsStream
 from gateway.data_plane.tls import handshake_problem, verified_peer
@@ -68,7 +68,6 @@ class Dial:
     ) -> None:
         address = endpoint.address
         sock = _open_socket(address)
-        give_up_after(sock, route.plane.limits.idle_timeout_s)
         self._route = route
         self._reactor = route.plane.reactor
         self._socket = sock

@@ -10,6 +10,11 @@ _EVERY_S: Final = 10
 _TRIES: Final = 3
 #: What the system does by itself (tcp(7), tcp_retries2) needs no help.
 _OWN_LIMIT_S: Final = 900.0
+#: After so long without an answer it is asked whether the peer's machine heard the question.
+HEARD_AFTER_S: Final = 30.0
+# linux/tcp.h, struct tcp_info: the third byte counts repetitions that nobody acknowledged.
+_REPETITIONS: Final = 2
+_MOST_REPETITIONS: Final = 3
 
 
 def keep_alive(sock: socket.socket) -> None:
@@ -31,3 +36,13 @@ def give_up_after(sock: socket.socket, seconds: float) -> None:
     if hasattr(socket, "TCP_USER_TIMEOUT") and sock.family != socket.AF_UNIX:
         limit = int(seconds * 1000) if seconds < _OWN_LIMIT_S else 0
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit)
+
+
+def is_unheard(sock: socket.socket) -> bool:
+    """Whether what was sent was repeated and repeated, and isn't acknowledged. A machine that is
+    there acknowledges, however long its programs take to read.
+    """
+    if not hasattr(socket, "TCP_INFO") or sock.family == socket.AF_UNIX:
+        return False
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _REPETITIONS + 1)
+    return info[_REPETITIONS] >= _MOST_REPETITIONS

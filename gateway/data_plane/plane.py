@@ -205,9 +205,7 @@ class DataPlane:
         self._sweep_clients(now, wall)
         self._leaving = [route for route in self._leaving if route.pool.connections]
         for route in (*self.routes.values(), *self._leaving):
-            for connection in route.pool.connections:
-                if connection.deadline <= now:
-                    connection.on_deadline()
+            route.pool.sweep(now)
             route.pool.retire_expired(wall)
             route.tell_more()
         for listener in self._listeners.values():

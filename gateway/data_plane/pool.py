@@ -100,6 +100,14 @@ class Pool:
         for endpoint in self._endpoints:
             endpoint.retire_idle(reason)
 
+    def sweep(self, now: float) -> None:
+        """End what has passed its deadline, and what is answered by nobody."""
+        for connection in self.connections:
+            if connection.deadline <= now:
+                connection.on_deadline()
+            elif isinstance(connection, UpstreamConnection):
+                connection.give_up_unheard()
+
     def retire_expired(self, wall: float) -> None:
         """End connections whose certificate is no longer good."""
         for connection in self.connections:

@@ -1,4 +1,4 @@
-"""Byte streams over non-blocking sockets: plain and TLS behind the same five methods."""
+"""Byte streams over non-blocking sockets: plain and TLS behind the same methods."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from OpenSSL import SSL
 
+from gateway.data_plane.liveness import give_up_after, is_unheard
 from gateway.data_plane.records import RECORD, handle_of, read_record, write_records
 from gateway.data_plane.tls import Alert, alert_of
 
@@ -48,6 +49,14 @@ class Stream(Protocol):
         """Say that nothing more will be written; reading goes on. False when the system doesn't
         take it now: to be called again when it takes more.
         """
+        ...
+
+    def give_up_after(self, seconds: float) -> None:
+        """Lose the connection when its peer acknowledges nothing for so long."""
+        ...
+
+    def is_unheard(self) -> bool:
+        """Whether nothing that was written gets to the peer's machine any more."""
         ...
 
     def close(self) -> None:
@@ -97,6 +106,14 @@ class PlainStream:
         except OSError as error:
             raise ConnectionLost(_os_reason(error)) from error
         return True
+
+    def give_up_after(self, seconds: float) -> None:
+        """See `Stream`."""
+        give_up_after(self._socket, seconds)
+
+    def is_unheard(self) -> bool:
+        """See `Stream`."""
+        return is_unheard(self._socket)
 
     def close(self) -> None:
         """See `Stream`."""
@@ -175,6 +192,14 @@ class TlsStream:
         except SSL.Error as error:
             raise _lost(error) from error
         return True
+
+    def give_up_after(self, seconds: float) -> None:
+        """See `Stream`."""
+        give_up_after(self.socket, seconds)
+
+    def is_unheard(self) -> bool:
+        """See `Stream`."""
+        return is_unheard(self.socket)
 
     def close(self) -> None:
         """See `Stream`."""

@@ -56,6 +56,7 @@ class Tunnel:
         self._far = TunnelEnd(self, reactor, upstream.stream, upstream.fd, waiting)
         self._near.other, self._far.other = self._far, self._near
         self._near.opening = opening
+        upstream.stream.give_up_after(route.plane.limits.idle_timeout_s)
         downstream.tunnel = self
         upstream.endpoint.connections.add(self)
 

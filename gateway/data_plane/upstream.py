@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.data_plane.connection import Connection
 from gateway.data_plane.failure import Failure
+from gateway.data_plane.liveness import HEARD_AFTER_S
 from gateway.data_plane.reactor import READ
 from gateway.data_plane.stream import ConnectionLost
 from gateway.data_plane.tunnel import Tunnel
@@ -135,6 +136,13 @@ class UpstreamConnection(Connection):
         """More of the request is on its way: the wait for the answer begins again."""
         if self._state == UpstreamState.HEAD:
             self.deadline = self.reactor.now + self.route.plane.limits.response_timeout_s
+
+    def give_up_unheard(self) -> None:
+        """End an exchange whose request doesn't get to the upstream's machine: nobody answers."""
+        sent_at = self.deadline - self.route.plane.limits.response_timeout_s
+        is_late = self.reactor.now - sent_at >= HEARD_AFTER_S
+        if self._state == UpstreamState.HEAD and is_late and self.stream.is_unheard():
+            self._broken("the upstream's machine acknowledges nothing any more")
 
     def begin(self, client: ClientConnection) -> None:
         """Carry a client's request; `client.attach` writes it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -46,11 +47,16 @@ def test_before_it_is_dialled(wire: Wire, authority: Authority, tmp_path: Path) 
 
 def test_with_a_request_on_its_way(wire: Wire, authority: Authority, tmp_path: Path) -> None:
     """The system tries for a quarter of an hour, and an answer may take ten minutes."""
-    here = FarLab(wire, authority, answering(echo), tmp_path, LimitsSpec(idle_timeout_s=1.0))
+    here = FarLab(wire, authority, answering(echo), tmp_path, LimitsSpec(connect_timeout_s=0.5))
     with here.worker.connect() as client:
         assert client.get().status == 200
         wire.cut()
-        assert client.post(b"never heard").status == 502
+        client.socket.settimeout(50)
+        began = time.monotonic()
+        answer = client.post(b"never heard")
+        assert (answer.status, json.loads(answer.body)["stage"]) == (502, "response")
+        assert "acknowledges nothing" in json.loads(answer.body)["detail"]
+        assert time.monotonic() - began > 29, "a pause in the network is no end"
     here.close()
 
 

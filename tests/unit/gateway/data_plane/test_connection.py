@@ -61,6 +61,12 @@ class ScriptedStream:
         self.ending = "shut"
         return True
 
+    def is_unheard(self) -> bool:
+        raise AssertionError("only an exchange asks")
+
+    def give_up_after(self, seconds: float) -> None:
+        raise AssertionError("only a tunnel does")
+
     def close(self) -> None:
         self.ending = "closed"
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from gateway.data_plane.liveness import give_up_after, keep_alive
+from gateway.data_plane.liveness import give_up_after, is_unheard, keep_alive
 
 
 def accepted_by(listening: socket.socket) -> socket.socket:
@@ -40,3 +40,24 @@ def test_a_unix_socket_needs_none() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         give_up_after(ours, 1.0)
+
+
+def test_a_peer_that_does_not_read_has_heard() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.create_connection(listening.getsockname()) as sock,
+        listening.accept()[0],
+    ):
+        sock.setblocking(False)
+        assert not is_unheard(sock)
+        with pytest.raises(BlockingIOError):
+            while True:
+                sock.send(bytes(1 << 20))
+        assert not is_unheard(sock)
+
+
+def test_nothing_is_lost_on_a_unix_socket() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.send(b"x")
+        assert not is_unheard(ours)

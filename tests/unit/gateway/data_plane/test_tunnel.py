@@ -49,6 +49,12 @@ class Stream:
             self.ending = "shut"
         return self.takes_farewell
 
+    def is_unheard(self) -> bool:
+        raise AssertionError("only an exchange asks")
+
+    def give_up_after(self, seconds: float) -> None:
+        """The system's business."""
+
     def close(self) -> None:
         self.ending = "closed"
 
