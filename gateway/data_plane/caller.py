@@ -2,7 +2,8 @@
 
 Linux: the owner of a loopback TCP connection's other end comes from NETLINK_SOCK_DIAG by the exact
 pair of addresses, which needs no privilege (sock_diag(7)); of a Unix socket from SO_PEERCRED
-(unix(7)). Elsewhere nobody is known, and a local token has to prove the caller.
+(unix(7)). It is the user who made the socket: one that is handed on, or kept over a change of user,
+speaks for its maker. Elsewhere nobody is known, and a local token has to prove the caller.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from math import inf
 from pathlib import Path
 from typing import Final
 
+from gateway.data_plane.program import program_of_peer, program_of_socket
+
 _NETLINK_SOCK_DIAG: Final = 4
 _SOCK_DIAG_BY_FAMILY: Final = 20
 _NLM_F_REQUEST: Final = 1
 _ALL_STATES: Final = 0xFFFFFFFF
 _NO_COOKIE: Final = b"\xff" * 8
-_TIME_WAIT: Final = 6
+# The states of TCP (tcp_states.h) in which a process may have sent something: established, and its
+# own side closed.
+_SPEAKING: Final = frozenset((1, 4, 5))
 
 # struct nlmsghdr; struct inet_diag_req_v2 up to its sockid; the sockid itself.
 _HEADER: Final = struct.Struct("=IHHII")
@@ -31,40 +36,45 @@ _ANSWER: Final = struct.Struct("=BBBB48sIIIII")
 _PEERCRED: Final = struct.Struct("=iII")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
     """Who is on the other end: a local process, or a remote workload at an ingress.
 
-    `uid` is None when the kernel doesn't tell; of a Unix socket the `pid` is known, of a TCP
-    connection the `inode` of the caller's socket. A remote workload has its SPIFFE id as `peer`,
-    the header line that tells the local agent of it as `evidence`, or the reason of a `refusal`;
-    its certificate ends at `not_after`, a Unix time.
+    `uid` is None when the kernel doesn't tell; of a Unix socket the `pid` is known and which
+    `program` had it, of a TCP connection the `inode` of the caller's socket. A remote workload has
+    its SPIFFE id as `peer`, the header line that tells the local agent of it as `evidence`, or the
+    reason of a `refusal`; its certificate ends at `not_after`, a Unix time.
     """
 
     uid: int | None
     pid: int = 0
     inode: int = 0
+    program: str | None = None
     peer: str = ""
     evidence: bytes = b""
     refusal: str = ""
     not_after: float = inf
 
-    @property
-    def label(self) -> str:
-        """What logs call it: "uid:1000", with the pid where that is known, or a workload's id."""
-        if self.peer or self.uid is None:
-            return self.peer or "unknown"
-        return f"uid:{self.uid} pid:{self.pid}" if self.pid else f"uid:{self.uid}"
+    def label(self, token: str = "") -> str:
+        """What logs call it: "uid:1000", with pid and program where they are known, or a workload's
+        id; with the name of the token that it brought.
+        """
+        if self.peer:
+            return self.peer
+        who = "unknown" if self.uid is None else f"uid:{self.uid}"
+        pid = f" pid:{self.pid}" if self.pid else ""
+        brought = f" token:{token}" if token else ""
+        program = f" exe:{self.program}" if self.program else ""
+        return who + pid + brought + program
 
     def exe(self) -> str:
-        """The path of the caller's program, "" when unknown. It takes milliseconds on TCP. Another
-        process can take over a pid or share a socket, so a rule by program is backed by another.
+        """The path of the caller's program, "" when unknown. On TCP it takes milliseconds, once. A
+        process can become another program and keep the socket, so a rule by program is backed by
+        another.
         """
-        pid = self.pid or _holder_of(self.inode)
-        try:
-            return str(Path(f"/proc/{pid}/exe").readlink()) if pid else ""
-        except OSError:
-            return ""
+        if self.program is None:
+            self.program = program_of_socket(self.inode) if self.inode else ""
+        return self.program
 
 
 UNKNOWN: Final = Caller(None)
@@ -75,6 +85,7 @@ class CallerLookup:
 
     def __init__(self) -> None:
         self._sequence = 0
+        self._nobody = _unmapped_uid()
         self._netlink: socket.socket | None = None
 
     def open(self) -> None:
@@ -90,19 +101,23 @@ class CallerLookup:
 
     def of(self, sock: socket.socket) -> Caller:
         """The caller of an accepted connection; `UNKNOWN` when it is remote or can't be known."""
-        if sock.family == socket.AF_UNIX:
-            return _unix_caller(sock)
         try:
-            here, there = sock.getsockname(), sock.getpeername()
+            caller = _unix_caller(sock) if sock.family == socket.AF_UNIX else self._tcp_caller(sock)
         except OSError:
             return UNKNOWN
+        # Every user that has no number in our user namespace is shown as the same one.
+        return UNKNOWN if caller.uid == self._nobody else caller
+
+    def _tcp_caller(self, sock: socket.socket) -> Caller:
+        here, there = sock.getsockname(), sock.getpeername()
         if here[0] != there[0] and not _is_loopback(there[0]):
             return UNKNOWN
         self.open()
-        try:
-            return self._ask(sock.family, there, here)
-        except OSError:
-            return UNKNOWN
+        caller = self._ask(sock.family, there, here)
+        # Had the caller cut the connection meanwhile, its addresses could be another one's: then
+        # this raises.
+        sock.getpeername()
+        return caller
 
     def _ask(self, family: int, source: tuple[str, int], destination: tuple[str, int]) -> Caller:
         netlink = self._netlink
@@ -122,34 +137,23 @@ class CallerLookup:
             + bytes(4)
             + _NO_COOKIE
         )
-        return self._answer(netlink.recv(8192))
-
-    def _answer(self, data: bytes) -> Caller:
-        if len(data) < _HEADER.size + _ANSWER.size:
-            return UNKNOWN
-        _length, kind, _flags, sequence, _pid = _HEADER.unpack_from(data)
-        if kind != _SOCK_DIAG_BY_FAMILY or sequence != self._sequence:
-            return UNKNOWN
-        answer = _ANSWER.unpack_from(data, _HEADER.size)
-        state, uid, inode = answer[1], answer[8], answer[9]
-        # A socket that its process has closed is shown as root's, without an inode.
-        if state == _TIME_WAIT or not inode:
-            return UNKNOWN
-        return Caller(uid, inode=inode)
+        while True:  # an answer that was missed once would else stand before all others
+            data = netlink.recv(8192)
+            _length, kind, _flags, sequence, _pid = _HEADER.unpack_from(data)
+            if sequence == self._sequence:
+                return _owner(data, sockid[:4]) if kind == _SOCK_DIAG_BY_FAMILY else UNKNOWN
 
 
-def _holder_of(inode: int) -> int:
-    """The first process that has the socket open, as far as this user may look; else 0."""
-    if not inode:
-        return 0
-    wanted = f"socket:[{inode}]"
-    for folder in Path("/proc").glob("[0-9]*/fd"):
-        try:
-            if any(str(entry.readlink()) == wanted for entry in folder.iterdir()):
-                return int(folder.parent.name)
-        except OSError:
-            continue  # it ended meanwhile, or is another user's
-    return 0
+def _owner(answer: bytes, ports: bytes) -> Caller:
+    """The owner of a socket that speaks. The kernel falls back to one that listens on the caller's
+    port, and shows one that its process has closed as root's, without an inode.
+    """
+    _family, state, _timer, _retrans, sockid, *_numbers, uid, inode = _ANSWER.unpack_from(
+        answer, _HEADER.size
+    )
+    if state not in _SPEAKING or sockid[:4] != ports or not inode:
+        return UNKNOWN
+    return Caller(uid, inode=inode)
 
 
 def _open_netlink() -> socket.socket | None:
@@ -168,12 +172,21 @@ def _open_netlink() -> socket.socket | None:
 def _unix_caller(sock: socket.socket) -> Caller:
     if not hasattr(socket, "SO_PEERCRED"):
         return UNKNOWN
-    try:
-        data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size)
-    except OSError:
-        return UNKNOWN
+    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size)
     pid, uid, _gid = _PEERCRED.unpack(data)
-    return Caller(uid, pid)
+    return Caller(uid, pid, program=program_of_peer(sock, pid))
+
+
+def _unmapped_uid() -> int:
+    """The number by which users without one in our user namespace are shown; -1 when all have one
+    (user_namespaces(7)).
+    """
+    try:
+        mapped = Path("/proc/self/uid_map").read_text(encoding="ascii").split()
+        shown = Path("/proc/sys/kernel/overflowuid").read_text(encoding="ascii")
+    except OSError:
+        return -1
+    return -1 if mapped == ["0", "0", "4294967295"] else int(shown)
 
 
 def _is_loopback(address: str) -> bool:

@@ -101,7 +101,7 @@ class Downstream(Connection):
         self.dialling: Dial | None = None
         self.tunnel: Tunnel | None = None
         self.accepted_at = plane.reactor.now
-        self.label = _label(self.caller.label)
+        self.label = _label(self.caller.label())
         if accepted.epoch is not None and isinstance(accepted.stream, TlsStream):
             self.label += b',"tls_group":"%b","generation":%d' % (
                 in_json(accepted.stream.connection.get_group_name() or ""),
@@ -111,9 +111,7 @@ class Downstream(Connection):
 
     def let_in_by(self, rule: AllowSpec) -> None:
         """Say in the record which rule of the route the caller fitted."""
-        token = f" token:{rule.token}" if rule.token else ""
-        exe = f" exe:{rule.exe}" if rule.exe else ""
-        self.label = _label(self.caller.label + token + exe)
+        self.label = _label(self.caller.label(rule.token))
 
     def reset_record(self) -> None:
         """Begin the record of what is carried next."""

@@ -241,5 +241,5 @@ class Listener:
             client.let_in_by(verdict.rule)
         if not verdict.denied:
             return None
-        self.route.tell_denied(self.address, verdict)
+        self.route.tell_denied(self.address, verdict, caller)
         return Failure("peer_denied" if spec.ingress else "caller_denied", verdict.why)

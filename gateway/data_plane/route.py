@@ -25,6 +25,7 @@ from gateway.ipc.snapshot import RouteSpec
 from gateway.ipc.stats import RouteStats
 
 if TYPE_CHECKING:
+    from gateway.data_plane.caller import Caller
     from gateway.data_plane.client import ClientConnection
     from gateway.data_plane.downstream import Downstream
     from gateway.data_plane.plane import DataPlane
@@ -363,13 +364,14 @@ class Route:
         """Count a request refused by the listener, by rule."""
         count_in(self.stats.rejected, rule)
 
-    def tell_denied(self, listener: str, verdict: Verdict) -> None:
+    def tell_denied(self, listener: str, verdict: Verdict, caller: Caller) -> None:
         """Count a refused caller and tell the supervisor, now or with the others of this second:
         whoever may not use the route may still knock as often as it likes.
         """
         count_in(self.stats.denied, verdict.denied)
-        if self._denied.note((listener, verdict.why)):
-            self._tell_denied(listener, verdict.why, 1)
+        if self._denied.note((listener, _with_caller(verdict.why, caller))):
+            caller.exe()  # it may take a while, and is then known to the label
+            self._tell_denied(listener, _with_caller(verdict.why, caller), 1)
 
     def note_arrival_failed(self, listener: str, failure: Failure) -> None:
         """Count a handshake of an ingress that failed, and tell of it likewise."""
@@ -413,3 +415,7 @@ class Route:
                 generation=generation,
             )
         return Failure("certificate_refused", f"{alert.cause} (TLS alert {alert.name!r})")
+
+
+def _with_caller(why: str, caller: Caller) -> str:
+    return why if caller.uid is None else f"{why} ({caller.label()})"

@@ -5,33 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
+import signal
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from gateway.ipc import events
 from gateway.ipc.snapshot import AllowSpec
 from tests.e2e.data_plane.conftest import StartLab
+from tests.fakes.other_user import AS_ROOT, STRANGER, ask_as
 from tests.fakes.scripted_upstream import fixed, response
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells on Linux only")
 
 TOKEN = "dwgw_0123456789abcdef"
-ASK = """
-import encodings.idna, os, socket, sys
-os.setuid(int(sys.argv[2]))
-peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10)
-head = "GET / HTTP/1.1\\r\\nHost: localhost:%s\\r\\nConnection: close\\r\\n\\r\\n" % sys.argv[1]
-peer.sendall(head.encode())
-print(peer.makefile("rb").read().decode())
-"""
-
-
-def ask_as(uid: int, port: int) -> str:
-    command = [sys.executable, "-I", "-c", ASK, str(port), str(uid)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    return done.stdout
+OURS = str(Path("/proc/self/exe").readlink()) if sys.platform == "linux" else ""
 
 
 def by_token() -> AllowSpec:
@@ -39,24 +29,26 @@ def by_token() -> AllowSpec:
     return AllowSpec(uid=None, exe="", token="ide", token_sha256=digest)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can call as somebody else")
+@AS_ROOT
 def test_another_user_is_refused_with_a_reason(lab: StartLab) -> None:
     here = lab(fixed(response(b"served")))
-    answer = ask_as(12345, here.worker.ports[0])
+    answer = ask_as(STRANGER, here.worker.ports[0])
     assert answer.startswith("HTTP/1.1 403 ")
     problem = json.loads(answer.partition("\n\n")[2])
-    assert problem["detail"].startswith("the caller is user 12345")
+    assert problem["detail"].startswith(f"the caller is user {STRANGER}")
     assert not here.upstream.requests
     here.worker.access_log(1)
     (told,) = here.worker.events(events.CALLER_DENIED)
-    assert (told["route"], told["reason"]) == (here.worker.route.name, problem["detail"])
+    assert told["route"] == here.worker.route.name
+    # The caller is gone by now, or its program can be told too.
+    assert told["reason"].startswith(f"{problem['detail']} (uid:{STRANGER}")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can call as somebody else")
+@AS_ROOT
 def test_a_rule_lets_another_user_in_and_the_own_one_out(lab: StartLab) -> None:
     here = lab(fixed(response(b"served")))
-    here.worker.change(allow=(AllowSpec(uid=12345, exe="", token="", token_sha256=""),))
-    assert ask_as(12345, here.worker.ports[0]).endswith("served\n")
+    here.worker.change(allow=(AllowSpec(uid=STRANGER, exe="", token="", token_sha256=""),))
+    assert ask_as(STRANGER, here.worker.ports[0]).endswith("served\n")
     assert here.connect().get("/").status == 403
 
 
@@ -78,3 +70,47 @@ def test_a_refused_caller_does_not_fill_the_log_by_asking_again(lab: StartLab) -
         assert client.ended()
     here.worker.access_log(50)
     assert len(here.worker.events(events.CALLER_DENIED)) <= 3
+
+
+def by_program(exe: str) -> AllowSpec:
+    return AllowSpec(uid=os.getuid(), exe=exe, token="", token_sha256="")
+
+
+@pytest.mark.parametrize("over", ["TCP", "a Unix socket"])
+def test_a_rule_by_program(lab: StartLab, tmp_path: Path, over: str) -> None:
+    unix_socket = None if over == "TCP" else tmp_path / "s"
+    here = lab(fixed(response(b"served")), unix_socket=unix_socket)
+    here.worker.change(allow=(by_program("/usr/bin/other"),))
+    assert here.connect().get("/").status == 403
+    here.worker.change(allow=(by_program("/usr/bin/other"), by_program(OURS)))
+    assert here.connect().get("/").body == b"served"
+    refused, served = here.worker.access_log(2)
+    assert served["caller"].endswith(f" exe:{OURS}")
+    assert refused["reason"] == "caller_denied"
+    (told,) = here.worker.events(events.CALLER_DENIED)
+    assert told["reason"].endswith(f" exe:{OURS})")
+
+
+@AS_ROOT
+def test_another_user_on_a_unix_socket(lab: StartLab) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder, "s")
+        here = lab(fixed(response(b"served")), unix_socket=place)
+        # What the modes would stop.
+        place.parent.chmod(0o755)
+        place.chmod(0o666)
+        assert ask_as(STRANGER, str(place)).startswith("HTTP/1.1 403 ")
+        assert not here.upstream.requests
+
+
+def test_a_caller_that_has_left_is_nobody(lab: StartLab) -> None:
+    """Its request was read, and nobody is there any more to be asked about."""
+    here = lab(fixed(response(b"served")))
+    os.kill(here.worker.pid, signal.SIGSTOP)
+    client = here.connect()
+    client.send(client.post_bytes(b"order"))
+    client.close()
+    os.kill(here.worker.pid, signal.SIGCONT)
+    (line,) = here.worker.access_log(1)
+    assert line["caller"] == "unknown"
+    assert here.upstream.accepted == 0
