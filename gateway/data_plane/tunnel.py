@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.data_plane.connection import Connection
 from gateway.data_plane.reactor import ERROR, HANGUP, READ, WRITE, Reactor
-from gateway.data_plane.stream import ConnectionLost, Stream
+from gateway.data_plane.stream import CLOSED, ConnectionLost, Stream
 
 if TYPE_CHECKING:
     from gateway.data_plane.dial import Dial
@@ -160,6 +160,9 @@ class Tunnel:
                 end.close()
         self._route.pool.retired(self, reason or "tunnel_end")
         self._downstream.end_tunnel(reason)
+        # The two ends refer to each other, and would keep their TLS connections, of some 40 KiB,
+        # until the collector comes by.
+        self._near.stream = self._far.stream = self._downstream.stream = CLOSED
 
 
 class TunnelEnd(Connection):

@@ -12,11 +12,20 @@ from OpenSSL import SSL
 
 from gateway.data_plane import stream as stream_module
 from gateway.data_plane.records import RECORD
-from gateway.data_plane.stream import ConnectionLost, PlainStream, TlsStream
+from gateway.data_plane.stream import CLOSED, ConnectionLost, PlainStream, TlsStream
 from gateway.data_plane.tls import client_context, load_material
 from gateway.ipc.snapshot import IdentitySpec, TlsSpec
 from tests.fakes.authority import Authority, server_context
 from tests.fakes.scripted_upstream import Conversation, Script, ScriptedUpstream, wait_until
+
+
+def test_what_stands_in_a_closed_stream_s_place_is_closed() -> None:
+    with pytest.raises(ConnectionLost):
+        CLOSED.read()
+    with pytest.raises(ConnectionLost):
+        CLOSED.write(b"x")
+    CLOSED.close()
+    CLOSED.abort()
 
 
 def _tcp_pair() -> tuple[socket.socket, socket.socket]:

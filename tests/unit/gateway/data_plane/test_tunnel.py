@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from math import inf
 from types import SimpleNamespace
 from typing import Any
@@ -182,6 +184,20 @@ def test_one_that_broke_after_its_end_ends_it_at_once() -> None:
     rig.arrives(NEAR, b"")
     rig.event(NEAR, HANGUP | ERROR)
     assert (rig.endings, rig.reasons) == (("aborted", "aborted"), ["client_closed"])
+
+
+def test_what_is_over_keeps_no_stream() -> None:
+    """A TLS connection has some 40 KiB, and the ends of a tunnel refer to each other."""
+    gc.disable()
+    try:
+        rig = Rig()
+        rig.arrives(NEAR, b"")
+        near, far = weakref.ref(rig.near), weakref.ref(rig.far)
+        rig.arrives(FAR, b"")
+        del rig.near, rig.far
+        assert (near(), far()) == (None, None)
+    finally:
+        gc.enable()
 
 
 # The opening
