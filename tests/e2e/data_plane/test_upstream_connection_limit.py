@@ -129,6 +129,7 @@ def test_the_line_is_told_when_the_route_goes(lab: StartLab) -> None:
     here = lab(turnstile.script, limits=LimitsSpec(max_upstream_connections=1))
     first, second = ask(here, "/1"), ask(here, "/2")
     active(here, 2)
+    wait_until(asked(here, 1))
     here.worker.change(unavailable="a secret is missing")
     answer = second.read_response()
     assert (answer.status, json.loads(answer.body)["detail"]) == (503, "a secret is missing")
