@@ -12,11 +12,12 @@ JOBS ?= auto
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(LOCK_OPTIONS)
 
-.PHONY: help setup demo test lint unit coverage format docs bench soak lock clean system-packages
+.PHONY: help setup demo test test-compiled lint unit coverage format docs compile pure bench soak lock
+.PHONY: clean system-packages
 .NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with the pinned requirements and the command devwiz-gw
 
@@ -30,17 +31,21 @@ demo: setup ## issuer, remote MCP server, gateway and client on this machine, wi
 test: setup system-packages lint ## everything: format, lint, types, import rules, dead code, all tests
 	$(PYTEST) --numprocesses=$(JOBS) --dist=loadfile
 
-lint: setup ## format, lint, types, import rules and dead code
+test-compiled: compile ## the data plane's tests with its hot modules compiled
+	@trap '$(MAKE) pure' EXIT; $(PYTEST) --numprocesses=$(JOBS) --dist=loadfile \
+		tests/unit/gateway/data_plane tests/property tests/e2e/data_plane
+
+lint: setup pure ## format, lint, types, import rules and dead code
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/vulture
 
-unit: setup ## only the quick tests: unit, contract, property and fuzz
+unit: setup pure ## only the quick tests: unit, contract, property and fuzz
 	$(PYTEST) --numprocesses=$(JOBS) tests/unit tests/contract tests/property tests/fuzz
 
-coverage: setup ## all tests, and which lines and branches they leave out
+coverage: setup pure ## all tests, and which lines and branches they leave out
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet
 	$(BIN)/coverage combine --quiet
@@ -52,6 +57,13 @@ format: setup ## format the code and mend what the linter can mend
 
 docs: setup ## write the generated reference again: docs/cli.md
 	$(BIN)/python -m tests.cli_reference
+
+compile: setup pure ## compile the data plane's hot modules in place (needs a C compiler)
+	@$(BIN)/python hatch_build.py
+
+# Compiled modules hide the sources that they were made of.
+pure:
+	@rm -f devwiz_gw_data_plane__mypyc.*.so gateway/data_plane/*.so gateway/data_plane/wire/*.so
 
 bench: setup ## measure the data plane
 	@$(BIN)/python -m tests.bench
@@ -66,7 +78,7 @@ lock: ## write the requirement files again (LOCK_OPTIONS=--upgrade for newer ver
 	$(LOCK) --extra demo --constraints requirements.txt --no-annotate --output-file compose/requirements-demo.txt
 	$(LOCK:pyproject.toml=-) --no-annotate --output-file compose/requirements-build.txt <<< "$$(sed -n 's/^build = \["\([^"]*\)".*/\1/p' pyproject.toml)"
 
-clean: ## remove .venv, caches and build output
+clean: pure ## remove .venv, caches and build output
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist .coverage .coverage.*
 	find gateway identity certs tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

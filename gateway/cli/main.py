@@ -118,7 +118,10 @@ def _code_of(error: Fault) -> ExitCode:
 def _show_version(_args: argparse.Namespace) -> int:
     from importlib import metadata
 
-    output.line(f"{PROGRAM} {metadata.version(PROGRAM)}")
+    hot = find_spec("gateway.data_plane.reactor")
+    compiled = hot is not None and not (hot.origin or "").endswith(".py")
+    kind = "compiled" if compiled else "pure Python"
+    output.line(f"{PROGRAM} {metadata.version(PROGRAM)} ({kind} data plane)")
     return ExitCode.OK
 
 

@@ -9,7 +9,7 @@ from OpenSSL import SSL
 
 from gateway.data_plane.downstream import Accepted
 from gateway.data_plane.failure import Failure
-from gateway.data_plane.reactor import READ, WRITE
+from gateway.data_plane.reactor import READ
 from gateway.data_plane.stream import ConnectionLost, PlainStream, TlsStream
 from gateway.data_plane.tls import NoCommonProtocol, arrived_caller, handshake_problem
 
@@ -74,7 +74,7 @@ class Arrival:
         if done:
             self._arrived(connection)
         else:
-            self._watch(WRITE if connection.want_write() else READ)
+            self._watch(self._stream.waits_for)
 
     def _arrived(self, connection: SSL.Connection) -> None:
         route = self._listener.route

@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gateway.data_plane.program import program_of_peer, program_of_socket
 
@@ -79,6 +79,9 @@ class Caller:
 
 UNKNOWN: Final = Caller(None)
 
+#: As Python has it: a host and a port, and two more of IPv6.
+_Address = tuple[Any, ...]
+
 
 class CallerLookup:
     """Asks the kernel, over one netlink socket that is opened when it is first needed at latest."""
@@ -119,7 +122,7 @@ class CallerLookup:
         sock.getpeername()
         return caller
 
-    def _ask(self, family: int, source: tuple[str, int], destination: tuple[str, int]) -> Caller:
+    def _ask(self, family: int, source: _Address, destination: _Address) -> Caller:
         netlink = self._netlink
         if netlink is None:
             return UNKNOWN

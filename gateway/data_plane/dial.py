@@ -13,7 +13,7 @@ from certs.errors import PeerRejected
 from gateway.data_plane.access_log import in_json
 from gateway.data_plane.failure import Failure
 from gateway.data_plane.liveness import keep_alive
-from gateway.data_plane.reactor import READ, WRITE
+from gateway.data_plane.reactor import WRITE
 from gateway.data_plane.stream import PlainStream, Stream, TlsStream
 from gateway.data_plane.tls import handshake_problem, verified_peer
 
@@ -129,7 +129,7 @@ class Dial:
             self._fail(Failure("tls_failed", handshake_problem(stream.connection, error)))
             return
         if not done:
-            self._watch(WRITE if stream.connection.want_write() else READ)
+            self._watch(stream.waits_for)
             return
         try:
             peer = verified_peer(stream.connection, self._route.spec.tls.peers)

@@ -112,12 +112,11 @@ class Reactor:
             idle connection is known before anybody is given it.
     """
 
-    TICK_S: Final = 1.0
-
-    def __init__(self, poller: Poller, tick: Callable[[], None]) -> None:
+    def __init__(self, poller: Poller, tick: Callable[[], None], *, tick_s: float = 1.0) -> None:
         self._poller = poller
         self._callbacks: dict[int, Callback] = {}
         self._tick = tick
+        self._tick_s = tick_s
         self._running = False
         self.now = time.monotonic()
         self.turn = 0
@@ -153,7 +152,7 @@ class Reactor:
         watched = self.watched
         writers = self.writers
         monotonic = time.monotonic
-        next_tick = monotonic() + self.TICK_S
+        next_tick = monotonic() + self._tick_s
         while self._running:
             ready = poll(max(0.0, next_tick - self.now))
             now = self.now = monotonic()
@@ -169,7 +168,7 @@ class Reactor:
                     if len(writers) >= _MOST_WRITERS:
                         self.write_held()
             if now >= next_tick:
-                next_tick = now + self.TICK_S
+                next_tick = now + self._tick_s
                 self.write_held()
                 self._tick()
             if writers:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from gateway.data_plane.route import Route
 
 #: Upper bounds of the classes that durations are counted in, in seconds.
-BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BUCKETS: Final[tuple[float, ...]] = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _BUCKET_NAMES: Final = (*map(str, BUCKETS), "+Inf")
 
 

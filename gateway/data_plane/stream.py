@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from OpenSSL import SSL
 
 from gateway.data_plane.liveness import give_up_after, is_unheard
+from gateway.data_plane.reactor import READ, WRITE
 from gateway.data_plane.records import RECORD, handle_of, read_record, write_records
 from gateway.data_plane.tls import Alert, alert_of
 
@@ -137,23 +138,29 @@ CLOSED: Final = _closed()
 class TlsStream:
     """A TLS connection over a socket, on either side."""
 
-    __slots__ = ("_handle", "connection", "socket")
+    __slots__ = ("_handle", "connection", "socket", "waits_for")
     read_size: int = RECORD
 
     def __init__(self, sock: socket.socket, connection: SSL.Connection) -> None:
         self.socket = sock
         self.connection = connection
         self._handle = handle_of(connection)
+        self.waits_for = READ
 
     def handshake(self) -> bool:
-        """Take the handshake as far as it goes now; True when it is done.
+        """Take the handshake as far as it goes now; True when it is done, else `waits_for` says
+        what readiness it needs.
 
         Raises:
             SSL.Error: it failed; `gateway.data_plane.tls.handshake_problem` says why.
         """
         try:
             self.connection.do_handshake()
-        except (SSL.WantReadError, SSL.WantWriteError):
+        except SSL.WantReadError:
+            self.waits_for = READ
+            return False
+        except SSL.WantWriteError:
+            self.waits_for = WRITE
             return False
         return True
 

@@ -15,6 +15,7 @@ from gateway.data_plane.wire.request import RequestHead, parse_request_head
 from gateway.data_plane.wire.response import ResponseHead, parse_response_head
 from gateway.data_plane.wire.violation import ProtocolViolation
 from gateway.ipc.frames import FrameDecoder, FrameError, Kind, encode
+from tests.compiled import attributes_of
 from tests.data.vectors import EVERY_VECTOR, RESPONSES
 from tests.fakes.canary import check_requests, check_responses
 from tests.fakes.routes import header_rules
@@ -59,7 +60,7 @@ def _read_thrice(head: bytes) -> RequestHead | None:
         except ProtocolViolation as violation:
             readings.append((violation.reason, violation.status))
         else:
-            said = (getattr(request, name) for name in request.__slots__ if name != "body")
+            said = (getattr(request, name) for name in attributes_of(request) if name != "body")
             readings.append((*said, type(request.body), request.body.framing))
     assert readings[1:] == readings[:1] * 2
     return request

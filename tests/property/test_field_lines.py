@@ -13,6 +13,7 @@ from gateway.data_plane.wire.fields import Field, FieldLines, NameTable, parse_f
 from gateway.data_plane.wire.request import RequestHead, parse_request_head
 from gateway.data_plane.wire.response import ResponseHead, parse_response_head
 from gateway.data_plane.wire.violation import ProtocolViolation
+from tests.compiled import attributes_of
 from tests.data.vectors import EVERY_VECTOR
 from tests.fakes.routes import header_rules
 from tests.fuzz.test_targets import edits
@@ -66,7 +67,7 @@ def response_heads(draw: st.DrawFn) -> bytes:
 
 def attributes(head: RequestHead | ResponseHead) -> dict[str, object]:
     """All that a head says, bodies by what they are like."""
-    said: dict[str, object] = {name: getattr(head, name) for name in head.__slots__}
+    said: dict[str, object] = {name: getattr(head, name) for name in attributes_of(head)}
     body = head.body
     said["body"] = (type(body), body.framing, body.done)
     said["forwarded"] = tuple(head.forwarded)

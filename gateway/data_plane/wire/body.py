@@ -178,9 +178,19 @@ class Chunked(Body):
 
     def feed(self, data: bytes) -> bytes:
         """The part of the body that is whole and valid so far."""
-        data, self._held = self._held + data, b""
+        if self._held:
+            data, self._held = self._held + data, b""
+        at = 0
+        if not (self._left or self._crlf or self._in_trailer or self._decode):
+            at = _whole_chunks(data)
+            if at == len(data):
+                return data
+        return self._follow(data, at)
+
+    def _follow(self, data: bytes, at: int) -> bytes:
+        """The same from a place in `data` on; what comes before is canonical."""
         kept: list[bytes] = []
-        mark = at = 0  # data[mark:at] is canonical and not yet kept
+        mark = 0  # data[mark:at] is canonical and not yet kept
         size = len(data)
         while at < size:
             if self._left:
@@ -263,6 +273,19 @@ class Chunked(Body):
             fields = self._trailers(parsed)
         self.done = True
         return end, b"" if self._decode else b"0\r\n%b\r\n" % fields
+
+
+def _whole_chunks(data: bytes) -> int:
+    """Where the canonical chunks end that data begins with: an event stream's pieces are nothing
+    else.
+    """
+    at = 0
+    while line := _PLAIN_LINE.match(data, at):
+        end = line.end() + int(line[1], 16)
+        if data[end : end + 2] != b"\r\n":
+            break
+        at = end + 2
+    return at
 
 
 def _has_bare_line_end(section: bytes) -> bool:

@@ -14,6 +14,7 @@ from gateway.cli import main as command
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError
 from gateway.cli.verbs import VERBS, Verb
+from gateway.data_plane import reactor
 from gateway.errors import NotRunning, StartFailed
 
 ROOT = Path(__file__).parents[4]
@@ -41,7 +42,10 @@ def test_no_verb_shows_help_and_is_wrong_usage(capsys: pytest.CaptureFixture[str
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--version"]) == ExitCode.OK
-    assert capsys.readouterr().out.startswith("devwiz-gw 0.")
+    said = capsys.readouterr().out
+    assert said.startswith("devwiz-gw 0.")
+    kind = "pure Python" if Path(reactor.__file__).suffix == ".py" else "compiled"
+    assert said.endswith(f" ({kind} data plane)\n")
 
 
 def test_config_is_taken_before_and_after_the_verb() -> None:

@@ -14,7 +14,10 @@ from gateway.data_plane.access_log import AccessLog
 from gateway.data_plane.client import ClientConnection
 from gateway.data_plane.failure import REASONS
 from gateway.data_plane.wire.request import UNREADABLE, RequestHead, parse_request_head
+from tests.compiled import sources_only
 from tests.fakes.routes import header_rules
+
+pytestmark = sources_only
 
 VIA = SimpleNamespace(
     label=b'"upstream":"10.0.0.7:8443","peer":"dns:planner","generation":4', made_at=11.5

@@ -5,6 +5,9 @@ from __future__ import annotations
 from gateway.data_plane.connection import Connection
 from gateway.data_plane.reactor import ERROR, HANGUP, PEER_CLOSED, READ, WRITE, Reactor
 from gateway.data_plane.stream import ConnectionLost
+from tests.compiled import sources_only
+
+pytestmark = sources_only
 
 FD = 7
 

@@ -23,6 +23,7 @@ from gateway.ipc.snapshot import (
     TlsSpec,
     UpstreamSpec,
 )
+from tests.compiled import sources_only
 from tests.fakes.authority import Authority
 
 AUTHORITY = Authority()
@@ -230,6 +231,7 @@ def finished(rig: Rig, status: int, took: float) -> ClientConnection:
     return cast("ClientConnection", exchange)
 
 
+@sources_only
 def test_finished_requests_are_counted_by_status_and_duration(rig: Rig) -> None:
     rig.apply(_route("a"), _route("b"))
     rig.plane.reactor.now = 64.0  # so that durations below are exact

@@ -72,13 +72,12 @@ def test_readable_and_writable_are_told(
 def test_a_descriptor_may_be_watched_for_nothing(
     poller: Poller, pair: tuple[socket.socket, socket.socket]
 ) -> None:
-    reactor = Reactor(poller, lambda: reactor.stop())  # noqa: PLW0108 - not bound yet
+    reactor = Reactor(poller, lambda: reactor.stop(), tick_s=0.05)  # noqa: PLW0108 - not bound yet
     ours, theirs = pair
     theirs.send(b"x")
     seen: list[int] = []
     reactor.add(ours.fileno(), READ, seen.append)
     reactor.modify(ours.fileno(), 0)
-    reactor.TICK_S = 0.05  # type: ignore[misc]
     reactor.run()
     assert seen == []
     reactor.modify(ours.fileno(), READ)
@@ -127,8 +126,7 @@ def test_ticks_come_beside_traffic(
         if len(ticks) == 3:
             reactor.stop()
 
-    reactor = Reactor(poller, tick)
-    reactor.TICK_S = 0.03  # type: ignore[misc]
+    reactor = Reactor(poller, tick, tick_s=0.03)
     reactor.add(pair[0].fileno(), WRITE, lambda _: None)
     start = time.monotonic()
     reactor.run()
@@ -230,12 +228,11 @@ def test_the_tick_finds_nothing_held_back_and_leaves_nothing(
 
     def on_event(_readiness: int) -> None:
         if not seen:
-            time.sleep(reactor.TICK_S)
+            time.sleep(0.01)
         seen.append("event")
         reactor.writers.append(_Held(seen, "write"))
 
-    reactor = Reactor(poller, tick)
-    reactor.TICK_S = 0.01  # type: ignore[misc]
+    reactor = Reactor(poller, tick, tick_s=0.01)
     reactor.add(pair[0].fileno(), WRITE, on_event)
     reactor.run()
     assert seen[-4:] == ["event", "write", "tick", "write of the tick"]

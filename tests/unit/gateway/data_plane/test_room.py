@@ -10,6 +10,9 @@ import pytest
 from gateway.data_plane.plane import DataPlane
 from gateway.data_plane.room import Room
 from gateway.ipc.snapshot import LimitsSpec
+from tests.compiled import sources_only
+
+pytestmark = sources_only
 
 
 class Client:

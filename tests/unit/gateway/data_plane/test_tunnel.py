@@ -14,7 +14,10 @@ from gateway.data_plane.reactor import ERROR, HANGUP, READ, WRITE, Reactor
 from gateway.data_plane.stream import ConnectionLost
 from gateway.data_plane.tcp import HTTP_2_PREFACE
 from gateway.data_plane.tunnel import Tunnel
+from tests.compiled import sources_only
 from tests.unit.gateway.data_plane.test_connection import RecordingPoller
+
+pytestmark = sources_only
 
 NEAR, FAR = 3, 4
 

@@ -6,6 +6,9 @@ from gateway.data_plane.downstream import Downstream
 from gateway.data_plane.failure import Failure
 from gateway.data_plane.waiting_line import WaitingLine
 from gateway.ipc.snapshot import LimitsSpec
+from tests.compiled import sources_only
+
+pytestmark = sources_only
 
 LIMITS = LimitsSpec(max_waiting_requests=2, connect_timeout_s=10.0)
 

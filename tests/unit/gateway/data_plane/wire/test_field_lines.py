@@ -22,6 +22,7 @@ from gateway.data_plane.wire.fields import (
 from gateway.data_plane.wire.request import RequestHead, parse_request_head
 from gateway.data_plane.wire.response import ResponseHead, parse_response_head, trailer_lines
 from gateway.data_plane.wire.violation import ProtocolViolation
+from tests.compiled import sources_only
 from tests.fakes.routes import header_rules
 
 KEPT, DROPPED = 1, 2
@@ -121,6 +122,7 @@ def test_what_is_not_exactly_a_line_is_refused_each_time(text: bytes) -> None:
     assert len(lines) == 0
 
 
+@sources_only
 def test_a_line_is_read_once() -> None:
     lines = memory()
     first = lines[b"Accept: */*"]
@@ -142,6 +144,7 @@ def test_spellings_are_not_confused() -> None:
     ] * 2
 
 
+@sources_only
 def test_changing_values_are_remembered_a_few_times_only() -> None:
     lines = memory()
     for number in range(50):
@@ -150,6 +153,7 @@ def test_changing_values_are_remembered_a_few_times_only() -> None:
     assert lines[b"accept: */*"] is lines[b"accept: */*"], "other names still have room"
 
 
+@sources_only
 def test_a_long_line_is_not_remembered() -> None:
     lines = memory()
     longest = b"a: " + b"x" * 253
