@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.data_plane.headers import HeaderRules
 from gateway.data_plane.wire import response as wire_response
-from gateway.data_plane.wire.fields import Field, FieldLines, NameTable, parse_fields, split_lines
+from gateway.data_plane.wire.fields import Field, FieldLines, NameTable, field_lines, parse_fields
 from gateway.data_plane.wire.request import RequestHead, parse_request_head
 from gateway.data_plane.wire.response import ResponseHead, parse_response_head
 from gateway.data_plane.wire.violation import ProtocolViolation
@@ -165,7 +165,8 @@ def test_a_response_reads_the_same_with_a_cold_and_a_warm_memory(
 def read_by_line(section: bytes, lines: FieldLines) -> list[Field] | None:
     """The fields of a section by its lines, each checked for how it is passed on."""
     try:
-        read = [(text, lines[text]) for text in split_lines(section.removesuffix(b"\r\n"))]
+        head = b"a line before\r\n%b\r\n" % section
+        read = [(text, lines[text]) for text in field_lines(head.split(b"\r\n"))]
     except ProtocolViolation:
         return None
     fields = [(text[: text.index(b":")], value) for text, (_, value, _) in read]

@@ -95,7 +95,9 @@ class FieldLines(dict[bytes, Line]):
         name, value = match.groups()
         value = value.rstrip(b" \t")
         code = self.names[name]
-        line = (code, value, b"%b: %b\r\n" % (name, value))
+        # Most lines are written as this program would write them.
+        plain = len(name) + len(value) + 2 == len(text) and text[len(name) + 1] == 0x20
+        line = (code, value, text + b"\r\n" if plain else b"%b: %b\r\n" % (name, value))
         if code in self._keep and len(text) <= _LONGEST_LINE and len(self) < _MOST_LINES:
             values = self._values.get(name, 0)
             if values < _MOST_VALUES:
@@ -104,18 +106,16 @@ class FieldLines(dict[bytes, Line]):
         return line
 
 
-def split_lines(section: bytes) -> list[bytes]:
-    """The lines of a field section that lacks its last CRLF.
+def field_lines(lines: list[bytes]) -> list[bytes]:
+    """The field lines of a head that was split at each CRLF: the first line goes before them, and
+    two empty ones are what its end leaves.
 
     Raises:
         ProtocolViolation: there are more than `MAX_FIELDS`.
     """
-    if not section:
-        return []
-    lines = section.split(b"\r\n")
-    if len(lines) > MAX_FIELDS:
+    if len(lines) > MAX_FIELDS + 3:
         raise _too_many()
-    return lines
+    return lines[1:-2]
 
 
 def _too_many() -> ProtocolViolation:

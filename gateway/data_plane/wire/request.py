@@ -21,9 +21,9 @@ from gateway.data_plane.wire.fields import (
     FieldLines,
     NameTable,
     check_line_ends,
+    field_lines,
     name_of,
     parse_token_list,
-    split_lines,
 )
 from gateway.data_plane.wire.violation import ProtocolViolation
 
@@ -77,8 +77,12 @@ _PASSED: Final = int(RequestField.PASSED)
 # Visible ASCII but '#' and '\\', which many servers read as '/': the bytes are forwarded as they
 # came, never decoded or normalised.
 _REQUEST_LINE: Final = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}+) ([\x21\x22\x24-\x5b\x5d-\x7e]++) HTTP/1\.([01])\r\n"
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}+) ([\x21\x22\x24-\x5b\x5d-\x7e]++) HTTP/1\.([01])"
 )
+_MOST_REQUEST_LINES: Final = 256
+_LONGEST_REQUEST_LINE: Final = 256
+#: Method, target and minor version of request lines that came before, by their bytes.
+_request_lines: Final[dict[bytes, tuple[bytes, bytes, int]]] = {}
 _ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?#@]++)(/[^#]*+)?")
 _HOST: Final = re.compile(
     rb"(?:[A-Za-z0-9._~!$&'()*+,;=%\-]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{0,5})?"
@@ -175,17 +179,15 @@ def parse_request_head(head: bytes, lines: FieldLines) -> RequestHead:
     Raises:
         ProtocolViolation: with the status to answer; the connection must be closed.
     """
-    line = _REQUEST_LINE.match(head)
-    if line is None:
-        raise ProtocolViolation("bad_request_line", _no_request_line(head))
+    texts = head.split(b"\r\n")
+    first = texts[0]
     request = RequestHead()
-    request.method, request.target, minor = line.groups()
-    request.minor = 1 if minor == b"1" else 0
+    request.method, request.target, request.minor = _request_lines.get(first) or _read(first)
     request.upgrade = b""
     request.ends_connection = False
     special: dict[int, bytes] = {}
     forwarded = request.forwarded = []
-    for text in split_lines(head[line.end() : max(line.end(), len(head) - 4)]):
+    for text in field_lines(texts):
         code, value, ready = lines[text]
         if not code or code == _PASSED:
             forwarded.append(ready)
@@ -206,6 +208,21 @@ def parse_request_head(head: bytes, lines: FieldLines) -> RequestHead:
     if _EXPECT in special:
         _settle_expectation(request, special[_EXPECT])
     return request
+
+
+def _read(line: bytes) -> tuple[bytes, bytes, int]:
+    """A request line's method, target and minor version, remembered unless there is a query, which
+    may hold what is nobody's business.
+    """
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        raise ProtocolViolation("bad_request_line", _no_request_line(line))
+    method, target, minor = match.groups()
+    read = method, target, int(minor)
+    few_and_short = len(_request_lines) < _MOST_REQUEST_LINES and len(line) <= _LONGEST_REQUEST_LINE
+    if few_and_short and b"?" not in target:
+        _request_lines[line] = read
+    return read
 
 
 def check_beginning(beginning: bytes) -> None:

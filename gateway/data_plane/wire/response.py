@@ -25,10 +25,10 @@ from gateway.data_plane.wire.fields import (
     FieldLines,
     NameTable,
     check_line_ends,
+    field_lines,
     folded,
     name_of,
     parse_token_list,
-    split_lines,
 )
 from gateway.data_plane.wire.violation import ProtocolViolation
 
@@ -90,7 +90,7 @@ def classify_response_field(name: bytes) -> int:
 
 _LONGEST_CONNECTION: Final = 512
 _STATUS_LINE: Final = re.compile(
-    rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n"
+    rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?"
 )
 
 
@@ -161,7 +161,8 @@ def parse_response_head(
     Raises:
         ProtocolViolation: the upstream's connection must be closed and the client told.
     """
-    line = _STATUS_LINE.match(head)
+    texts = head.split(b"\r\n")
+    line = _STATUS_LINE.fullmatch(texts[0])
     if line is None:
         raise ProtocolViolation("bad_status_line", "the upstream's first line is not HTTP/1.1")
     response = ResponseHead()
@@ -175,7 +176,7 @@ def parse_response_head(
     special: dict[int, bytes] = {}
     forwarded = response.forwarded = []
     lines = _LINES
-    for text in split_lines(head[line.end() : max(line.end(), len(head) - 4)]):
+    for text in field_lines(texts):
         code, value, ready = lines[text]
         if not code:
             forwarded.append(ready)

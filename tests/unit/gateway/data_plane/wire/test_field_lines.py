@@ -16,8 +16,8 @@ from gateway.data_plane.wire.fields import (
     FieldLines,
     Line,
     NameTable,
+    field_lines,
     name_of,
-    split_lines,
 )
 from gateway.data_plane.wire.request import RequestHead, parse_request_head
 from gateway.data_plane.wire.response import ResponseHead, parse_response_head, trailer_lines
@@ -176,16 +176,19 @@ def test_invented_lines_cannot_fill_the_memory() -> None:
     assert len(lines) == 1024
 
 
-def test_a_section_is_split_at_each_end_of_line() -> None:
-    assert split_lines(b"") == []
-    assert split_lines(b"a: 1") == [b"a: 1"]
-    assert split_lines(b"a: 1\r\nb: 2\r\n\r\nc\n") == [b"a: 1", b"b: 2", b"", b"c\n"]
+def test_the_lines_between_the_first_and_the_empty_one_are_fields() -> None:
+    for fields in ([], [b"a: 1"], [b"a: 1", b"b: 2", b"c\n"]):
+        head = b"".join(line + b"\r\n" for line in (b"GET / HTTP/1.1", *fields, b""))
+        assert field_lines(head.split(b"\r\n")) == fields
 
 
 def test_the_number_of_lines_is_bounded() -> None:
-    assert len(split_lines(b"\r\n".join([b"a: 1"] * MAX_FIELDS))) == MAX_FIELDS
+    def head(fields: int) -> list[bytes]:
+        return [b"GET / HTTP/1.1", *[b"a: 1"] * fields, b"", b""]
+
+    assert len(field_lines(head(MAX_FIELDS))) == MAX_FIELDS
     with pytest.raises(ProtocolViolation) as refused:
-        split_lines(b"\r\n".join([b"a: 1"] * (MAX_FIELDS + 1)))
+        field_lines(head(MAX_FIELDS + 1))
     assert refused.value.reason == "too_many_fields"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import gateway.data_plane.wire.request as wire_request
 from gateway.data_plane.wire.body import Chunked, FixedLength
 from gateway.data_plane.wire.fields import FieldLines, NameTable
 from gateway.data_plane.wire.request import (
@@ -488,3 +489,20 @@ def test_the_stand_in_for_an_unreadable_request_closes() -> None:
     assert not UNREADABLE.keep_alive
     assert UNREADABLE.body.done
     assert (UNREADABLE.method, UNREADABLE.target) == (b"-", b"-")
+
+
+def test_a_request_line_without_a_query_is_read_once() -> None:
+    memory = wire_request._request_lines
+    memory.clear()
+    targets = (b"/a", b"/a?secret=1", b"/" * 250, b"*", b"/b")
+    for _ in range(2):
+        for target in targets:
+            head = parse(b"OPTIONS %b HTTP/1.0\r\nHost: h\r\n\r\n" % target)
+            assert (head.method, head.target, head.minor) == (b"OPTIONS", target, 0)
+    assert memory.keys() == {b"OPTIONS %b HTTP/1.0" % target for target in (b"/a", b"*", b"/b")}
+
+
+def test_invented_request_lines_cannot_fill_the_memory() -> None:
+    for number in range(1000):
+        assert parse(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number).target == b"/%d" % number
+    assert len(wire_request._request_lines) == 256
