@@ -8,20 +8,21 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench import machine, measures, report, upstreams
 from tests.bench.caddy import Caddy
 from tests.bench.envoy import Envoy
-from tests.bench.gateway import Gateway
+from tests.bench.gateway import Gateway, PureGateway
 from tests.bench.haproxy import HAProxy
 from tests.bench.nginx import Nginx
 from tests.bench.proxy import Proxy, Server, Site
 
 PROXIES: dict[str, type[Server]] = {
-    proxy.name: proxy for proxy in (Gateway, Envoy, Nginx, HAProxy, Caddy)
+    proxy.name: proxy for proxy in (Gateway, PureGateway, Envoy, Nginx, HAProxy, Caddy)
 }
 _NEEDED = ("nginx", "wrk")
 
@@ -83,10 +84,23 @@ def _run_rounds(
 def _measure(name: str, site: Site, size: measures.Size, core: int) -> measures.Sample:
     if name == report.DIRECT:
         return measures.direct(site.plain_port, size)
-    proxy: Proxy = PROXIES[name](site, core)
+    proxy = PROXIES[name](site, core)
+    with _running(proxy):
+        sample = measures.all_of(proxy, size)
+    for workers, key in ((1, "one_worker_cpu_us"), (2, "two_workers_cpu_us")):
+        free = PROXIES[name](site, *machine.two_cores())
+        if isinstance(free, PureGateway):
+            free.workers = workers
+            with _running(free):
+                sample[key] = measures.unpinned(free, size)
+    return sample
+
+
+@contextmanager
+def _running(proxy: Proxy) -> Iterator[None]:
     proxy.start()
     try:
-        return measures.all_of(proxy, size)
+        yield
     finally:
         proxy.stop()
 

@@ -1,20 +1,25 @@
-"""The gateway itself: `devwiz-gw serve`, one worker, everything switched on."""
+"""The gateway itself: `devwiz-gw serve`, everything switched on, compiled and as plain Python."""
 
 from __future__ import annotations
 
 import platform
+import shutil
 import sys
 import sysconfig
+import venv
 from importlib.metadata import version
 from pathlib import Path
 
+from hatch_build import ROOT, compile_into
 from tests.bench.proxy import TOKEN, UPSTREAM_ID, Server
 
 
-class Gateway(Server):
+class PureGateway(Server):
     """Access log to a file, metrics, header firewall with a secret, audit journal in its folder."""
 
-    name = "gateway"
+    name = "gateway-pure"
+    workers = 1
+    compiled = False
 
     def command(self) -> list[str]:
         """See `Server`."""
@@ -25,9 +30,9 @@ class Gateway(Server):
         config = self.folder / "devwiz-gw.toml"
         config.touch(0o600)
         config.write_text(self._configuration())
-        script = Path(sys.executable).with_name("devwiz-gw")
+        python = _environment(self.site.folder / f"{self.name}-environment", self.compiled)
         state = f"XDG_STATE_HOME={self.folder / 'state'}"
-        return ["env", state, str(script), "serve", "--config", str(config)]
+        return ["env", state, str(python), "-m", "gateway", "serve", "--config", str(config)]
 
     def _configuration(self) -> str:
         site = self.site
@@ -62,12 +67,12 @@ socket = "unix:admin.sock"
 [log]
 file = "access.log"
 [limits]
-workers = 1
+workers = {self.workers}
 drain_timeout_s = 0
 {routes}"""
 
     @staticmethod
-    def version() -> str:
+    def version() -> str | None:
         """See `Server`."""
         from OpenSSL import SSL
 
@@ -77,3 +82,33 @@ drain_timeout_s = 0
         kind = "with" if "--enable-optimizations" in build else "without"
         python = f"Python {platform.python_version()} {kind} --enable-optimizations"
         return f"devwiz-gw {version('devwiz-gw')}, {python}, {tls}"
+
+
+class Gateway(PureGateway):
+    """The same with its hot modules compiled."""
+
+    name = "gateway"
+    compiled = True
+
+    @staticmethod
+    def version() -> str | None:
+        """See `Server`."""
+        return PureGateway.version() if shutil.which("cc") else None
+
+
+def _environment(folder: Path, compiled: bool) -> Path:
+    """The interpreter of an environment with a copy of the sources: what was compiled in the
+    checkout plays no part.
+    """
+    python = folder / "bin/python"
+    if not python.exists():
+        venv.create(folder, symlinks=True)
+        packages = next(folder.glob("lib/python*/site-packages"))
+        ignored = shutil.ignore_patterns("*.so", "__pycache__")
+        for name in ("gateway", "identity", "certs"):
+            shutil.copytree(ROOT / name, packages / name, ignore=ignored)
+        if compiled:
+            compile_into(packages)
+        others = [path for path in sys.path if path.endswith("site-packages")]
+        (packages / "others.pth").write_text("\n".join(others))
+    return python

@@ -23,10 +23,10 @@ def two_cores() -> tuple[int, int]:
 
 
 @contextmanager
-def pinned(core: int) -> Iterator[None]:
-    """What is started inside runs on that core, children included."""
+def pinned(*cores: int) -> Iterator[None]:
+    """What is started inside runs on those cores, children included."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:

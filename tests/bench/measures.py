@@ -75,6 +75,11 @@ def all_of(proxy: Proxy, size: Size) -> Sample:
     return sample
 
 
+def unpinned(proxy: Proxy, size: Size) -> float:
+    """CPU µs a request, flat out, of a proxy that may use every core."""
+    return _requests(proxy, size)["request_cpu_us"]
+
+
 def _idle_streams(proxy: Proxy, size: Size) -> Sample:
     with load.EventStreams(proxy.streams_port) as streams:
         streams.open(size.few_streams, "/idle")

@@ -65,17 +65,17 @@ class Proxy(Protocol):
 
 
 class Server(ABC):
-    """A server in a folder of its own, on one core."""
+    """A server in a folder of its own, on one core or several."""
 
     name: str
 
-    def __init__(self, site: Site, core: int) -> None:
+    def __init__(self, site: Site, *cores: int) -> None:
         self.site = site
         self.folder = site.folder / self.name
         self.folder.mkdir(exist_ok=True)
         self.port = machine.free_port()
         self.streams_port = machine.free_port()
-        self._core = core
+        self._cores = cores
         self._process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
@@ -89,7 +89,7 @@ class Server(ABC):
 
     def start(self) -> None:
         """See `Proxy`."""
-        with (self.folder / "output").open("wb") as output, machine.pinned(self._core):
+        with (self.folder / "output").open("wb") as output, machine.pinned(*self._cores):
             self._process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )

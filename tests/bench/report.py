@@ -19,6 +19,8 @@ ROWS = (
     ("single_cpu_us", "CPU µs a request, 1 connection", 1),
     ("request_cpu_us", f"CPU µs a request, {CONNECTIONS} connections, flat out", 1),
     ("requests_s", "requests/s flat out", 0),
+    ("one_worker_cpu_us", "the same on all cores, 1 worker", 1),
+    ("two_workers_cpu_us", "the same on all cores, 2 workers", 1),
     ("p50_us", "latency p50 µs, 1 connection", 0),
     ("p99_us", "latency p99 µs, 1 connection", 0),
     ("added_p50_us", "added to direct, p50 µs", 0),

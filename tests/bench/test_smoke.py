@@ -19,15 +19,16 @@ from tests.bench import report
 )
 def test_a_short_run_measures_everything(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
-    run = [sys.executable, "-m", "tests.bench", "--only", "gateway,nginx", "--seconds", "0.2"]
+    run = [sys.executable, "-m", "tests.bench", "--only", "gateway-pure,nginx", "--seconds", "0.2"]
     run += ["--rounds", "1", "--json", str(file)]
     done = subprocess.run(run, check=False, capture_output=True, text=True, timeout=50)
     assert done.returncode == 0, done.stderr
     record = json.loads(file.read_text())
     measured = {key for key, _, _ in report.ROWS}
-    assert record["medians"]["gateway"].keys() == measured
-    assert record["medians"]["nginx"].keys() == measured
-    assert all(value > 0 for value in record["samples"]["gateway"][0].values())
+    ours = {"one_worker_cpu_us", "two_workers_cpu_us"}
+    assert record["medians"]["gateway-pure"].keys() == measured
+    assert record["medians"]["nginx"].keys() == measured - ours
+    assert all(value > 0 for value in record["samples"]["gateway-pure"][0].values())
     assert len(done.stdout.splitlines()) == 2 + len(measured)
 
 
