@@ -17,6 +17,7 @@ TOP_LEVEL = {
     "compose",
     "docs",
     "pyproject.toml",
+    "hatch_build.py",
     "requirements.txt",
     "requirements-dev.txt",
     "Makefile",
