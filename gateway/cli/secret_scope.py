@@ -19,7 +19,7 @@ from typing import Final
 from gateway.cli import output
 from gateway.cli.parsers import UsageError
 from gateway.config.find import find_config
-from gateway.config.model import TELEMETRY
+from gateway.config.model import LOCAL_PREFIX, TELEMETRY
 from gateway.errors import ConfigInvalid
 from identity.secret_stores.base import BlockingStore, check_project
 from identity.secret_stores.open import open_blocking_store
@@ -31,8 +31,8 @@ _REFERENCE: Final = re.compile(r"\{secret:([^{}]+)\}")
 class Scope:
     """An open store, and the project that is meant.
 
-    `routes` has the names of the secrets that the project's routes refer to, with those routes;
-    the exporter of telemetry is among them.
+    `routes` has the names of the secrets that the project's routes refer to, for headers or to know
+    callers by, with those routes; the exporter of telemetry is among them.
     """
 
     kind: str
@@ -103,18 +103,28 @@ def _text(raw: object, *keys: str) -> str:
 
 def _references(raw: Mapping[str, object]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for owner, headers in _with_headers(raw):
-        for name in dict.fromkeys(_REFERENCE.findall(" ".join(map(str, headers.values())))):
+    for owner, names in _named(raw):
+        for name in dict.fromkeys(names):
             found.setdefault(name, []).append(owner)
     return found
 
 
-def _with_headers(raw: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """Whatever attaches headers, by the name that it goes by."""
-    routes = raw.get("routes")
-    for route in routes if isinstance(routes, list) else []:
-        yield _text(route, "name"), _table(route, "headers")
-    yield TELEMETRY, _table(raw.get("telemetry"), "otlp_headers")
+def _named(raw: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
+    """The secrets that are named, by whom."""
+    for route in _tables(raw, "routes"):
+        tokens = [_text(rule, "token") for rule in _tables(route, "allow")]
+        local = [LOCAL_PREFIX + token for token in tokens if token]
+        yield _text(route, "name"), _in_headers(_table(route, "headers")) + local
+    yield TELEMETRY, _in_headers(_table(raw.get("telemetry"), "otlp_headers"))
+
+
+def _in_headers(headers: Mapping[str, object]) -> list[str]:
+    return _REFERENCE.findall(" ".join(map(str, headers.values())))
+
+
+def _tables(raw: object, key: str) -> list[object]:
+    value = raw.get(key) if isinstance(raw, dict) else None
+    return value if isinstance(value, list) else []
 
 
 def _table(raw: object, key: str) -> Mapping[str, object]:

@@ -98,6 +98,15 @@ VERBS: Final = (
         ("devwiz-gw secret set planner-token", "devwiz-gw secret list"),
     ),
     Verb(
+        "client",
+        "gateway.cli.client",
+        "print what a local client needs to reach a route",
+        (
+            "devwiz-gw client print planner",
+            "devwiz-gw client print planner --client json --token ide",
+        ),
+    ),
+    Verb(
         "issuer",
         "gateway.cli.issuer",
         "run the issuer that gives workloads their identities",

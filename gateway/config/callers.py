@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.config.model import AllowRule, TcpAddress, UnixAddress
+from gateway.config.model import LOCAL_PREFIX, AllowRule, TcpAddress, UnixAddress
 from gateway.config.table import Rejected, Table
 from identity.errors import InvalidSecretName
 from identity.secret_stores.base import SecretRef
@@ -52,7 +52,7 @@ def _program(text: str) -> str:
 
 def _token(text: str) -> str:
     try:
-        SecretRef("x", f"local-token.{text}")
+        SecretRef("x", LOCAL_PREFIX + text)
     except InvalidSecretName as error:
         raise Rejected(f"{text!r} is not usable as a token's name", error.hint) from None
     return text

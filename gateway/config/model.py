@@ -72,6 +72,10 @@ class HeaderTemplate:
         return self.parts[1::2]
 
 
+#: What the names of the secrets begin with that hold local tokens.
+LOCAL_PREFIX: Final = "local-token."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowRule:
     """Callers that may use a route: all that is set has to be so.
@@ -86,7 +90,7 @@ class AllowRule:
     @property
     def token_secret(self) -> str:
         """The name of the secret that holds the token."""
-        return f"local-token.{self.token}"
+        return LOCAL_PREFIX + self.token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
