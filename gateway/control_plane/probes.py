@@ -60,6 +60,12 @@ def numbers(state: GatewayState) -> metrics.Numbers:
         cert_next_renewal=renewal.timestamp() if renewal else 0.0,
         cert_renewals=identity.renewals,
         cert_renewal_s=identity.renewal_s,
+        crl_ends={
+            name: view.crl_ends_at.timestamp()
+            for name, view in state.trust.items()
+            if view.crl_ends_at is not None
+        },
+        trust_problems={name: len(view.problems) for name, view in state.trust.items()},
         buffered_bytes=sum(worker.buffered_bytes for worker in state.workers),
         worker_restarts=sum(worker.restarts for worker in state.workers),
         access_lines_dropped=state.access_lines_dropped,

@@ -21,6 +21,8 @@ class Numbers:
     Attributes:
         started_at, cert_not_after, cert_next_renewal: Unix times, 0 for none.
         cert_renewals: attempts by outcome, "ok" or why not; `cert_renewal_s` all their time.
+        crl_ends: by route the Unix time when an authority is left without a list in force.
+        trust_problems: by route what is wrong with its trust files, counted.
         reloads: of the configuration by result; `spans` by what became of them.
     """
 
@@ -34,6 +36,8 @@ class Numbers:
     cert_generation: int
     cert_renewals: Mapping[str, int]
     cert_renewal_s: float
+    crl_ends: Mapping[str, float]
+    trust_problems: Mapping[str, int]
     buffered_bytes: int
     worker_restarts: int
     access_lines_dropped: int
@@ -50,6 +54,7 @@ def families(numbers: Numbers) -> Iterator[Family]:
     yield from _requests(numbers.routes)
     yield from _connections(numbers.routes)
     yield from _certificate(numbers)
+    yield from _trust(numbers)
     yield from _process(numbers)
 
 
@@ -214,6 +219,16 @@ def _certificate(numbers: Numbers) -> Iterator[Family]:
         Sample(sum(numbers.cert_renewals.values()), suffix="_count"),
     )
     yield Family("cert_renew_duration_seconds", "summary", "Time that attempts took.", total)
+
+
+def _trust(numbers: Numbers) -> Iterator[Family]:
+    def by_route(values: Mapping[str, float]) -> tuple[Sample, ...]:
+        return tuple(Sample(value, (("route", name),)) for name, value in sorted(values.items()))
+
+    text = "Unix time at which an authority is left without a revocation list in force."
+    yield Family("crl_not_after_seconds", "gauge", text, by_route(numbers.crl_ends))
+    text = "What is wrong with the trust files of a route that has any."
+    yield Family("trust_problems", "gauge", text, by_route(numbers.trust_problems))
 
 
 def _renewal(outcome: str) -> Labels:
