@@ -234,7 +234,10 @@ class Pool:
             return
         client.dialling = None
         changed = dial.epoch is not route.epoch or dial.endpoint.gone
-        others = tuple(other for other in dial.others if not other.gone)
+        # Ordered anew: others may have gone the same way meanwhile.
+        others = tuple(
+            item for item in self._endpoints.others(dial.endpoint) if item in dial.others
+        )
         if changed or failure.reason == "identity_expired":
             route.dispatch(client)  # another identity or far side may do better
         elif others and route.plane.reactor.now < dial.give_up:

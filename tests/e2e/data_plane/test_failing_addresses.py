@@ -136,6 +136,25 @@ def test_the_only_one_is_never_left_out(authority: Authority) -> None:
         assert fleet.worker.stats().ejections == {}
 
 
+def test_bytes_as_they_are_go_to_one_that_is_there(authority: Authority) -> None:
+    def echoing(conversation: Conversation) -> None:
+        while data := conversation.read():
+            conversation.send(data)
+        conversation.close()
+
+    with black_hole() as hole, Fleet(authority, [echoing] * 2, limits=QUICK) as fleet:
+        ports = [hole, *(upstream.port for upstream in fleet.upstreams)]
+        addresses = tuple(("127.0.0.1", port) for port in ports)
+        fleet.worker.change(upstream={"addresses": addresses}, tls={"alpn": ()}, kind="tcp")
+        clients = [fleet.connect() for _ in range(9)]
+        for client in clients:
+            client.send(b"bytes")
+        for client in clients:
+            assert client.read_exactly(5) == b"bytes"
+        assert fleet.ejected() == {hole}
+        assert sorted(upstream.accepted for upstream in fleet.upstreams) == [4, 5]
+
+
 def test_one_that_recovers_is_used_again(authority: Authority) -> None:
     broken = threading.Event()
     broken.set()
