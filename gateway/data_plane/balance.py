@@ -62,6 +62,11 @@ class Balance:
         }
 
     @property
+    def active(self) -> tuple[Address, ...]:
+        """Those that requests are spread over."""
+        return self._active
+
+    @property
     def spreads(self) -> bool:
         """Whether there is anything to choose, beside the IP family."""
         return len(self._active) > 1
@@ -77,10 +82,7 @@ class Balance:
 
     def best(self, busy: Callable[[Address], int], now: float) -> Address:
         """Where the next request goes. `busy` says how much an address carries already."""
-        active = self._active
-        if len(active) == 1:
-            return active[0]
-        standings = self._standings
+        active, standings = self._active, self._standings
         candidates = [address for address in active if standings[address].out_until <= now]
 
         def rank(address: Address) -> tuple[bool, int, int]:
@@ -114,11 +116,13 @@ class Balance:
 
     # -- what came of it -------------------------------------------------------------------------
 
-    def reached(self, address: Address) -> None:
-        """A connection was made: its family is the one to use."""
-        if address in self._spare and address not in self._active:
+    def reached(self, address: Address) -> bool:
+        """A connection was made: its family is the one to use. Whether it is another one now."""
+        swaps = address in self._spare
+        if swaps:
             self._active, self._spare = self._spare, self._active
             self._swapped = not self._swapped
+        return swaps
 
     def succeeded(self, address: Address) -> bool:
         """An exchange went well; whether this ends an ejection."""

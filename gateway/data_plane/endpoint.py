@@ -32,7 +32,7 @@ class Endpoint:
         address: an IP literal and a port, or the path of a Unix socket and 0.
         connections: in every state; tunnels too.
         idle: those of them that no request is on, the last used last; `idle_limit` says how long.
-        rivals: whether there are other addresses to choose between.
+        rivals: whether requests are spread over several addresses.
         gone: whether the upstream isn't there any more: no request is sent there.
     """
 
@@ -68,7 +68,7 @@ class Endpoints:
     """Chooses between the addresses; with one only, there is nothing to choose and nothing to note.
 
     Attributes:
-        only: the one address; None with several or none.
+        only: the one address that all requests go to; None with several or none.
     """
 
     __slots__ = ("_affinity", "_balance", "_by_address", "_route", "only")
@@ -89,9 +89,8 @@ class Endpoints:
         self._affinity.use(spec.affinity)
         self._balance.update(upstream.addresses, upstream.alternatives)
         for address in addresses:
-            endpoint = self._by_address.setdefault(address, Endpoint(address))
-            endpoint.rivals = len(addresses) > 1
-        self.only = self._by_address[addresses[0]] if len(addresses) == 1 else None
+            self._by_address.setdefault(address, Endpoint(address))
+        self._note_active()
         for endpoint in self:
             endpoint.gone = endpoint.address not in addresses
         for endpoint in self:  # now that all is in place: whoever waits may be served meanwhile
@@ -99,6 +98,12 @@ class Endpoints:
                 endpoint.retire_idle("address_gone")
                 if not endpoint.connections:
                     del self._by_address[endpoint.address]
+
+    def _note_active(self) -> None:
+        active = self._balance.active
+        for endpoint in self:
+            endpoint.rivals = len(active) > 1
+        self.only = self._by_address[active[0]] if len(active) == 1 else None
 
     def keep_idle(self, seconds: float) -> None:
         """How long idle connections are kept, unless an address has shown that it keeps them for
@@ -138,7 +143,7 @@ class Endpoints:
 
     def others(self, endpoint: Endpoint) -> list[Endpoint]:
         """Where it goes on, in order, when it can't go there."""
-        if not endpoint.rivals:
+        if len(self._by_address) == 1:
             return []
         now = self._route.plane.reactor.now
         others = self._balance.others(endpoint.address, self._busy, now)
@@ -147,11 +152,12 @@ class Endpoints:
     def _busy(self, address: Address) -> int:
         return self._by_address[address].busy
 
-    # -- what came of it: asked only where there are rivals ---------------------------------------
+    # -- what came of it -------------------------------------------------------------------------
 
     def reached(self, endpoint: Endpoint) -> None:
         """A connection stands."""
-        self._balance.reached(endpoint.address)
+        if self._balance.reached(endpoint.address):
+            self._note_active()
         if self._route.spec.kind == "tcp":  # more will not be known
             self._succeeded(endpoint)
 
@@ -162,10 +168,11 @@ class Endpoints:
             self._failed(endpoint, failure.reason, failure.detail, dialling=not ours)
 
     def answered(self, endpoint: Endpoint, request: RequestHead, response: ResponseHead) -> None:
-        """A response has begun, and its client has seen nothing of it yet."""
-        if self._balance.spreads:
-            now = self._route.plane.reactor.now
-            self._affinity.note(request, response, endpoint.address, now)
+        """A response has begun, and its client has seen nothing of it yet: asked where there are
+        rivals, as `completed` is.
+        """
+        now = self._route.plane.reactor.now
+        self._affinity.note(request, response, endpoint.address, now)
         if response.event_stream or response.status == 101:  # its end may be far
             self._succeeded(endpoint)
 

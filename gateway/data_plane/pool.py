@@ -194,8 +194,7 @@ class Pool:
         route, endpoint = self._route, dial.endpoint
         route.note_established(dial.stream, peer)
         endpoint.connections.discard(dial)
-        if endpoint.rivals:
-            self._endpoints.reached(endpoint)
+        self._endpoints.reached(endpoint)
         self._give(dial)
         route.serve_line()
 
@@ -221,8 +220,7 @@ class Pool:
         route, endpoint = self._route, dial.endpoint
         endpoint.connections.discard(dial)
         route.note_not_established(failure)
-        if endpoint.rivals:
-            self._endpoints.not_reached(endpoint, failure)
+        self._endpoints.not_reached(endpoint, failure)
         self._make_up_for(dial, failure)
         route.serve_line()
 

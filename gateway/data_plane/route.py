@@ -219,7 +219,7 @@ class Route:
         """An idle connection to any address will do for a request that doesn't have to go to one;
         what gets none waits in line.
         """
-        may_go_elsewhere = endpoint.rivals and self.endpoints.bound(client) is None
+        may_go_elsewhere = self.endpoints.bound(client) is None
         connection = self.pool.take_any(endpoint, epoch) if may_go_elsewhere else None
         if connection is not None:
             connection.begin(client)  # type: ignore[arg-type]  # only HTTP fills the pool
@@ -285,8 +285,7 @@ class Route:
         the upstream was just closing, the upstream is not trusted any more and may have another
         certificate by now, or it refused our certificate and a new one may help.
         """
-        if connection.endpoint.rivals:
-            self.endpoints.broke(connection.endpoint, failure)
+        self.endpoints.broke(connection.endpoint, failure)
         if not self._may_send_again(client, connection):
             client.fail(failure)
         elif failure.reason == "certificate_refused":

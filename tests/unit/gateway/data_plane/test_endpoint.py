@@ -39,8 +39,10 @@ class Rig:
     def endpoints(self) -> Endpoints:
         return self.route.endpoints
 
-    def update(self, *addresses: Address, **changes: Any) -> None:
-        upstream = replace(self.spec.upstream, addresses=addresses)
+    def update(
+        self, *addresses: Address, alternatives: tuple[Address, ...] = (), **changes: Any
+    ) -> None:
+        upstream = replace(self.spec.upstream, addresses=addresses, alternatives=alternatives)
         self.route.spec = replace(self.spec, upstream=upstream, **changes)
         self.endpoints.update(self.route.spec)
 
@@ -104,6 +106,20 @@ def test_with_one_address_there_is_nothing_to_choose(rig: Rig) -> None:
     rig.update()
     assert rig.endpoints.only is None
     assert rig.endpoints.choose(CLIENT) is None
+
+
+def test_of_two_families_one_is_used_and_the_other_is_there_for_its_failure(rig: Rig) -> None:
+    rig.update(V6, alternatives=(A, B))
+    assert rig.endpoints.only is rig.at(V6)
+    assert not rig.at(V6).rivals
+    assert rig.endpoints.others(rig.at(V6)) == [rig.at(A), rig.at(B)]
+    rig.endpoints.not_reached(rig.at(V6), UNREACHABLE)
+    rig.endpoints.reached(rig.at(A))
+    assert rig.endpoints.only is None
+    assert [rig.choose(), rig.choose()] == [A, B]
+    assert rig.told == [], "nobody is at fault"
+    rig.endpoints.reached(rig.at(V6))
+    assert rig.endpoints.only is rig.at(V6)
 
 
 def test_who_carries_less_is_next_and_idle_connections_are_no_load(rig: Rig) -> None:
