@@ -296,7 +296,8 @@ def _length_line(length: bytes) -> bytes:
 # Trailer fields that would control, authenticate or say how to read the message had they stood in
 # the head (RFC 9110 section 6.5.1) are dropped, in whatever spelling; the others may be passed on.
 _NO_TRAILER: Final = frozenset(
-    b"""
+    folded(name)
+    for name in b"""
     accept-ranges age authentication-info authorization cache-control clear-site-data
     content-disposition content-encoding content-language content-location content-range
     content-security-policy content-type cookie date expires host last-modified location
@@ -314,7 +315,7 @@ def trailer_lines(fields: list[Field]) -> bytes:
         [
             b"%b: %b\r\n" % item
             for item in fields
-            if not (folded := item[0].lower().replace(b"_", b"-")).startswith(_NO_TRAILER_FAMILY)
-            and folded not in _NO_TRAILER
+            if folded(item[0]) not in _NO_TRAILER
+            and not item[0].lower().replace(b"_", b"-").startswith(_NO_TRAILER_FAMILY)
         ]
     )
