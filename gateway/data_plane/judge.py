@@ -16,7 +16,9 @@ from gateway.data_plane.tls import REVOKED, judging_store, verify_problem
 if TYPE_CHECKING:
     from gateway.ipc.snapshot import RouteSpec
 
-Chain = tuple[x509.Certificate, ...]
+# As DER: only the leaf is read by the stricter parser, as in a handshake. A far side may send
+# anything beside what it is verified by.
+Chain = tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +52,30 @@ class Judge:
         """Why the connection may not go on, if so."""
         if not isinstance(stream, TlsStream):
             return self._nobody
-        leaf = stream.connection.get_peer_certificate(as_cryptography=True)
+        leaf = stream.connection.get_peer_certificate()
         if leaf is None:
             return self._nobody
         # What was sent, and not what it was verified by: a new handshake has no more than that.
-        chain = (leaf, *(stream.connection.get_peer_cert_chain(as_cryptography=True) or ()))
+        others = stream.connection.get_peer_cert_chain() or []
+        chain = tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, it) for it in (leaf, *others))
         if chain not in self._known:
-            self._known[chain] = self._judged(chain)
+            self._known[chain] = self._judged(leaf, others)
         return self._known[chain]
 
-    def _judged(self, chain: Chain) -> Objection | None:
-        leaf, *others = [crypto.X509.from_cryptography(certificate) for certificate in chain]
+    def _judged(self, leaf: crypto.X509, others: list[crypto.X509]) -> Objection | None:
+        try:
+            certificate = leaf.to_cryptography()
+        except (ValueError, x509.InvalidVersion):
+            return Objection("peer_rejected", f"{self._who}'s certificate is malformed", "nobody")
         try:
             crypto.X509StoreContext(self._store, leaf, others).verify_certificate()
-            self._check_name(chain[0])
+            self._check_name(certificate)
         except crypto.X509StoreContextError as error:
             code = error.errors[0]
             reason = "revoked" if code == REVOKED else "untrusted"
-            return Objection(reason, verify_problem(code, self._who), names_of(chain[0]))
+            return Objection(reason, verify_problem(code, self._who), names_of(certificate))
         except PeerRejected as rejected:
-            return Objection("peer_rejected", str(rejected), names_of(chain[0]))
+            return Objection("peer_rejected", str(rejected), names_of(certificate))
         return None
 
     def _check_name(self, leaf: x509.Certificate) -> None:

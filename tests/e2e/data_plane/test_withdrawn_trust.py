@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -81,6 +82,26 @@ def _problem(client: RawClient) -> dict[str, Any]:
     assert answer.status == 502
     problem: dict[str, Any] = json.loads(answer.body)
     return problem
+
+
+def test_a_chain_with_more_than_it_needs_is_judged_by_what_it_needs(
+    lab: StartLab, authority: Authority
+) -> None:
+    """A certificate of a version that X.509 doesn't have: OpenSSL reads it, and our stricter parser
+    doesn't.
+    """
+    here = lab(answering(echo))
+    agent = Agent(here, authority)
+    version = b"\xa0\x03\x02\x01"
+    der = ssl.PEM_cert_to_DER_cert(Authority().pem).replace(version + b"\x02", version + b"\x05")
+    chain = agent.leaf.chain_pem + ssl.DER_cert_to_PEM_cert(der)
+    agent.use(replace(agent.leaf, chain_pem=chain), authority)
+    client = _stream(here)
+    _revoke(here, authority)  # another one
+    assert _cuts(here) == []
+    _revoke(here, authority, agent.leaf)
+    with pytest.raises(Truncated):
+        client.read_chunk()
 
 
 def test_a_revoked_server_s_stream_is_cut_and_never_completed(
