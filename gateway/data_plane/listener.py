@@ -194,9 +194,13 @@ class Listener:
         self.closed = True
         self.stop()
 
-    def give_up(self) -> socket.socket:
-        """Stop for good, and leave the socket to another listener."""
+    def give_up(self) -> socket.socket | None:
+        """Stop for good, and leave the socket to another listener; None when it is closed already,
+        in a worker that retires.
+        """
         self.closed = True
+        if not self._accepts:
+            return None
         self._accepts = self._rests = False
         self.deadline = inf
         self.plane.reactor.remove(self.fd)

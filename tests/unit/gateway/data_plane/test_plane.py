@@ -200,6 +200,18 @@ def test_a_listener_that_moves_to_a_route_of_another_kind_begins_anew(rig: Rig) 
     assert rig.plane._listeners["l"].route is rig.plane.routes["b"]
 
 
+def test_a_worker_that_retires_takes_another_kind_too(rig: Rig) -> None:
+    rig.add_socket("l")
+    rig.apply(_route("a", "l"))
+    route, listener = rig.plane.routes["a"], rig.plane._listeners["l"]
+    rig.plane.retire()
+    for _ in range(2):
+        rig.apply(replace(_route("a", "l"), kind="tcp"))
+    assert listener.closed
+    assert route.spec.unavailable == "the route was removed"
+    assert rig.plane.stats().snapshot == 3
+
+
 def test_a_removed_route_is_gone_from_the_numbers(rig: Rig) -> None:
     rig.apply(_route("a"), _route("b"))
     assert rig.plane.stats().routes.keys() == {"a", "b"}
