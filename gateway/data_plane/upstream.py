@@ -369,6 +369,7 @@ class UpstreamConnection(Connection):
 
     def _end(self, reason: str) -> None:
         if not self.closed:
+            self.held = b""  # nobody wants the answer, or this one must not get the request
             self.route.pool.retired(self, reason)
             self.close()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import ssl
 import threading
 import time
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from gateway.ipc.frames import Kind
 from tests.e2e.data_plane.conftest import Lab, StartLab
 from tests.fakes.authority import Authority, Leaf, server_context
 from tests.fakes.raw_client import RawClient, Truncated
@@ -59,6 +62,7 @@ class Agent:
                 continue
             self.ends.append(conversation.wait_gone())
             return
+        self.ends.append("closed")
 
 
 def _stream(here: Lab) -> RawClient:
@@ -128,6 +132,28 @@ def test_a_revoked_server_s_stream_is_cut_and_never_completed(
     assert stats.connections == {}
     lines = here.worker.access_log(3)
     assert [(line["status"], line["reason"]) for line in lines] == [(200, "trust_withdrawn")] * 3
+
+
+def test_a_request_of_the_very_moment_does_not_reach_a_revoked_server(
+    lab: StartLab, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = lab(answering(echo))
+    agent = Agent(here, authority)
+    client = here.connect()
+    assert client.get("/").status == 200
+    send = here.worker.send
+
+    def send_and_resume(kind: Kind, payload: bytes = b"") -> None:
+        send(kind, payload)
+        os.kill(here.worker.pid, signal.SIGCONT)
+
+    monkeypatch.setattr(here.worker, "send", send_and_resume)
+    os.kill(here.worker.pid, signal.SIGSTOP)
+    client.send(client.head("/late", method="POST"))
+    _revoke(here, authority, agent.leaf)  # the worker finds request and snapshot at once
+    assert _problem(client)["detail"] == "the server's certificate is revoked"
+    here.upstream.wait_for(lambda _: agent.ends == ["closed"])
+    assert [request.target for request in here.upstream.requests] == ["/"]
 
 
 def test_a_tunnel_with_a_revoked_server_is_cut(lab: StartLab, authority: Authority) -> None:
