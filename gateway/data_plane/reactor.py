@@ -115,6 +115,7 @@ class Reactor:
     def __init__(self, poller: Poller, tick: Callable[[], None], *, tick_s: float = 1.0) -> None:
         self._poller = poller
         self._callbacks: dict[int, Callback] = {}
+        self._gone: set[int] = set()
         self._tick = tick
         self._tick_s = tick_s
         self._running = False
@@ -136,6 +137,7 @@ class Reactor:
         """Forget a descriptor; call it before closing."""
         self.watched.discard(fd)
         if self._callbacks.pop(fd, None) is not None:
+            self._gone.add(fd)
             self._poller.unregister(fd)
 
     def stop(self) -> None:
@@ -149,6 +151,7 @@ class Reactor:
         self._running = True
         poll = self._poller.poll
         callbacks = self._callbacks
+        gone = self._gone
         watched = self.watched
         writers = self.writers
         monotonic = time.monotonic
@@ -157,13 +160,15 @@ class Reactor:
             ready = poll(max(0.0, next_tick - self.now))
             now = self.now = monotonic()
             self.turn += 1
+            gone.clear()
             for fd, readiness in ready:
                 if fd in watched:
                     callbacks[fd](readiness)
             for fd, readiness in ready:
-                # Absent when an earlier callback of this turn closed the descriptor.
+                # Absent when an earlier callback of this turn closed the descriptor; its number may
+                # be another one's since, of whom nothing is known yet.
                 callback = callbacks.get(fd)
-                if callback is not None:
+                if callback is not None and fd not in gone:
                     callback(readiness)
                     if len(writers) >= _MOST_WRITERS:
                         self.write_held()

@@ -105,6 +105,33 @@ def test_a_descriptor_removed_in_the_same_turn_is_not_called(poller: Poller) -> 
         theirs.close()
 
 
+def test_what_is_known_of_a_descriptor_is_not_told_of_the_next_one_with_its_number(
+    poller: Poller,
+) -> None:
+    reactor = Reactor(poller, _nothing)
+    pairs = [socket.socketpair() for _ in range(2)]
+    fresh: list[socket.socket] = []
+    told: list[int] = []
+
+    def on_event(_readiness: int) -> None:
+        for ours, _ in pairs:
+            number = ours.fileno()
+            reactor.remove(number)
+            ours.close()
+            fresh.append(socket.socket())
+            assert fresh[-1].fileno() == number
+            reactor.add(number, 0, told.append)
+        reactor.stop()
+
+    for ours, theirs in pairs:
+        reactor.add(ours.fileno(), READ, on_event)
+        theirs.send(b"x")
+    reactor.run()
+    assert told == []
+    for sock in (*fresh, *(theirs for _, theirs in pairs)):
+        sock.close()
+
+
 def test_removing_twice_is_harmless(
     poller: Poller, pair: tuple[socket.socket, socket.socket]
 ) -> None:
