@@ -61,10 +61,13 @@ def program_of_socket(inode: int) -> str:
     """
     wanted = f"socket:[{inode}]"
     programs: set[str] = set()
-    for pid, entry in _holders(wanted):
-        program = _executable(pid)
-        if _link(entry) == wanted:  # else the number may be another process's by now
-            programs.add(program)
+    try:
+        for pid, entry in _holders(wanted):
+            program = _executable(pid)
+            if _link(entry) == wanted:  # else the number may be another process's by now
+                programs.add(program)
+    except OSError:
+        return ""  # there is no /proc here, or no descriptor left to look at it
     return programs.pop() if len(programs) == 1 else ""
 
 

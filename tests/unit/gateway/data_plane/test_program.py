@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -107,3 +108,11 @@ def test_a_shared_socket_is_its_programs_if_there_is_only_one(
         sock.close()
         assert program_of_socket(inode) == str(Path(f"/proc/{child.pid}/exe").readlink())
         child.communicate(b"\n", timeout=10)
+
+
+def test_without_a_look_at_proc_the_program_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_path: str) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(os, "scandir", fail)
+    assert program_of_socket(1) == ""
