@@ -471,6 +471,7 @@ class ClientConnection(Downstream):
         elif self.busy:
             self._drop_upstream("certificate_expired")
             self.route.abandon(self)
+            self.request.keep_alive = False  # else what was sent behind it would still be served
             self.fail(Failure("certificate_ended", "the certificate of this connection has ended"))
         else:
             self.close()

@@ -16,7 +16,7 @@ from cryptography import x509
 from tests.e2e.data_plane.conftest import CALLER, Door, StartDoor
 from tests.fakes.authority import Authority
 from tests.fakes.raw_client import Truncated
-from tests.fakes.scripted_upstream import Conversation, answering, echo, wait_until
+from tests.fakes.scripted_upstream import Conversation, answering, echo, response, wait_until
 from tests.fakes.tls_client import TlsClient
 
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -143,6 +143,25 @@ def test_a_request_that_was_not_answered_is_told(door: StartDoor, authority: Aut
     problem = json.loads(answer.body)
     assert (answer.status, problem["stage"]) == (502, "certificate")
     here.agent.wait_for(lambda _: len(ends) == 1)
+
+
+def test_requests_behind_it_are_not_served_any_more(door: StartDoor, authority: Authority) -> None:
+    """A caller that always has a request under way doesn't outlive its certificate."""
+
+    def script(conversation: Conversation) -> None:
+        while (received := conversation.read_request()) is not None:
+            if received.target == "/slow":
+                conversation.wait_gone()
+                return
+            conversation.send(response(b"served"))
+
+    here = door(script)
+    client = here.call(authority.issue(CALLER, ends=timedelta(seconds=1)))
+    client.send(client.head("/slow") + client.head("/behind"))
+    answer = client.read_response()
+    assert (answer.status, answer.field("connection")) == (502, "close")
+    assert client.read_to_end() == b""
+    assert [request.target for request in here.agent.requests] == ["/slow"]
 
 
 def test_nobody_is_let_in_by_an_expired_certificate_of_ours(door: StartDoor) -> None:
