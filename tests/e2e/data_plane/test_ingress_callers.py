@@ -81,10 +81,10 @@ def test_another_workload_is_told_so_and_leaves_a_trace(door: StartDoor) -> None
     assert "agent/*" not in answer.body.decode(), "who may isn't told to who may not"
     assert answer.field("connection") == "close"
     assert client.read_to_end() == b"", "closed with a farewell"
-    (told,) = here.worker.events(events.CALLER_DENIED)
-    assert told["reason"] == problem["detail"]
     (line,) = here.worker.access_log(1)
     assert (line["caller"], line["reason"]) == (STRANGER, "peer_denied")
+    (told,) = here.worker.events(events.CALLER_DENIED)
+    assert told["reason"] == problem["detail"]
     assert here.worker.stats().denied == {"peer": 1}
     assert here.agent.accepted == 0
 
