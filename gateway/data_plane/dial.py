@@ -89,8 +89,8 @@ class Dial:
         left = deadline - now
         self.deadline = now + max(left / (1 + len(others)), min(left, _LEAST_S))
         self._mask = WRITE
-        self._reactor.add(self.fd, WRITE, self._on_event)
         self._error = sock.connect_ex(address if address[1] else address[0])
+        self._reactor.add(self.fd, WRITE, self._on_event)
 
     @property
     def generation(self) -> int:

@@ -107,7 +107,11 @@ class Listener:
             self._turn_away(sock, Failure("overloaded", refusal, 1))
             return
         if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError:  # macOS says so of a caller that is gone already
+                sock.close()
+                return
         if self.route.spec.ingress:
             self._begin_arrival(sock)
         else:

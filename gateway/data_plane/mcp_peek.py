@@ -29,6 +29,8 @@ _NAMED: Final = frozenset((b"tools/call", b"prompts/get"))
 _TOKEN: Final = re.compile(
     rb'[^"{}\[\]]*+(?:"((?:[^"\\]++|\\.)*+)"[ \t\r\n]*+(:)?|([{\[])|[}\]])', re.DOTALL
 )
+# Up to the last "@" of the authority, as WHATWG URL readers take it.
+_USER_INFO: Final = re.compile(r"://[^/]*@")
 _BASE64: Final = re.compile(rb"=\?base64\?([A-Za-z0-9+/=]*)\?=")
 
 
@@ -71,11 +73,13 @@ def _found(first: bytes, position: int) -> tuple[bytes, bytes]:
 
 
 def shown_name(value: bytes) -> str:
-    """The Mcp-Name header as logs show it: decoded, and without the query of a resource's URI."""
+    """The Mcp-Name header as logs show it: decoded, and of a resource's URI neither the query nor
+    the user and password.
+    """
     encoded = _BASE64.fullmatch(value)
-    if encoded is None:
-        return value.decode("latin-1").partition("?")[0]
     try:
-        return base64.b64decode(encoded[1]).decode("utf-8", "replace").partition("?")[0]
+        raw = value if encoded is None else base64.b64decode(encoded[1])
     except ValueError:
         return ""
+    text = raw.decode("latin-1" if encoded is None else "utf-8", "replace")
+    return _USER_INFO.sub("://", text.partition("?")[0])

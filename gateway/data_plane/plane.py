@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from OpenSSL import SSL
@@ -223,7 +223,7 @@ class DataPlane:
 
     def _sweep_clients(self, now: float, wall: float) -> None:
         buffered = 0
-        for client in list(self.clients):
+        for client in self._open_clients():
             buffered += client.buffered
             if client.deadline <= now:
                 client.on_deadline()
@@ -270,13 +270,21 @@ class DataPlane:
         return not self.clients and not self.arrivals
 
     def _retire_clients(self, *, force: bool) -> None:
-        for client in list(self.clients):
+        for client in self._open_clients():
             client.retire(force=force)
+
+    def _open_clients(self) -> Iterator[Downstream]:
+        """Each connection that is open when its turn comes: the end of one can end others, such as
+        those that wait in line for it.
+        """
+        for client in list(self.clients):
+            if not client.closed:
+                yield client
 
     def cut_callers(self, route: Route, judge: Judge) -> list[Objection]:
         """End each connection of an ingress's callers that may not go on, with what it carries."""
         objections: list[Objection] = []
-        for client in list(self.clients):
+        for client in self._open_clients():
             if client.listener.route is not route:
                 continue
             objection = judge.objection(client.stream)

@@ -129,6 +129,10 @@ def test_other_members_make_no_difference(value: Any, *, before: bool) -> None:
         (b"=?base64?" + base64.b64encode(b"file:///a?token=hush") + b"?=", "file:///a"),
         (b"=?base64?a?=", ""),
         (b"=?base64?/w==?=", "\ufffd"),
+        (b"https://me:hunter2@host/a?b", "https://host/a"),
+        (b"https://me:hun@ter2@host", "https://host"),
+        (b"https://host/a@b", "https://host/a@b"),
+        (b"=?base64?aHR0cHM6Ly9tZTpodW50ZXIyQGhvc3Qv?=", "https://host/"),
     ],
 )
 def test_the_header_is_shown_decoded_and_without_a_query(value: bytes, shown: str) -> None:

@@ -265,6 +265,31 @@ def test_limits_are_those_of_the_last_snapshot(rig: Rig) -> None:
     assert rig.plane.limits.max_connections == 2
 
 
+class Domino:
+    """A connection whose end ends another one."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.retired = 0
+        self.other: Domino | None = None
+
+    def retire(self, *, force: bool) -> None:
+        self.retired += 1
+        self.closed = True
+        if self.other is not None:
+            self.other.closed = True
+
+
+@sources_only
+def test_what_the_end_of_another_ended_is_not_ended_again(rig: Rig) -> None:
+    one, two = Domino(), Domino()
+    one.other, two.other = two, one
+    rig.plane.clients = cast("Any", {one, two})
+    rig.plane.force()
+    assert one.retired + two.retired == 1
+    rig.plane.clients = set()
+
+
 def test_request_ids_are_unique_across_planes() -> None:
     planes = [Rig().plane for _ in range(2)]
     ids = [plane.next_request_id() for plane in planes for _ in range(100)]
