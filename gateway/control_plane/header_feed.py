@@ -97,11 +97,9 @@ class StoreHeaderFeed:
             if silent is not None:
                 raise silent
             value = await self._store.get(ref)
-        except SecretNotFound:
+        except SecretNotFound as missing:
             self._values.pop(ref.name, None)
-            self._blame(
-                ref.name, f"the secret {ref.name} is not set: devwiz-gw secret set {ref.name}"
-            )
+            self._blame(ref.name, f"the secret {ref.name} is not set; {missing.hint}")
         except IdentityError as error:
             self._blame(ref.name, f"the secret {ref.name} can't be read: {error}")
             return error if error.retryable else None

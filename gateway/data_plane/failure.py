@@ -51,7 +51,9 @@ _KINDS: Final[dict[str, _Kind]] = {
         403,
         "caller",
         "this caller may not use the route",
-        "call as the user who runs the gateway, or add a rule under [[routes.allow]]",
+        "without [[routes.allow]] only the user who runs the gateway may call; with it every "
+        "caller must fit a rule, and a token is sent as X-Devwiz-Gw-Token: `devwiz-gw client print "
+        "ROUTE --token NAME`",
     ),
     "peer_denied": _Kind(
         403,

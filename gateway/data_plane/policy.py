@@ -51,8 +51,11 @@ def judge(
         if _allows(rule, uid, exe, token):
             return Verdict(rule=rule)
     who = "an unknown user" if uid is None else f"user {uid}"
-    how, denied = ("with", "bad_token") if token else ("without", "no_rule")
-    return Verdict(denied, f"no rule allows the caller, {who} {how} a token")
+    if not token:
+        return Verdict("no_rule", f"no rule allows the caller, {who} without a token")
+    known = any(rule.token and _is_token(token, rule.token_sha256) for rule in rules)
+    how = "a token of a rule that asks for more" if known else "a token that no rule knows"
+    return Verdict("bad_token", f"no rule allows the caller, {who} with {how}")
 
 
 def _allows(rule: AllowSpec, uid: int | None, exe: Callable[[], str], token: bytes) -> bool:

@@ -266,7 +266,8 @@ def _certificate(connection: SSL.Connection, who: str) -> x509.Certificate:
 _REFUSALS: Final = {
     "certificate required": "the server requires a client certificate and got none",
     "unknown ca": "the server does not know the authority that issued our certificate",
-    "certificate expired": "the server says that our certificate has expired",
+    "certificate expired": "the server says that our certificate has expired; it may also mean "
+    "that the server's revocation list has, or that its clock is wrong",
     "certificate revoked": "the server says that our certificate is revoked",
     "bad certificate": "the server finds our certificate bad (not valid yet, or not acceptable)",
     "unsupported certificate": "the server does not accept this type of certificate",

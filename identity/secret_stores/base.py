@@ -97,11 +97,11 @@ def check_value(value: Secret) -> None:
         )
 
 
-def not_set(ref: SecretRef) -> SecretNotFound:
-    """The error of a store that holds no such secret."""
+def not_set(ref: SecretRef, remedy: str = "") -> SecretNotFound:
+    """The error of a store that holds no such secret. `remedy` where `secret set` is none."""
     return SecretNotFound(
         f"secret {ref} is not set",
-        hint=f"run: devwiz-gw secret set {ref.name} --project {ref.project}",
+        hint=remedy or f"run: devwiz-gw secret set {ref.name} --project {ref.project}",
     )
 
 

@@ -1,7 +1,7 @@
-"""Secrets that a container engine mounts as files: compose `secrets:`, Kubernetes Secret volumes.
+"""Secrets in files: compose `secrets:`, Kubernetes Secret volumes, or put there by hand.
 
 Read only, one file a secret, named like it. The folder belongs to one project, whichever it is:
-what is mounted there is what the gateway in the container may read.
+what is there is what the gateway may read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Final
 
 from identity.errors import StoreUnavailable
 from identity.secret_stores.base import (
@@ -20,8 +19,6 @@ from identity.secret_stores.base import (
     check_value,
     not_set,
 )
-
-_READ_ONLY: Final = "the folder is filled by the container engine; change the secret there"
 
 
 class SecretFolder:
@@ -38,12 +35,12 @@ class SecretFolder:
         try:
             with open(self._folder / ref.name, "rb", opener=_open_at_once) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise not_set(ref)
+                    raise not_set(ref, self._by_hand(ref))
                 data = file.read(MAX_VALUE_BYTES + 2)
         except (FileNotFoundError, IsADirectoryError):
             if not self._folder.is_dir():
                 raise self._absent() from None
-            raise not_set(ref) from None
+            raise not_set(ref, self._by_hand(ref)) from None
         except OSError as error:
             raise StoreUnavailable(
                 f"secret {ref} can't be read: {error.strerror}",
@@ -60,11 +57,15 @@ class SecretFolder:
 
     def set(self, ref: SecretRef, value: Secret) -> None:  # noqa: ARG002 - the store's interface
         """Always refused."""
-        raise StoreUnavailable(f"secret {ref} can't be set here", hint=_READ_ONLY)
+        raise StoreUnavailable(f"secret {ref} can't be set here", hint=self._by_hand(ref))
 
     def delete(self, ref: SecretRef) -> None:
         """Always refused."""
-        raise StoreUnavailable(f"secret {ref} can't be removed here", hint=_READ_ONLY)
+        raise StoreUnavailable(
+            f"secret {ref} can't be removed here",
+            hint=f"remove the file {self._folder / ref.name}; where a container engine fills the "
+            "folder, do it there",
+        )
 
     def names(self, project: str) -> list[str]:
         """See `SecretStore.names`. Kubernetes' own `..data` entries are no secrets."""
@@ -81,10 +82,17 @@ class SecretFolder:
     def interrupt(self) -> None:
         """Reading a small local file doesn't wait."""
 
+    def _by_hand(self, ref: SecretRef) -> str:
+        return (
+            f"put the value into the file {self._folder / ref.name}, mode 0600; where a container "
+            "engine fills the folder, do it there"
+        )
+
     def _absent(self) -> StoreUnavailable:
         return StoreUnavailable(
             f"the secret folder {self._folder} is not there",
-            hint="mount it: 'secrets:' of the compose service, or a Secret volume",
+            hint="make it, mode 0700; in a container mount it: 'secrets:' of the compose service, "
+            "or a Secret volume",
         )
 
 

@@ -66,13 +66,12 @@ async def test_a_template_becomes_a_header_and_its_use_is_on_paper_once(tmp_path
 
 async def test_a_missing_secret_names_the_reference(tmp_path: Path) -> None:
     bench = Bench(tmp_path, MemoryStore())
-    assert (
-        await bench.prepare()
-    ).unavailable == "the secret planner-token is not set: devwiz-gw secret set planner-token"
-    assert (
-        bench.feed.secrets[0].state
-        == "the secret planner-token is not set: devwiz-gw secret set planner-token"
+    told = (
+        "the secret planner-token is not set; "
+        "run: devwiz-gw secret set planner-token --project acme"
     )
+    assert (await bench.prepare()).unavailable == told
+    assert bench.feed.secrets[0].state == told
 
 
 async def test_a_store_that_can_not_be_asked_leaves_the_last_value(tmp_path: Path) -> None:

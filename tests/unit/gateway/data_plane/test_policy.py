@@ -77,6 +77,21 @@ def test_the_rule_that_lets_a_caller_in_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        (b"", "without a token"),
+        (b"guess", "with a token that no rule knows"),
+        (TOKEN, "with a token of a rule that asks for more"),
+    ],
+)
+def test_the_reason_tells_a_foreign_token_from_one_that_is_not_enough(
+    token: bytes, said: str
+) -> None:
+    rules = (rule(uid=1001, token=TOKEN), rule(uid=1002))
+    assert judge(rules, uid=1000, exe=str, token=token, own_uid=1).why.endswith(said)
+
+
+@pytest.mark.parametrize(
     ("rules", "uid", "token", "denied"),
     [
         ((), None, b"", "unknown_user"),

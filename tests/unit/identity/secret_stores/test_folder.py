@@ -28,8 +28,9 @@ def test_lists_files_but_not_what_kubernetes_adds(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_missing_folder_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(SecretNotFound, match="acme/planner-token"):
+    with pytest.raises(SecretNotFound, match="acme/planner-token") as missing:
         SecretFolder(tmp_path).get(TOKEN)
+    assert f"into the file {tmp_path / 'planner-token'}" in missing.value.hint
     with pytest.raises(StoreUnavailable, match="is not there"):
         SecretFolder(tmp_path / "absent").get(TOKEN)
     with pytest.raises(StoreUnavailable, match="is not there"):
@@ -64,8 +65,11 @@ def test_bytes_that_are_no_text_are_refused_without_showing_them(tmp_path: Path)
 
 def test_is_never_written_to(tmp_path: Path) -> None:
     store = SecretFolder(tmp_path)
-    with pytest.raises(StoreUnavailable):
+    file = str(tmp_path / "planner-token")
+    with pytest.raises(StoreUnavailable) as refused:
         store.set(TOKEN, Secret("x"))
-    with pytest.raises(StoreUnavailable):
+    assert f"put the value into the file {file}, mode 0600" in refused.value.hint
+    with pytest.raises(StoreUnavailable) as refused:
         store.delete(TOKEN)
+    assert f"remove the file {file}" in refused.value.hint
     assert list(tmp_path.iterdir()) == []
