@@ -121,10 +121,10 @@ def _raise_for(reply: Reply, target: str) -> None:
     said = str(reply.body.get("title") or "it gave no reason")
     if problems:
         raise ConfigInvalid(said.partition(": ")[0], problems)
-    raise GatewayError(
-        f"the gateway refused '{target.strip('/')}': {said}",
-        hint=str(reply.body.get("detail") or ""),
-    )
+    hint = str(reply.body.get("detail") or "")
+    if reply.status == 404 and hint:
+        raise GatewayError(said, hint=hint)
+    raise GatewayError(f"the gateway refused '{target.strip('/')}': {said}", hint=hint)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _print(args: argparse.Namespace) -> int:
         raise UsageError("--rotate says nothing by itself", hint="name the token with --token NAME")
     target = _target(args)
     # Last, when nothing else can go wrong any more.
-    token = "" if args.token is None else _minted(args)
+    token = "" if args.token is None else _minted(args, target.config)
     access = replace(target.access, token=token)
     text = target.form.text(access)
     if args.json:
@@ -179,7 +179,7 @@ def _address(text: str) -> TcpAddress | UnixAddress:
     return TcpAddress(host.strip("[]"), int(port))
 
 
-def _minted(args: argparse.Namespace) -> str:
+def _minted(args: argparse.Namespace, config: Config) -> str:
     """A new token, kept in the project's store."""
     from gateway.cli.secret_scope import opened
     from identity.secret_stores.base import Secret, SecretRef
@@ -187,6 +187,13 @@ def _minted(args: argparse.Namespace) -> str:
     args.project = None
     with opened(args) as scope:
         ref = SecretRef(scope.project, LOCAL_PREFIX + args.token)
+        if scope.kind == "folder":
+            file = f"{config.secrets.folder}/{ref.name}"
+            raise GatewayError(
+                "the folder of secrets is only read, so no token can be put there from here",
+                hint=f"make one by hand: (umask 077; openssl rand -hex 32 > {file}); the client "
+                "sends those 64 digits as X-Devwiz-Gw-Token, and is printed without --token",
+            )
         if not args.rotate and ref.name in scope.store.names(scope.project):
             raise GatewayError(
                 f"there is a token {args.token} already",

@@ -174,6 +174,8 @@ def run_token(args: argparse.Namespace) -> int:
         }
     finally:
         service.close()
+    # Absolute, because a configuration file elsewhere would take it as relative to itself.
+    args.out = args.out and args.out.absolute()
     _hand_over(args, token.text.reveal(), facts)
     return ExitCode.OK
 
@@ -196,7 +198,8 @@ def _hand_over(args: argparse.Namespace, token: str, facts: dict[str, Any]) -> N
     where = str(args.out) if args.out is not None else token
     output.line(f"# token      {where}")
     output.line(f"# for        {facts['spiffe_id']}")
-    output.line(f"# good       until {facts['expires']}, for {facts['uses']} join(s)")
+    joins = "1 join" if facts["uses"] == 1 else f"{facts['uses']} joins"
+    output.line(f"# good       until {facts['expires']}, for {joins}")
     output.line("[identity]")
     output.line('source = "issuer"')
     output.line("[identity.issuer]")

@@ -196,7 +196,8 @@ class Table:
         fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
         if fits or (kind is float and type(value) is int):
             return cast("_T", value)
-        self.problem(name, f"should be {_NAMES[kind]}, not {_kind(value)}")
+        hint = f'write it in brackets: {name} = ["…"]' if (kind, type(value)) == (list, str) else ""
+        self.problem(name, f"should be {_NAMES[kind]}, not {_kind(value)}", hint)
         return None
 
     def _is_clean(self, name: str, value: str, *, empty: bool, index: int | None = None) -> bool:

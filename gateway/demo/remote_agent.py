@@ -26,6 +26,9 @@ from identity.fault import Fault
 from identity.secret_stores.base import Secret
 
 if TYPE_CHECKING:
+    import socket
+
+    import uvicorn
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _START_DEADLINE_S: Final = 30.0
@@ -52,9 +55,11 @@ class ServerCertificate:
 
     def __init__(self) -> None:
         self.context: ssl.SSLContext | None = None
+        self.spiffe_id = ""
 
     def publish(self, generation: Generation) -> None:
         """New handshakes use the new pair; the bundle is only ever added to."""
+        self.spiffe_id = generation.spiffe_id
         if self.context is None:
             self.context = tls_context.server_context(client_bundle_pem=generation.bundle_pem)
             self.context.verify_mode = ssl.CERT_REQUIRED
@@ -63,6 +68,18 @@ class ServerCertificate:
         tls_context.load_key_pair(
             self.context, key_pem=generation.key_pem, chain_pem=generation.chain_pem
         )
+
+
+def _announcing(config: uvicorn.Config, said: str) -> uvicorn.Server:
+    """A server that says one line on standard output as soon as it listens."""
+    import uvicorn
+
+    class Announcing(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            print(said, flush=True)  # noqa: T201 - a program
+
+    return Announcing(config)
 
 
 async def serve(arguments: argparse.Namespace) -> int:
@@ -97,7 +114,8 @@ async def serve(arguments: argparse.Namespace) -> int:
         log_level="warning",
         timeout_graceful_shutdown=2,
     )
-    await uvicorn.Server(config).serve()
+    said = f"remote agent: serves https://{arguments.listen} as {certificate.spiffe_id}"
+    await _announcing(config, said).serve()
     renewing.cancel()
     return 0
 

@@ -64,6 +64,17 @@ def test_a_refusal_is_raised_with_its_reason(tmp_path: Path) -> None:
     assert caught.value.hint == "wait until it has started"
 
 
+def test_what_is_not_there_is_said_without_the_path_that_was_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    missing = {"title": "no request of that id is remembered", "detail": "look into the log"}
+    with (
+        FakeAdminServer(path, {"GET /requests/ab-1": (404, missing)}),
+        pytest.raises(GatewayError, match=r"^no request of that id is remembered$") as caught,
+    ):
+        AdminClient(path).document("/requests/ab-1")
+    assert caught.value.hint == "look into the log"
+
+
 def test_a_refused_configuration_lists_its_problems(tmp_path: Path) -> None:
     path = tmp_path / "a.sock"
     refusal = {

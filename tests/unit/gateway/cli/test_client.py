@@ -158,6 +158,18 @@ def test_a_token_that_can_not_be_kept_is_not_printed(
     assert "memory store" in said.err
 
 
+def test_a_folder_of_secrets_is_filled_by_hand(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workdir / "secrets").mkdir()
+    folder = CONFIG.replace('"memory"', '"folder"\nfolder = "secrets"')
+    (workdir / "devwiz-gw.toml").write_text(folder + route())
+    assert run("planner", "--token", "ide", "--rotate") == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"openssl rand -hex 32 > {workdir}/secrets/local-token.ide" in said.err
+
+
 def test_a_route_that_wants_a_token_says_so(
     workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

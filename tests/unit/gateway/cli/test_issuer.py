@@ -67,6 +67,16 @@ def test_a_token_in_a_file_is_not_printed(
     assert token.secret.reveal() not in printed
 
 
+@pytest.mark.parametrize(("uses", "said"), [("1", "for 1 join\n"), ("20", "for 20 joins\n")])
+def test_the_file_is_named_as_every_configuration_finds_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], workdir: Path, uses: str, said: str
+) -> None:
+    printed = token_of(folder, capsys, "--out", "join-token", "--uses", uses)
+    identity = tomllib.loads(printed)["identity"]
+    assert identity["issuer"]["token_file"] == str(workdir / "join-token")
+    assert said in printed
+
+
 def test_the_options_bind_names_and_limits(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

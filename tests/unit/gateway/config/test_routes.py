@@ -96,6 +96,11 @@ def test_the_header_that_names_sessions() -> None:
     assert "has none" in problems(INGRESS | {"affinity": "X-Thread"})["affinity"]
 
 
+def test_one_address_without_its_brackets() -> None:
+    said = problems(TCP | {"addresses": "10.0.0.5:1"})["addresses"]
+    assert said == 'should be a list, not a text | write it in brackets: addresses = ["…"]'
+
+
 def test_too_few_and_too_many_addresses() -> None:
     assert "is empty" in problems(TCP | {"addresses": []})["addresses"]
     many = [f"10.0.0.{number}:1" for number in range(65)]
