@@ -117,7 +117,9 @@ def check_response_head(data: bytes) -> None:
     assert 100 <= response.status <= 599
     sent = _RULES.response_head(response, local=b"127.0.0.1:1", connection=b"")
     _check_lines(sent)
-    assert _SECRET not in b"\r\n".join(line.partition(b":")[2] for line in sent.split(b"\r\n")[1:])
+    assert _SECRET not in sent
+    if len(response.forwarded) > MAX_FIELDS - 5:
+        return  # with our own there can be too many to read it again
     again = parse(sent)
     assert (again.status, again.minor) == (response.status, 1)
     assert again.body.done == response.body.done
