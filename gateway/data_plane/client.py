@@ -271,9 +271,14 @@ class ClientConnection(Downstream):
 
     @property
     def _leaving(self) -> bool:
-        if self.plane.draining or self.listener.closed:
+        """Whether the next response is the last one."""
+        if self._ending:
             return True
         return self.epoch is not None and self.epoch is not self.listener.route.door
+
+    @property
+    def _ending(self) -> bool:
+        return self.plane.draining or self.listener.closed
 
     def _connection_line(self) -> bytes:
         if not self.request.keep_alive:
@@ -306,7 +311,9 @@ class ClientConnection(Downstream):
         """The response is complete."""
         self.upstream = None
         self.record()
-        if not self.request.keep_alive or self._leaving:
+        # A renewal in the middle of a response is no reason to close: its head said that another
+        # request may follow, which may be on its way already.
+        if not self.request.keep_alive or self._ending:
             self._close_after_flush()
             return
         self.state = ClientState.HEAD

@@ -60,6 +60,31 @@ def test_an_old_connection_serves_one_more_request_and_says_so(door: StartDoor) 
     assert client.read_to_end() == b"", "with a farewell"
 
 
+def test_a_renewal_in_the_middle_of_a_response_doesnt_take_its_word_back(door: StartDoor) -> None:
+    """The head said that the connection is kept, so the next request may be on its way already."""
+    go = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        conversation.read_request()
+        conversation.send(STREAM)
+        assert go.wait(5)
+        conversation.send(b"0\r\n\r\n")
+        while conversation.read_request() is not None:
+            conversation.send(response(b"next"))
+
+    here = door(script)
+    client = here.call()
+    client.send(client.head("/events"))
+    assert b"connection: close" not in client.read_head().lower()
+    here.worker.rotate()
+    go.set()
+    assert client.read_chunk() == b""
+    assert client.is_quiet()
+    answer = client.post(b"work")
+    assert (answer.body, answer.field("connection")) == (b"next", "close")
+    assert client.ended()
+
+
 def test_the_agent_s_connection_outlives_the_rotation(door: StartDoor) -> None:
     here = door(answering(echo))
     for _ in range(3):
