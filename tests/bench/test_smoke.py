@@ -19,7 +19,7 @@ from tests.bench import report
 )
 def test_a_short_run_measures_everything(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
-    run = [sys.executable, "-m", "tests.bench", "--only", "gateway-pure,nginx", "--seconds", "0.2"]
+    run = [sys.executable, "-m", "tests.bench", "--only", "gateway-pure,nginx", "--seconds", "0.4"]
     run += ["--rounds", "1", "--json", str(file)]
     done = subprocess.run(run, check=False, capture_output=True, text=True, timeout=50)
     assert done.returncode == 0, done.stderr

@@ -257,7 +257,9 @@ class WorkerRig:
             return [body for frame, body in self._frames if frame is kind]
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Events of one name so far."""
+        """Events of one name, of all that was said before an answer to a question of now."""
+        with suppress(OSError):  # it has ended, and all that it said is here
+            self.worker_stats()
         parsed = [json.loads(body) for body in self.frames(Kind.EVENT)]
         return [event for event in parsed if event["event"] == name]
 

@@ -71,14 +71,17 @@ def test_an_agent_that_breaks_is_a_cut_for_the_caller(door: StartDoor) -> None:
 def test_a_caller_without_a_farewell_is_a_cut_for_the_agent(door: StartDoor) -> None:
     """A TCP end alone can be forged: it is no end of what the caller had to say."""
     ends: list[str] = []
+    heard = threading.Event()
 
     def script(conversation: Conversation) -> None:
         conversation.read_exactly(4)
+        heard.set()
         ends.append(conversation.wait_gone())
 
     here = door(script, carries="tcp", alpn=())
     client = here.call(alpn=())
     client.send(b"half")
+    assert heard.wait(10)  # what a cut overtakes is lost
     client.close()
     here.agent.wait_for(lambda _: len(ends) == 1)
     assert ends == ["reset"]
@@ -199,6 +202,7 @@ def test_a_route_that_changes_its_kind_takes_nobody_along(
     with here.worker.connect() as plain:
         plain.send(plain.head()[:-5])
         wait_until(lambda: here.worker.stats().downstream_connections == 1)
+        here.worker.stats()  # a turn later the head's beginning is read, too
         here.worker.change(ingress=True)
         plain.send(plain.head()[-5:])
         assert plain.read_response().status == 503

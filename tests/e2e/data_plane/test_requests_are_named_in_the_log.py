@@ -172,7 +172,8 @@ def test_a_unix_socket_tells_the_process_too(lab: StartLab, tmp_path: Path) -> N
     here = lab(answering(echo), unix_socket=tmp_path / "x.sock")
     here.connect().get()
     (line,) = here.worker.access_log(1)
-    assert line["caller"] == f"uid:{os.getuid()} pid:{os.getpid()}"
+    program = Path("/proc/self/exe").readlink()
+    assert line["caller"] == f"uid:{os.getuid()} pid:{os.getpid()} exe:{program}"
 
 
 def test_a_tunnel_of_bytes_has_its_line(lab: StartLab) -> None:
