@@ -60,6 +60,10 @@ class Balance:
         self._standings = {
             address: known.get(address) or _Standing() for address in (*addresses, *alternatives)
         }
+        if not self.spreads:
+            for address in self._active:  # the only one is never out
+                standing = self._standings[address]
+                standing.out_until, standing.on_trial = 0.0, False
 
     @property
     def active(self) -> tuple[Address, ...]:

@@ -101,6 +101,13 @@ def test_the_only_address_is_never_left_out() -> None:
     assert balance.best(idle, NOW) == A
 
 
+def test_one_that_is_left_alone_is_in_again() -> None:
+    balance = balance_of(A, B)
+    assert balance.failed(A, NOW, dialling=True)
+    balance.update((A,), ())
+    assert not balance.succeeded(A), "there was no ejection to end"
+
+
 def test_one_request_tries_when_the_time_is_over() -> None:
     balance = balance_of(A, B)
     eject(balance, [A])
