@@ -5,7 +5,6 @@ an ingress.
 from __future__ import annotations
 
 import asyncio
-import signal
 import ssl
 import threading
 from typing import Any, Self
@@ -41,7 +40,9 @@ class _Agent:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._server.handle_exit(signal.SIGTERM, None)
+        # Not by `handle_exit`: SSE libraries hook into it for the whole process, and the streams of
+        # the next server here would end at once.
+        self._server.should_exit = True
         self._thread.join(DEADLINE_S)
 
     @property
