@@ -7,22 +7,20 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import uuid4
 
 from certs import csr, keys, tls_context
 from certs.clock import Clock, SystemClock
-from certs.errors import CertsError, InvalidCertificate, ReplyRejected, SourceDenied
+from certs.errors import CertsError, ReplyRejected, SourceDenied
 from certs.generation import Generation
 from certs.sources.base import Identity
 from certs.sources.google_token import GoogleTokens, OwnSubject
 from certs.sources.google_transport import PinnedTransport
 from certs.sources.https_call import Answer, Far, HttpsCaller, json_object, skew_remark
-from certs.sources.pem_reply import chain_and_bundle
+from certs.sources.verified_reply import verified_reply
 from certs.svid import MAX_CHAIN_LENGTH
-from certs.verify import verify_identity
 from identity.spiffe import SpiffeId
 
 _CAS: Final = Far(
@@ -31,8 +29,6 @@ _CAS: Final = Far(
     if_stranger="no token was sent to it; does somebody stand in between, or does ca_file lack "
     "its authority?",
 )
-_MIN_LIFE: Final = timedelta(seconds=5)
-_MAX_LIFE: Final = timedelta(days=31)
 _MOST_AUTHORITIES: Final = 32
 _MOST_WORDS: Final = 300
 # A token is fetched for each certificate, so an exchange may take as long as all its requests.
@@ -219,20 +215,8 @@ class GoogleWifSource:
         return self._caller.not_understood(step, answer)
 
     def _verified(self, key: keys.PrivateKey, made: list[str], authorities: list[str]) -> Identity:
-        try:
-            chain_pem, bundle_pem = chain_and_bundle(made, authorities)
-            return verify_identity(
-                key=key,
-                chain_pem=chain_pem,
-                bundle_pem=bundle_pem,
-                spiffe_id=self._spiffe_id,
-                trust_domain=None,
-                now=self._clock.now(),
-                min_life=_MIN_LIFE,
-                max_life=_MAX_LIFE,
-            )
-        except (ReplyRejected, InvalidCertificate) as error:
-            raise ReplyRejected(f"create: {error}", hint=error.hint) from error
+        wanted, now = self._spiffe_id, self._clock.now()
+        return verified_reply("create", made, authorities, key=key, spiffe_id=wanted, now=now)
 
     async def _context(self) -> ssl.SSLContext:
         path = self._ca_file

@@ -17,18 +17,15 @@ from typing import Final, Literal
 
 from certs import csr, keys, tls_context
 from certs.clock import Clock, SystemClock
-from certs.errors import CertsError, InvalidCertificate, ReplyRejected, SourceDenied
+from certs.errors import CertsError, SourceDenied
 from certs.generation import Generation
 from certs.sources.base import Identity
 from certs.sources.credential import ReadCredential, credential
-from certs.sources.pem_reply import chain_and_bundle
 from certs.sources.vault_client import Signed, TokenRefused, VaultClient, VaultToken
-from certs.verify import verify_identity
+from certs.sources.verified_reply import verified_reply
 from identity.spiffe import SpiffeId
 
 _LOG: Final = logging.getLogger(__name__)
-_MIN_LIFE: Final = timedelta(seconds=5)
-_MAX_LIFE: Final = timedelta(days=31)
 _TICK_S: Final = 15.0
 _ENDS_SOON: Final = timedelta(seconds=10)
 
@@ -179,20 +176,8 @@ class VaultSource:
 
     def _verified(self, key: keys.PrivateKey, signed: Signed, issuers: tuple[str, ...]) -> Identity:
         made = (signed.leaf_pem, *signed.authorities_pem)
-        try:
-            chain_pem, bundle_pem = chain_and_bundle(made, issuers)
-            return verify_identity(
-                key=key,
-                chain_pem=chain_pem,
-                bundle_pem=bundle_pem,
-                spiffe_id=self._spiffe_id,
-                trust_domain=None,
-                now=self._clock.now(),
-                min_life=_MIN_LIFE,
-                max_life=_MAX_LIFE,
-            )
-        except (ReplyRejected, InvalidCertificate) as error:
-            raise ReplyRejected(f"sign: {error}", hint=error.hint) from error
+        wanted, now = self._spiffe_id, self._clock.now()
+        return verified_reply("sign", made, issuers, key=key, spiffe_id=wanted, now=now)
 
     async def _context(self) -> ssl.SSLContext:
         ca_file = self._engine.ca_file
