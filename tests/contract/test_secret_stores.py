@@ -41,9 +41,9 @@ class TestKeychainWithTheLimitsOfWindows(SecretStoreSuite):
         await keychain.close()
 
 
-@pytest.fixture(scope="module")
-def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SessionBus]:
-    with session_bus(tmp_path_factory.mktemp("desktop")) as bus, gnome_keyring(bus):
+@pytest.fixture
+def desktop(tmp_path: Path) -> Iterator[SessionBus]:
+    with session_bus(tmp_path) as bus, gnome_keyring(bus):
         yield bus
 
 
@@ -51,9 +51,11 @@ class TestKeychainOverGnomeKeyring(SecretStoreSuite):
     @pytest.fixture
     async def store(self, desktop: SessionBus) -> AsyncIterator[SecretStore]:
         keychain = ThreadedStore(Keychain(KeychainHelper(desktop.env)))
-        yield keychain
-        for project in ("acme", "other"):
-            for name in await keychain.names(project):
-                await keychain.delete(SecretRef(project, name))
-        await keychain.close()
+        try:
+            yield keychain
+            for project in ("acme", "other"):
+                for name in await keychain.names(project):
+                    await keychain.delete(SecretRef(project, name))
+        finally:
+            await keychain.close()
         assert desktop.stored_items() == []

@@ -99,6 +99,7 @@ def gnome_keyring(
         try:
             _wait_for_name(bus, "org.freedesktop.secrets")
             yield
+            assert daemon.poll() is None, f"gnome-keyring-daemon died ({daemon.returncode})"
         finally:
             daemon.kill()
 

@@ -26,6 +26,7 @@ from tests.fakes.feeds import FakeFeeds, generation
 from tests.fakes.scripted_upstream import wait_until
 from tests.fakes.worker_rig import SPIFFE_ID
 from tests.soak.plan import Plan
+from tests.soak.quiet import log_level
 from tests.soak.result import Result
 from tests.soak.watch import sample
 
@@ -104,9 +105,8 @@ class Bench:
 
 def run(plan: Plan) -> Result:
     """Nothing is left behind by all that may change: no task, no descriptor, no memory."""
-    logging.getLogger("gateway").setLevel(logging.CRITICAL)
     result = Result(name="control plane")
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, log_level("gateway", logging.CRITICAL):
         asyncio.run(_change(Bench(Path(name)), result, plan))
     result.judge(most_growth=_MOST_GROWTH)
     return result

@@ -10,6 +10,7 @@ from datetime import timedelta
 from tests.fakes.agent_server import AgentServer
 from tests.fakes.authority import Authority, server_context
 from tests.soak.plan import Plan
+from tests.soak.quiet import log_level
 from tests.soak.result import Result
 from tests.soak.subject import Subject
 from tests.soak.traffic import ENDLESS, Traffic
@@ -40,10 +41,10 @@ def back_to_back(plan: Plan) -> Result:
 def _run(
     result: Result, plan: Plan, authority: Authority, context: ssl.SSLContext | None
 ) -> Result:
-    # Of streams that are cut on purpose the server would tell at length.
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     life_s = _LIVES * plan.every_s
     with (
+        # Of streams that are cut on purpose the server would tell at length.
+        log_level("aiohttp.server", logging.CRITICAL),
         AgentServer(context) as agent,
         Subject(authority, agent.port, life_s=life_s, pair=context is None) as subject,
     ):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from pathlib import Path
 
 import pytest
@@ -31,8 +30,7 @@ async def test_a_journal_that_can_not_be_written_is_told_to_the_log(
     (tmp_path / "file").write_text("")
     queue = AuditQueue(Journal(tmp_path / "file" / "audit.jsonl", project="acme"))
     queue.put("x")
-    with caplog.at_level(logging.ERROR):  # whatever level another test left behind
-        await queue.flush()
+    await queue.flush()
     assert "can't write the audit journal" in caplog.text
 
 
