@@ -24,8 +24,8 @@ from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.identity_feed import RotationFeed
 from gateway.control_plane.supervisor import Parts, Supervisor
 from gateway.data_plane.failure import explanation
+from gateway.descriptor_limit import raise_descriptor_limit
 from gateway.errors import StartFailed
-from gateway.hardening import raise_descriptor_limit
 from gateway.identity_sources import open_source
 from gateway.telemetry.logs import LogSink, Redactor, install
 from gateway.telemetry.readable import readable

@@ -18,10 +18,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from certs import keys, profiles
-from certs.atomic_file import write_atomic
 from certs.errors import InvalidCertificate
 from certs.keys import PrivateKey, PublicKey
 from certs.profiles import LeafNames, Terms
+from identity.atomic_file import write_atomic
 
 ROOT_LIFE: Final = timedelta(days=3650)
 ISSUING_LIFE: Final = timedelta(days=1825)

@@ -182,7 +182,7 @@ def run_token(args: argparse.Namespace) -> int:
 
 def _hand_over(args: argparse.Namespace, token: str, facts: dict[str, Any]) -> None:
     if args.out is not None:
-        from certs.atomic_file import write_atomic
+        from identity.atomic_file import write_atomic
 
         try:
             write_atomic(args.out, f"{token}\n".encode(), _TOKEN_MODE)

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         Fault: the configuration is broken or the start failed.
     """
     # Before anything is opened or read.
-    from gateway.hardening import harden_process
+    from identity.hardening import harden_process
 
     harden_process()
 

@@ -8,7 +8,7 @@ import socket
 import sys
 
 from gateway.data_plane.link import SupervisorLink
-from gateway.hardening import harden_process
+from identity.hardening import harden_process
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from certs.atomic_file import write_atomic
+from identity.atomic_file import write_atomic
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o277])

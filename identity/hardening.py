@@ -1,4 +1,4 @@
-"""What the process gives up at its start, so that the key in its memory stays there."""
+"""What a process gives up at its start, so that the keys in its memory stay there."""
 
 from __future__ import annotations
 
@@ -24,17 +24,3 @@ def harden_process() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
-def raise_descriptor_limit(wanted: int) -> int:
-    """Allow up to `wanted` open descriptors, as far as the hard limit goes; what is allowed now."""
-    if os.name != "posix":
-        return wanted
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    ceiling = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < ceiling:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, hard))
-        return ceiling
-    return soft
