@@ -67,18 +67,18 @@ def init(
     try:
         # The rows are the commit point: without them the files are overwritten by the next try.
         with store.transaction():
-            if store.active_authority() is not None:
+            if store.authorities.active() is not None:
                 raise AlreadyInitialized(
-                    f"{folder} holds an issuer for {store.setting('trust_domain')} already",
+                    f"{folder} holds an issuer for {store.settings.value('trust_domain')} already",
                     hint="choose another folder; removing this one makes every identity from it "
                     "unverifiable",
                 )
             new = ca.make(trust_domain=domain, now=now, random=random)
             ca.save(_authority_folder(folder, _FIRST), new)
-            store.add_authority(_FIRST, ca.to_pem(new.authority.root).decode(), status="active")
-            store.set_setting("trust_domain", domain)
-            store.set_setting("dns_names", json.dumps(names))
-            store.set_setting("bundle_sequence", "1")
+            store.authorities.add(_FIRST, ca.to_pem(new.authority.root).decode(), status="active")
+            store.settings.keep("trust_domain", domain)
+            store.settings.keep("dns_names", json.dumps(names))
+            store.settings.keep("bundle_sequence", "1")
     except OSError as error:
         raise StateUnusable(f"{folder} can't be written: {error.strerror}") from error
     finally:
@@ -97,7 +97,7 @@ def open_issuer(
     """
     store = Store(folder / "state.db")
     try:
-        number, trust_domain = store.active_authority(), store.setting("trust_domain")
+        number, trust_domain = store.authorities.active(), store.settings.value("trust_domain")
         if number is None or trust_domain is None:
             raise StateUnusable(
                 f"{folder} has not been initialized", hint="run 'devwiz-gw issuer init' for it"
@@ -111,7 +111,7 @@ def open_issuer(
             random=random,
         )
         return OpenedIssuer(
-            service=service, dns_names=tuple(json.loads(store.setting("dns_names") or "[]"))
+            service=service, dns_names=tuple(json.loads(store.settings.value("dns_names") or "[]"))
         )
     except OSError as error:
         store.close()

@@ -26,7 +26,9 @@ from certs.issuer.ca import Authority, RandomBytes
 from certs.issuer.generation import Link, Verdict
 from certs.issuer.policy import Binding, InvalidPolicy
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.store import Instance, IssuedCertificate, Store, Token
+from certs.issuer.store import Store
+from certs.issuer.tables.instances import Instance, IssuedCertificate
+from certs.issuer.tables.tokens import Token
 from identity.errors import JoinTokenInvalid
 from identity.join import ID_BYTES, SECRET_BYTES, JoinToken
 from identity.secret_stores.base import Secret
@@ -150,7 +152,7 @@ class IssuerService:
         token = JoinToken.from_random(self._random(ID_BYTES + SECRET_BYTES))
         event = Event(action="token", spiffe_id=binding.names.spiffe_id, token_id=token.id)
         with self._audited(event, now), self._store.transaction():
-            self._store.add_token(
+            self._store.tokens.add(
                 Token(
                     id=token.id,
                     digest=token.digest,
@@ -210,7 +212,7 @@ class IssuerService:
                     leaf = self._sign(instance, decision.link, request, event, now)
                 elif decision.verdict is Verdict.MISMATCH:
                     reason = f"generation {holder.link.generation} shown again"
-                    self._store.lock_instance(instance.id, reason=reason, now=now)
+                    self._store.locks.lock_instance(instance.id, reason=reason, now=now)
             # The lock has to be kept, so the refusal is raised outside its transaction.
             if leaf is None:
                 code, message, hint = _VERDICTS[decision.verdict]
@@ -221,8 +223,8 @@ class IssuerService:
         """The current trust bundle."""
         return BundleVersion(
             trust_domain=self.trust_domain,
-            sequence=int(self._store.setting("bundle_sequence") or 1),
-            pem="".join(self._store.roots()).encode(),
+            sequence=int(self._store.settings.value("bundle_sequence") or 1),
+            pem="".join(self._store.authorities.roots()).encode(),
         )
 
     def prune(self, now: datetime) -> None:
@@ -246,7 +248,7 @@ class IssuerService:
         except JoinTokenInvalid as error:
             raise unknown from error
         event.token_id = shown.id
-        token = self._store.token(shown.id)
+        token = self._store.tokens.find(shown.id)
         if token is None or not hmac.compare_digest(token.digest, shown.digest):
             raise unknown
         event.spiffe_id = token.binding.names.spiffe_id
@@ -255,8 +257,8 @@ class IssuerService:
     def _joined(self, token_id: str, key: str, event: Event, now: datetime) -> Instance:
         """The instance that this key may have for the token: one already given, or a new one."""
         # Read again inside the transaction: the count of uses must not be an older one.
-        token = self._store.token(token_id)
-        earlier = self._store.join_of(token_id, key)
+        token = self._store.tokens.find(token_id)
+        earlier = self._store.tokens.join_of(token_id, key)
         if token is None:
             raise Refused(Code.TOKEN_EXPIRED, "the join token has expired")
         if earlier is not None and now - earlier.joined <= JOIN_RETRY_WINDOW:
@@ -280,7 +282,7 @@ class IssuerService:
             binding=token.binding,
             lineage=generation.first(key),
         )
-        self._store.spend(token, key=key, instance_id=instance.id, now=now)
+        self._store.tokens.spend(token, key=key, instance_id=instance.id, now=now)
         return instance
 
     def _joined_before(self, instance_id: str, key: str, event: Event, now: datetime) -> Instance:
@@ -297,7 +299,7 @@ class IssuerService:
     def _known_certificate(self, leaf_der: bytes, event: Event, now: datetime) -> IssuedCertificate:
         leaf = x509.load_der_x509_certificate(leaf_der)
         event.serial = _serial_text(leaf)
-        known = self._store.certificate(event.serial)
+        known = self._store.instances.certificate(event.serial)
         if known is None or known.link.key != _pin(leaf):
             raise Refused(
                 Code.CERTIFICATE_UNKNOWN,
@@ -315,7 +317,7 @@ class IssuerService:
         return known
 
     def _instance(self, instance_id: str, now: datetime) -> Instance:
-        instance = self._store.instance(instance_id, now)
+        instance = self._store.instances.find(instance_id, now)
         if instance is None:
             raise Refused(Code.CERTIFICATE_UNKNOWN, "the instance is not remembered any more")
         return instance
@@ -332,8 +334,8 @@ class IssuerService:
             names=binding.names,
             terms=profiles.Terms(serial=profiles.serial_from(self._random(20)), now=now, life=life),
         )
-        self._store.save_instance(instance, now)
-        self._store.add_certificate(
+        self._store.instances.save(instance, now)
+        self._store.instances.add_certificate(
             IssuedCertificate(
                 serial=_serial_text(leaf),
                 instance_id=instance.id,

@@ -10,7 +10,9 @@ import pytest
 
 from certs.issuer.generation import Lineage, Link
 from certs.issuer.policy import Binding
-from certs.issuer.store import Instance, Store, Token
+from certs.issuer.store import Store
+from certs.issuer.tables.instances import Instance
+from certs.issuer.tables.tokens import Token
 from certs.profiles import LeafNames
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123_000, tzinfo=UTC)
@@ -32,13 +34,13 @@ def test_what_is_committed_reads_back_as_it_was(path: Path) -> None:
     instance = Instance(id="i1", token_id="t1", binding=BINDING, lineage=lineage)
     store = Store.create(path)
     with store.transaction():
-        store.add_token(TOKEN)
-        store.save_instance(instance, NOW)
+        store.tokens.add(TOKEN)
+        store.instances.save(instance, NOW)
     store.close()
     again = Store(path)
-    assert again.token("t1") == TOKEN
-    assert again.instance("i1", NOW) == instance
-    assert again.token("t2") is None
+    assert again.tokens.find("t1") == TOKEN
+    assert again.instances.find("i1", NOW) == instance
+    assert again.tokens.find("t2") is None
     again.close()
 
 
@@ -47,12 +49,12 @@ def test_a_transaction_that_fails_leaves_nothing(path: Path) -> None:
 
     def fail_half_way() -> None:
         with store.transaction():
-            store.add_token(TOKEN)
+            store.tokens.add(TOKEN)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail_half_way()
-    assert store.token("t1") is None
+    assert store.tokens.find("t1") is None
     store.close()
 
 
@@ -66,8 +68,8 @@ def test_a_commit_that_fails_leaves_nothing_open(path: Path) -> None:
     with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"), store.transaction():
         store._db.execute("INSERT INTO uses VALUES ('nobody')")
     with store.transaction():
-        store.add_token(TOKEN)
-    assert store.token("t1") == TOKEN
+        store.tokens.add(TOKEN)
+    assert store.tokens.find("t1") == TOKEN
     assert not store._db.execute("SELECT * FROM uses").fetchall()
     store.close()
 
@@ -83,12 +85,12 @@ def test_an_error_that_ended_the_transaction_is_told_itself(path: Path) -> None:
 def test_a_token_is_never_spent_below_nothing(path: Path) -> None:
     store = Store.create(path)
     with store.transaction():
-        store.add_token(TOKEN)
+        store.tokens.add(TOKEN)
         for number in range(2):
-            store.spend(TOKEN, key=f"key{number}", instance_id="i1", now=NOW)
+            store.tokens.spend(TOKEN, key=f"key{number}", instance_id="i1", now=NOW)
     with pytest.raises(sqlite3.IntegrityError), store.transaction():
-        store.spend(TOKEN, key="key3", instance_id="i1", now=NOW)
-    spent = store.token("t1")
+        store.tokens.spend(TOKEN, key="key3", instance_id="i1", now=NOW)
+    spent = store.tokens.find("t1")
     assert spent is not None
     assert spent.uses_left == 0
     store.close()
@@ -97,8 +99,8 @@ def test_a_token_is_never_spent_below_nothing(path: Path) -> None:
 def test_two_processes_see_each_others_commits(path: Path) -> None:
     serving, command = Store.create(path), Store(path)
     with command.transaction():
-        command.add_token(TOKEN)
-    assert serving.token("t1") == TOKEN
+        command.tokens.add(TOKEN)
+    assert serving.tokens.find("t1") == TOKEN
     serving.close()
     command.close()
 

@@ -1,0 +1,107 @@
+"""Joined workloads and their certificates."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+
+from certs.issuer.generation import Lineage, Link
+from certs.issuer.policy import Binding
+from certs.issuer.tables.columns import binding_columns, binding_from, from_ms, to_ms
+from certs.issuer.tables.locks import Locks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """A joined workload: its names, and how far its chain of certificates has come."""
+
+    id: str
+    token_id: str
+    binding: Binding
+    lineage: Lineage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedCertificate:
+    """Which link of which instance's chain a serial number stands for."""
+
+    serial: str
+    instance_id: str
+    link: Link
+    not_after: datetime
+
+
+class Instances:
+    """The tables `instances` and `certificates`."""
+
+    def __init__(self, db: sqlite3.Connection, locks: Locks) -> None:
+        self._db = db
+        self._locks = locks
+
+    def save(self, instance: Instance, now: datetime) -> None:
+        """Create an instance, or replace its lineage and mark it as seen."""
+        lineage = instance.lineage
+        pending = lineage.pending
+        self._db.execute(
+            "INSERT INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET confirmed_generation = excluded.confirmed_generation,"
+            " confirmed_key = excluded.confirmed_key,"
+            " pending_generation = excluded.pending_generation,"
+            " pending_key = excluded.pending_key, seen_ms = excluded.seen_ms",
+            (
+                instance.id,
+                instance.token_id,
+                *binding_columns(instance.binding),
+                lineage.confirmed.generation,
+                lineage.confirmed.key,
+                pending.generation if pending else None,
+                pending.key if pending else None,
+                to_ms(now),
+                to_ms(now),
+            ),
+        )
+
+    def find(self, instance_id: str, now: datetime) -> Instance | None:
+        """The instance; `lineage.is_locked` says whether a lock holds at `now`."""
+        row = self._db.execute("SELECT * FROM instances WHERE id = ?", (instance_id,)).fetchone()
+        if row is None:
+            return None
+        lineage = Lineage(
+            confirmed=Link(row[6], row[7]),
+            pending=None if row[8] is None else Link(row[8], row[9]),
+            is_locked=self._locks.is_locked("instance", instance_id, now),
+        )
+        return Instance(id=row[0], token_id=row[1], binding=binding_from(row[2:6]), lineage=lineage)
+
+    def add_certificate(self, issued: IssuedCertificate) -> None:
+        """Remember what a serial number stands for."""
+        self._db.execute(
+            "INSERT INTO certificates VALUES (?, ?, ?, ?, ?)",
+            (
+                issued.serial,
+                issued.instance_id,
+                issued.link.generation,
+                issued.link.key,
+                to_ms(issued.not_after),
+            ),
+        )
+
+    def certificate(self, serial: str) -> IssuedCertificate | None:
+        """What the serial number (lower-case hex) stands for."""
+        row = self._db.execute("SELECT * FROM certificates WHERE serial = ?", (serial,)).fetchone()
+        if row is None:
+            return None
+        return IssuedCertificate(
+            serial=row[0], instance_id=row[1], link=Link(row[2], row[3]), not_after=from_ms(row[4])
+        )
+
+    def prune(self, before: datetime) -> None:
+        """Forget certificates that ended before then, and instances that have no other."""
+        end = (to_ms(before),)
+        self._db.execute("DELETE FROM certificates WHERE not_after_ms < ?", end)
+        self._db.execute(
+            "DELETE FROM instances WHERE seen_ms < ?"
+            " AND id NOT IN (SELECT instance_id FROM certificates)",
+            end,
+        )
