@@ -49,11 +49,11 @@ def _check(args: argparse.Namespace) -> int:
 
 def _checked(args: argparse.Namespace) -> Config:
     from gateway.config.load import find_config, load
-    from gateway.config.named_files import unreadable_files
+    from gateway.config.named_files import unusable_files
 
     config = load(find_config(args.config, cwd=Path.cwd(), env=os.environ))
-    if unreadable := unreadable_files(config):
-        raise ConfigInvalid(str(config.path), unreadable)
+    if unusable := unusable_files(config):
+        raise ConfigInvalid(str(config.path), unusable)
     return config
 
 

@@ -1,10 +1,13 @@
-"""Whether the files that a configuration names can be read."""
+"""Whether the files that a configuration names can be read, and hold what they should."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from certs.bundle import TrustBundle
+from certs.errors import InvalidCertificate
+from certs.revocation import read_lists
 from gateway.config.model import (
     Config,
     FilesSourceConfig,
@@ -16,15 +19,11 @@ from gateway.config.model import (
 from gateway.errors import ConfigProblem
 
 
-def unreadable_files(config: Config) -> list[ConfigProblem]:
-    """A problem for each named file that can't be opened now. A join token isn't among them: it may
-    be gone once it was used.
+def unusable_files(config: Config) -> list[ConfigProblem]:
+    """A problem for each named file that can't be opened now, and for trust bundles and revocation
+    lists that hold something else. A join token isn't among them: it may be gone once it was used.
     """
-    return [
-        ConfigProblem(key, f"{path} can't be read: {reason}", "mend the path, or make the file")
-        for key, path in _named(config)
-        if (reason := _why_not(path))
-    ]
+    return [problem for key, path in _named(config) if (problem := _problem(key, path))]
 
 
 def _named(config: Config) -> Iterator[tuple[str, Path]]:
@@ -57,9 +56,28 @@ def _of_source(source: SourceConfig) -> Iterator[tuple[str, Path]]:
             pass
 
 
-def _why_not(path: Path) -> str:
+def _problem(key: str, path: Path) -> ConfigProblem | None:
     try:
-        with path.open("rb"):
-            return ""
+        content = path.read_bytes() if key.endswith((".trust_bundle", ".crl")) else _peep(path)
     except OSError as error:
-        return (error.strerror or type(error).__name__).lower()
+        reason = (error.strerror or type(error).__name__).lower()
+        return ConfigProblem(
+            key, f"{path} can't be read: {reason}", "mend the path, or make the file"
+        )
+    try:
+        _read_trust(key, content)
+    except InvalidCertificate as error:
+        return ConfigProblem(key, f"{path}: {error}", "put the right file there")
+    return None
+
+
+def _peep(path: Path) -> bytes:
+    with path.open("rb"):
+        return b""
+
+
+def _read_trust(key: str, content: bytes) -> None:
+    if key.endswith(".trust_bundle"):
+        TrustBundle.from_pem(content)
+    elif key.endswith(".crl"):
+        read_lists(content)

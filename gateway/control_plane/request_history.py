@@ -16,6 +16,8 @@ from gateway.ipc.events import Event
 
 _MOST_CERTIFICATES: Final = 64
 _MOST_ALERTS: Final = 256
+#: Stages in which an address is known and no connection to it is made yet.
+_NO_CONNECTION: Final = frozenset({"dns", "connect", "tls"})
 #: Lines and alerts come on different ways, and are stamped by different clocks.
 _ABOUT: Final = timedelta(seconds=2)
 
@@ -93,7 +95,7 @@ class RequestHistory:
         return {
             "request": self._with_meaning(line),
             "upstream": routes[0].upstream_url if routes else None,
-            "headers": _attached(routes[0]) if routes else [],
+            "headers": _attached(routes[0]) if routes and _was_sent(line) else [],
             "certificate": self._certificate(line),
             "alerts": [_shown(alert) for alert in self._alerts if _belongs(alert, line)],
         }
@@ -116,6 +118,12 @@ class RequestHistory:
                     "in_use": certificate is self._certificates[-1],
                 }
         return None
+
+
+def _was_sent(line: Line) -> bool:
+    """Whether there was a connection to send the request on: to its address, and verified."""
+    unfinished = line.get("stage") in _NO_CONNECTION or line.get("reason") == "peer_rejected"
+    return bool(line.get("upstream")) and not unfinished
 
 
 def _attached(route: Route) -> list[dict[str, Any]]:

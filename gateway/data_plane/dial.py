@@ -11,7 +11,7 @@ from OpenSSL import SSL
 
 from certs.errors import PeerRejected
 from gateway.data_plane.access_log import in_json
-from gateway.data_plane.failure import Failure
+from gateway.data_plane.failure import Failure, Missed
 from gateway.data_plane.liveness import keep_alive
 from gateway.data_plane.reactor import WRITE
 from gateway.data_plane.stream import PlainStream, Stream, TlsStream
@@ -33,6 +33,7 @@ class Dial:
     Attributes:
         epoch: the identity and bundle that are shown.
         endpoint: where it leads; `others` are dialled should it fail, until `give_up`.
+        missed: what came of the addresses dialled before it for the same request.
         deadline: monotonic seconds at which this attempt is over.
         made_at: monotonic seconds at which the connection stood.
         label: what access-log lines say of it: a part of their JSON.
@@ -53,6 +54,7 @@ class Dial:
         "give_up",
         "label",
         "made_at",
+        "missed",
         "others",
         "stream",
     )
@@ -64,6 +66,7 @@ class Dial:
         endpoint: Endpoint,
         *,
         others: tuple[Endpoint, ...],
+        missed: tuple[Missed, ...],
         deadline: float,
     ) -> None:
         address = endpoint.address
@@ -82,6 +85,7 @@ class Dial:
         self.epoch = epoch
         self.endpoint = endpoint
         self.others = others
+        self.missed = missed
         self.give_up = deadline
         now = self.made_at = self._reactor.now
         self.label = b'"upstream":"%b"' % in_json(str(endpoint))

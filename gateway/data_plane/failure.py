@@ -6,8 +6,12 @@ A reason with a status is answered with it; the others are how what had begun ca
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
+
+#: Addresses that a failure's text may name beside its own.
+_MOST_NAMED: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,15 @@ class Failure:
     reason: str
     detail: str
     retry_after_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """An address at which a connection could not be made; `label` is for the access log."""
+
+    address: str
+    failure: Failure
+    label: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +224,34 @@ def explanation(reason: str) -> Explanation:
     return Explanation(kind.stage, kind.title, kind.remedy)
 
 
+#: How far an attempt to connect came, by the reason for which it ended; others come before these.
+_GOT_TO: Final = ("unreachable", "connect_timeout", "tls_timeout", "tls_failed", "peer_rejected")
+
+
+def most_telling(missed: Sequence[Missed]) -> Missed:
+    """Of one upstream's addresses, none of which would do: the first of those that came farthest,
+    with a failure that names the others too.
+    """
+    place = max(range(len(missed)), key=lambda index: (_got_to(missed[index].failure), -index))
+    told = missed[place]
+    others = [_named(other) for index, other in enumerate(missed) if index != place]
+    if not others:
+        return told
+    detail = f"{told.failure.detail}; no better: {'; '.join(others[:_MOST_NAMED])}"
+    if len(others) > _MOST_NAMED:
+        detail += f" and {len(others) - _MOST_NAMED} more"
+    return replace(told, failure=replace(told.failure, detail=detail))
+
+
+def _named(missed: Missed) -> str:
+    detail = missed.failure.detail
+    return detail if missed.address in detail else f"{missed.address}: {detail}"
+
+
+def _got_to(failure: Failure) -> int:
+    return _GOT_TO.index(failure.reason) if failure.reason in _GOT_TO else -1
+
+
 def is_server_fault(reason: str) -> bool:
     """Whether the failure lies behind the listener: worth showing as a route's last error."""
     kind = _KINDS.get(reason)
@@ -229,19 +270,22 @@ def problem_response(
     kind = _KINDS[failure.reason]
     status = status_of(failure)
     name = request_id.decode("ascii")
-    body = json.dumps(
-        {
-            "type": f"urn:devwiz-gw:problem:{failure.reason}",
-            "title": kind.title,
-            "status": status,
-            "detail": failure.detail,
-            "stage": kind.stage,
-            "remedy": f"{kind.remedy}; `devwiz-gw explain {name}` tells more",
-            "route": route,
-            "request_id": name,
-        },
-        indent=1,
-    ).encode()
+    body = (
+        json.dumps(
+            {
+                "type": f"urn:devwiz-gw:problem:{failure.reason}",
+                "title": kind.title,
+                "status": status,
+                "detail": failure.detail,
+                "stage": kind.stage,
+                "remedy": f"{kind.remedy}; `devwiz-gw explain {name}` tells more",
+                "route": route,
+                "request_id": name,
+            },
+            indent=1,
+        ).encode()
+        + b"\n"
+    )
     retry = b"Retry-After: %d\r\n" % failure.retry_after_s if failure.retry_after_s else b""
     return (
         b"HTTP/1.1 %d %b\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.data_plane.dial import Dial
 from gateway.data_plane.endpoint import Endpoint, Endpoints
-from gateway.data_plane.failure import Failure
+from gateway.data_plane.failure import Failure, Missed, most_telling
 from gateway.data_plane.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -168,22 +168,31 @@ class Pool:
         """Make a connection for the client: it is `connected`, dispatched anew or failed."""
         plane = self._route.plane
         deadline = plane.reactor.now + plane.limits.connect_timeout_s
-        self._dial(client, epoch, (endpoint, *self._endpoints.others(endpoint)), deadline)
+        self._dial(client, epoch, (endpoint, *self._endpoints.others(endpoint)), (), deadline)
 
     def _dial(
-        self, client: Downstream, epoch: Epoch, endpoints: tuple[Endpoint, ...], deadline: float
+        self,
+        client: Downstream,
+        epoch: Epoch,
+        endpoints: tuple[Endpoint, ...],
+        missed: tuple[Missed, ...],
+        deadline: float,
     ) -> None:
-        endpoint, *others = endpoints
+        endpoint, *rest = endpoints
+        others = tuple(rest)
         try:
-            dial = Dial(self._route, epoch, endpoint, others=tuple(others), deadline=deadline)
+            dial = Dial(
+                self._route, epoch, endpoint, others=others, missed=missed, deadline=deadline
+            )
         except OSError as error:  # no descriptor is left, or no such address family
             reason = "overloaded" if error.errno in _EXHAUSTED else "unreachable"
             code = errno.errorcode.get(error.errno or 0, "unknown")
             failure = Failure(reason, f"no socket: {code}", RETRY_AFTER_S)
+            missed = (*missed, Missed(str(endpoint), failure))
             if others:
-                self._dial(client, epoch, tuple(others), deadline)
+                self._dial(client, epoch, others, missed, deadline)
             else:
-                client.fail(failure)
+                client.fail(most_telling(missed).failure)
             return
         endpoint.connections.add(dial)
         self._dialling[dial] = client
@@ -238,11 +247,15 @@ class Pool:
         )
         if changed or failure.reason == "identity_expired":
             route.dispatch(client)  # another identity or far side may do better
-        elif others and route.plane.reactor.now < dial.give_up:
-            self._dial(client, dial.epoch, others, dial.give_up)
+            return
+        missed = (*dial.missed, Missed(str(dial.endpoint), failure, dial.label))
+        if others and route.plane.reactor.now < dial.give_up:
+            self._dial(client, dial.epoch, others, missed, dial.give_up)
         else:
+            told = most_telling(missed)
+            dial.label = told.label  # the line tells of the address that came farthest
             client.via = dial
-            client.fail(failure)
+            client.fail(told.failure)
 
     def abandon(self, dial: Dial) -> None:
         """The client that waited for it went away."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -154,7 +155,8 @@ class _Notes:
     """What the callbacks of one connection leave behind."""
 
     verify_error: int = 0
-    messages: int = 0
+    steps: int = 0
+    counted_from: float = 0.0
 
 
 def _notes(connection: SSL.Connection) -> _Notes:
@@ -168,7 +170,7 @@ def _notes(connection: SSL.Connection) -> _Notes:
 # SSL_CB_CONNECT_LOOP and SSL_CB_ACCEPT_LOOP (OpenSSL, ssl.h): a step of the handshake, or of a
 # message behind it.
 _STEPS: Final = (0x1001, 0x2001)
-# A handshake takes some twenty; tickets and key updates a few each.
+# In a second; a handshake takes some twenty, tickets and key updates a few each.
 _MOST_STEPS: Final = 1000
 
 
@@ -178,8 +180,11 @@ def _count_messages(connection: SSL.Connection, where: int, _value: int) -> None
     """
     if where in _STEPS:
         notes = _notes(connection)
-        notes.messages += 1
-        if notes.messages == _MOST_STEPS:
+        now = time.monotonic()
+        if now - notes.counted_from > 1.0:
+            notes.counted_from, notes.steps = now, 0
+        notes.steps += 1
+        if notes.steps == _MOST_STEPS:
             with suppress(OSError):
                 connection.sock_shutdown(socket.SHUT_RDWR)
 

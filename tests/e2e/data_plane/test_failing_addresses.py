@@ -4,6 +4,7 @@ address is used again when it has recovered.
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable
@@ -83,6 +84,20 @@ def test_one_with_another_name(authority: Authority) -> None:
         assert fleet.posts(fleet.connect(), 10) == {200: 10}
         assert wrong.requests == []
         assert fleet.ejected() == {wrong.port}
+
+
+def test_when_none_will_do_the_one_that_came_farthest_is_told_of(authority: Authority) -> None:
+    stranger = server_context(authority.issue("elsewhere.example"), authority)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        closed: int = sock.getsockname()[1]
+    with (
+        ScriptedUpstream(stranger, fixed(response(b"no"))) as wrong,
+        Fleet(authority, [], more_ports=[closed, wrong.port]) as fleet,
+    ):
+        answer = fleet.post(fleet.connect())
+        problem = json.loads(answer.body)
+        assert (answer.status, problem["stage"]) == (502, "peer")
+        assert f"no better: connecting to 127.0.0.1:{closed} failed" in problem["detail"]
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])

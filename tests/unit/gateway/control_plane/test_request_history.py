@@ -24,6 +24,7 @@ LINE: dict[str, Any] = {
     "route": "planner",
     "total_ms": 3000.0,
     "generation": 2,
+    "upstream": "192.0.2.1:443",
     "status": 200,
     "reason": "",
 }
@@ -96,6 +97,25 @@ def test_headers_are_told_by_the_names_of_their_secrets(
     document = told(history, with_headers)
     assert document["headers"] == [{"name": "Authorization", "secrets": ["planner-token"]}]
     assert document["upstream"] == route.upstream_url
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"upstream": "", "reason": "caller_denied", "stage": "caller"},
+        {"reason": "tls_failed", "stage": "tls"},
+        {"reason": "peer_rejected", "stage": "peer"},
+    ],
+)
+def test_nothing_was_attached_to_a_request_that_was_not_sent(
+    history: RequestHistory, config: Config, line: dict[str, str]
+) -> None:
+    headers = (HeaderTemplate("Authorization", ("Bearer ", "planner-token", "")),)
+    (route,) = config.routes
+    with_headers = dataclasses.replace(
+        config, routes=(dataclasses.replace(route, headers=headers),)
+    )
+    assert told(history, with_headers, **line)["headers"] == []
 
 
 def test_a_route_that_is_gone_is_no_obstacle(history: RequestHistory, config: Config) -> None:

@@ -7,7 +7,13 @@ import json
 import h11
 import pytest
 
-from gateway.data_plane.failure import Failure, is_server_fault, problem_response
+from gateway.data_plane.failure import (
+    Failure,
+    Missed,
+    is_server_fault,
+    most_telling,
+    problem_response,
+)
 
 STATUSES = {
     "bad_request": 400,
@@ -102,3 +108,22 @@ def test_a_fault_is_ours_from_500_on(reason: str, status: int) -> None:
 
 def test_a_reason_without_an_answer_is_no_fault() -> None:
     assert not is_server_fault("client_closed")
+
+
+def test_of_several_addresses_the_one_that_came_farthest_is_told_of() -> None:
+    refused = Missed("10.0.0.1:443", Failure("unreachable", "10.0.0.1:443 refused"), b"one")
+    named = Missed("10.0.0.2:443", Failure("peer_rejected", "it is dns:other"), b"two")
+    late = Missed("10.0.0.3:443", Failure("connect_timeout", "no answer"), b"three")
+    told = most_telling([refused, named, late])
+    assert (told.address, told.label) == ("10.0.0.2:443", b"two")
+    assert told.failure == Failure(
+        "peer_rejected", "it is dns:other; no better: 10.0.0.1:443 refused; 10.0.0.3:443: no answer"
+    )
+    assert most_telling([late]) is late
+
+
+def test_of_many_addresses_some_are_named() -> None:
+    missed = [Missed(f"a{n}", Failure("unreachable", f"a{n} is off")) for n in range(9)]
+    assert most_telling(missed).failure.detail == (
+        "a0 is off; no better: a1 is off; a2 is off; a3 is off; a4 is off and 4 more"
+    )

@@ -44,7 +44,7 @@ class Rig:
         """A connection that comes back from its exchange in this turn."""
         epoch = self.route.epoch
         assert epoch is not None
-        dial = Dial(self.route, epoch, self.endpoint, others=(), deadline=9.0)
+        dial = Dial(self.route, epoch, self.endpoint, others=(), missed=(), deadline=9.0)
         self.plane.reactor.remove(dial.fd)
         self.theirs.append(self._server.accept()[0])
         connection = UpstreamConnection(self.route, dial)
