@@ -90,9 +90,12 @@ def _process(config: Config) -> dict[str, str | int | float | bool]:
 
 def _feeds(store: SecretStore, journal: Journal, env: Mapping[str, str]) -> Feeds:
     def identity(
-        config: Config, publish: Callable[[Generation], None], failed: Callable[[], None]
+        config: Config,
+        name: str,
+        publish: Callable[[Generation], None],
+        failed: Callable[[], None],
     ) -> IdentityFeed:
-        source = open_source(config, store, env)
+        source = open_source(config, store, env, name=name)
         return RotationFeed(source, publish, failed, clock=SystemClock(), rng=random.SystemRandom())
 
     def headers(config: Config, changed: Callable[[], None]) -> HeaderFeed:

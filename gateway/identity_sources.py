@@ -1,4 +1,4 @@
-"""From the `[identity]` table to the source that it names; no other one is imported."""
+"""From a table of an identity to the source that it names; no other one is imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Final, assert_never
 
 from certs.sources.base import IdentitySource
 from certs.sources.credential import ReadCredential
+from gateway.config.identities import identities_of
 from gateway.config.model import (
+    DEFAULT_IDENTITY,
     Config,
     CredentialRef,
     FilesSourceConfig,
@@ -28,9 +30,16 @@ from identity.secret_stores.base import Secret, SecretRef, SecretStore
 _MAX_CREDENTIAL_BYTES: Final = 64 * 1024
 
 
-def open_source(config: Config, store: SecretStore, env: Mapping[str, str]) -> IdentitySource:
-    """The identity source that the configuration names; several as one chain."""
-    opened = [_open(wanted, config, store, env) for wanted in config.identity.sources]
+def open_source(
+    config: Config, store: SecretStore, env: Mapping[str, str], *, name: str = DEFAULT_IDENTITY
+) -> IdentitySource:
+    """The identity source that the configuration names for an identity; several as one chain."""
+    identity = identities_of(config)[name]
+
+    def reader(ref: CredentialRef | None) -> ReadCredential:
+        return _reader(ref, config.project, store, env)
+
+    opened = [_open(wanted, identity.spiffe_id, reader, env) for wanted in identity.sources]
     if len(opened) == 1:
         return opened[0]
     from certs.sources.chain import ChainSource
@@ -39,13 +48,11 @@ def open_source(config: Config, store: SecretStore, env: Mapping[str, str]) -> I
 
 
 def _open(
-    wanted: SourceConfig, config: Config, store: SecretStore, env: Mapping[str, str]
+    wanted: SourceConfig,
+    spiffe_id: str,
+    reader: Callable[[CredentialRef | None], ReadCredential],
+    env: Mapping[str, str],
 ) -> IdentitySource:
-    spiffe_id = config.identity.spiffe_id
-
-    def reader(ref: CredentialRef | None) -> ReadCredential:
-        return _reader(ref, config.project, store, env)
-
     match wanted:
         case IssuerSourceConfig():
             from certs.sources.issuer import IssuerSource

@@ -1,4 +1,4 @@
-"""The `[identity]` table: which source gives the certificate, and how it is reached."""
+"""The tables of identities: which source gives the certificate, and how it is reached."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from gateway.config.addresses import local_path
+from gateway.config.derivation import check_derive, read_derive
 from gateway.config.headers import secret_name
 from gateway.config.model import (
+    DEFAULT_IDENTITY,
     CredentialRef,
     FilesSourceConfig,
     GoogleWifSourceConfig,
@@ -29,6 +31,7 @@ from identity.endpoint import Endpoint, parse_endpoint
 from identity.errors import InvalidEndpoint, InvalidSpiffeId
 from identity.spiffe import SpiffeId
 
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _CA_PIN: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _VAULT_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
@@ -53,7 +56,8 @@ class _Place:
 
 
 def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
-    """The identity source chosen by `source`, or those of `sources`; problems are noted in `table`.
+    """The identity source chosen by `source`, or those of `sources`; problems are noted in `table`,
+    which is `[identity]` or one of `[identities]`.
 
     The other sources' tables may stay in the file, ready to be switched to; they are checked too.
     """
@@ -66,6 +70,7 @@ def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
     found.setdefault("spiffe", SpiffeSourceConfig())
     spiffe_id = table.converted("spiffe_id", _spiffe_id) or ""
     crl = table.converted("crl", partial(local_path, base=base))
+    derive = read_derive(table)
     chosen = _chosen(table)
     for name in chosen:
         if name not in found:
@@ -74,9 +79,25 @@ def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
     if named and "spiffe_id" not in table:
         hint = f'the name to ask the {named[0]} for, like "spiffe://acme.example/agent/laptop"'
         table.problem("spiffe_id", "is missing", hint)
-    table.finish()
     sources = tuple(found[name] for name in chosen if name in found)
-    return IdentityConfig(sources=sources, spiffe_id=spiffe_id, crl=crl)
+    identity = IdentityConfig(sources=sources, spiffe_id=spiffe_id, derive=derive, crl=crl)
+    check_derive(table, identity)
+    table.finish()
+    return identity
+
+
+def read_identities(table: Table, *, base: Path, project: str) -> dict[str, IdentityConfig]:
+    """The identities beside the one of `[identity]`, by name."""
+    found: dict[str, IdentityConfig] = {}
+    for name in table.entries():
+        own = table.table(name)
+        if name == DEFAULT_IDENTITY:
+            table.problem(name, "is what [identity] is called", "choose another name")
+        elif not _NAME.fullmatch(name):
+            table.problem(name, "is not a name", "use a–z, 0–9 and '-', 63 at most")
+        else:
+            found[name] = read_identity(own, base=base, project=project)
+    return found
 
 
 def _chosen(table: Table) -> list[str]:

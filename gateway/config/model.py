@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final, Literal
@@ -15,6 +16,8 @@ MCP_SESSION: Final = "Mcp-Session-Id"
 _OWN_PORTS: Final = {"https": 443, "http": 80}
 
 
+#: What the identity of the `[identity]` table is called.
+DEFAULT_IDENTITY: Final = "default"
 #: Stands for the exporter where otherwise a route's name says who uses a secret.
 TELEMETRY: Final = "[telemetry]"
 
@@ -108,6 +111,7 @@ class Route:
         affinity: the header that names a session, whose requests stay at one address; "" for none.
         peer: names of the upstream; for an ingress patterns of the callers.
         alpn: the application protocols that are spoken inside TLS, best first.
+        identity: names the table of the identity that is shown.
     """
 
     name: str
@@ -121,6 +125,7 @@ class Route:
     server_name: str
     peer: tuple[PeerName, ...]
     alpn: tuple[str, ...] = HTTP_ALPN
+    identity: str = DEFAULT_IDENTITY
     trust_bundle: Path | None = None
     crl: Path | None = None
     pass_headers: tuple[str, ...] = ()
@@ -272,13 +277,18 @@ SourceConfig = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityConfig:
-    """`[identity]`: the chosen source, or several, best first. `spiffe_id` is the name that the
-    certificate must carry; "" leaves it to a source that decides names itself. `crl`: revocation
-    lists of its authorities.
+    """`[identity]` or `[identities.NAME]`: the chosen source, or several, best first.
+
+    Attributes:
+        spiffe_id: the name that the certificate must carry; "" leaves it to a source that decides
+            names itself.
+        derive: whether each route has an identity of its own, named below `spiffe_id`.
+        crl: revocation lists of its authorities.
     """
 
     sources: tuple[SourceConfig, ...]
     spiffe_id: str = ""
+    derive: bool = False
     crl: Path | None = None
 
 
@@ -345,7 +355,9 @@ class TelemetryConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A whole configuration file, checked. `path` is where it was read from."""
+    """A whole configuration file, checked. `path` is where it was read from, `identities` are those
+    beside the one of `[identity]`; `gateway.config.identities` says what all of it comes to.
+    """
 
     path: Path
     project: str
@@ -356,3 +368,4 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
+    identities: Mapping[str, IdentityConfig] = field(default_factory=dict)

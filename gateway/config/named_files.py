@@ -12,6 +12,7 @@ from gateway.config.model import (
     Config,
     FilesSourceConfig,
     GoogleWifSourceConfig,
+    IdentityConfig,
     SourceConfig,
     StepCaSourceConfig,
     VaultSourceConfig,
@@ -27,10 +28,9 @@ def unusable_files(config: Config) -> list[ConfigProblem]:
 
 
 def _named(config: Config) -> Iterator[tuple[str, Path]]:
-    for source in config.identity.sources:
-        yield from _of_source(source)
-    if config.identity.crl is not None:
-        yield "identity.crl", config.identity.crl
+    yield from _of_identity("identity", config.identity)
+    for name, table in config.identities.items():
+        yield from _of_identity(f"identities.{name}", table)
     for route in config.routes:
         if route.trust_bundle is not None:
             yield f"routes.{route.name}.trust_bundle", route.trust_bundle
@@ -38,20 +38,28 @@ def _named(config: Config) -> Iterator[tuple[str, Path]]:
             yield f"routes.{route.name}.crl", route.crl
 
 
+def _of_identity(key: str, table: IdentityConfig) -> Iterator[tuple[str, Path]]:
+    for source in table.sources:
+        for name, path in _of_source(source):
+            yield f"{key}.{source.name}.{name}", path
+    if table.crl is not None:
+        yield f"{key}.crl", table.crl
+
+
 def _of_source(source: SourceConfig) -> Iterator[tuple[str, Path]]:
     match source:
         case FilesSourceConfig():
-            yield "identity.files.certificate", source.certificate
-            yield "identity.files.private_key", source.private_key
-            yield "identity.files.trust_bundle", source.trust_bundle
+            yield "certificate", source.certificate
+            yield "private_key", source.private_key
+            yield "trust_bundle", source.trust_bundle
         case StepCaSourceConfig() if source.provisioner and source.credential.kind == "file":
-            yield "identity.step-ca.provisioner_key_file", Path(source.credential.value)
+            yield "provisioner_key_file", Path(source.credential.value)
         case VaultSourceConfig() if source.ca_file is not None:
-            yield "identity.vault.ca_file", source.ca_file
+            yield "ca_file", source.ca_file
         case GoogleWifSourceConfig():
-            yield "identity.google-wif.credential_file", source.credential_file
+            yield "credential_file", source.credential_file
             if source.ca_file is not None:
-                yield "identity.google-wif.ca_file", source.ca_file
+                yield "ca_file", source.ca_file
         case _:
             pass
 

@@ -12,8 +12,9 @@ from typing import Final, Literal, cast
 
 from gateway.config.addresses import check_socket_path, local_path, unix_path
 from gateway.config.admin_socket import admin_socket
-from gateway.config.identity_source import read_identity
+from gateway.config.identity_source import read_identities, read_identity
 from gateway.config.model import (
+    DEFAULT_IDENTITY,
     AdminConfig,
     Config,
     Limits,
@@ -45,17 +46,26 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
     problems: list[ConfigProblem] = []
     top = Table(raw, "", problems)
     project = _project(top)
-    reader = RouteReader(base=path.parent, project=project, max_socket_path=max_socket_path)
+    base = path.parent
+    identity = read_identity(top.table("identity"), base=base, project=project)
+    identities = read_identities(top.table("identities"), base=base, project=project)
+    reader = RouteReader(
+        base=base,
+        project=project,
+        max_socket_path=max_socket_path,
+        identities=(DEFAULT_IDENTITY, *identities),
+    )
     config = Config(
         path=path,
         project=project,
-        identity=read_identity(top.table("identity"), base=path.parent, project=project),
+        identity=identity,
+        identities=identities,
         routes=_routes(top, reader),
         admin=_admin(top.table("admin"), reader, path=path, max_socket_path=max_socket_path),
         limits=_limits(top.table("limits")),
-        log=_log(top.table("log"), base=path.parent),
+        log=_log(top.table("log"), base=base),
         telemetry=read_telemetry(top.table("telemetry"), project=project, take=reader.take),
-        secrets=_secrets(top.table("secrets"), base=path.parent),
+        secrets=_secrets(top.table("secrets"), base=base),
     )
     top.finish()
     if problems:

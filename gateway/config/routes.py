@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,14 @@ from gateway.config.addresses import (
 )
 from gateway.config.callers import asks_for_token, is_reachable_from_afar, read_rules
 from gateway.config.headers import header_name, read_headers, read_passed
-from gateway.config.model import MCP_SESSION, PeerName, Route, TcpAddress, UnixAddress
+from gateway.config.model import (
+    DEFAULT_IDENTITY,
+    MCP_SESSION,
+    PeerName,
+    Route,
+    TcpAddress,
+    UnixAddress,
+)
 from gateway.config.peers import caller_pattern, peer_for_host, peer_name
 from gateway.config.table import Rejected, Table
 from gateway.config.upstreams import Origin, dial_address, https_origin, local_origin, tls_origin
@@ -63,7 +70,10 @@ _Protocol = Literal["http", "tcp"]
 class RouteReader:
     """Reads the routes of one file in turn, knowing what those before have taken."""
 
-    def __init__(self, *, base: Path, project: str, max_socket_path: int) -> None:
+    def __init__(
+        self, *, base: Path, project: str, max_socket_path: int, identities: Sequence[str]
+    ) -> None:
+        self._identities = identities
         self._base = base
         self._project = project
         self._listen: Callable[[str], tuple[TcpAddress | UnixAddress, ...]] = partial(
@@ -91,8 +101,9 @@ class RouteReader:
         route = self._tcp(table, route) if route.protocol == "tcp" else self._http(table, route)
         local = partial(local_path, base=self._base)
         bundle, crl = table.converted("trust_bundle", local), table.converted("crl", local)
+        identity = table.choice("identity", self._identities, DEFAULT_IDENTITY)
         table.finish()
-        return replace(route, trust_bundle=bundle, crl=crl)
+        return replace(route, identity=identity, trust_bundle=bundle, crl=crl)
 
     # -- by what faces whom ----------------------------------------------------------------------
 

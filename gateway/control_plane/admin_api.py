@@ -56,8 +56,10 @@ class Controls(Protocol):
         """Begin to stop."""
         ...
 
-    async def renew(self) -> IdentityView:
-        """Ask for a new certificate now; the identity as it stands, with when that is possible."""
+    async def renew(self, name: str) -> IdentityView | None:
+        """Ask for a new certificate of an identity now; how it stands, with when that is possible;
+        None for a name that none has.
+        """
         ...
 
     def denied(self, uid: int, what: str) -> None:
@@ -167,8 +169,12 @@ class AdminApi:
         asyncio.get_running_loop().call_later(0.05, self._controls.drain)
         return web.json_response({"ok": True})
 
-    async def _renew(self, _request: web.Request) -> web.Response:
-        identity, now = await self._controls.renew(), datetime.now(UTC)
+    async def _renew(self, request: web.Request) -> web.Response:
+        names = list((await self._controls.state()).identities)
+        name = request.query.get("name", names[0])
+        identity, now = await self._controls.renew(name), datetime.now(UTC)
+        if identity is None:
+            return problem(404, "no identity has this name", f"there are: {', '.join(names)}")
         age, wait = _seconds(identity.since, now), _seconds(now, identity.earliest_renewal)
         return web.json_response({"ok": True, "age_s": age, "possible_in_s": wait})
 

@@ -56,9 +56,16 @@ class HeaderFeed(Protocol):
         ...
 
 
+MakeIdentity = Callable[
+    [Config, str, Callable[[Generation], None], Callable[[], None]], IdentityFeed
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feeds:
-    """How feeds are made: each gets the configuration and what to call back."""
+    """How feeds are made: each gets the configuration and what to call back; an identity's also its
+    name in it.
+    """
 
-    identity: Callable[[Config, Callable[[Generation], None], Callable[[], None]], IdentityFeed]
+    identity: MakeIdentity
     headers: Callable[[Config, Callable[[], None]], HeaderFeed]

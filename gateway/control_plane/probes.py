@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from gateway.config.model import DEFAULT_IDENTITY
 from gateway.control_plane import status
 from gateway.telemetry import metrics
 from gateway.telemetry.exposition import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from gateway.control_plane.status import GatewayState
+    from gateway.control_plane.views import IdentityView
 
 AskState = Callable[[], Awaitable["GatewayState"]]
 
@@ -35,16 +37,21 @@ def add_probes(application: web.Application, state: AskState) -> None:
         body = status.readiness(await state())
         return web.json_response(body, status=200 if body["ready"] else 503)
 
+    async def route_is_ready(request: web.Request) -> web.Response:
+        body = status.route_readiness(request.match_info["route"], await state())
+        if body is None:
+            raise web.HTTPNotFound(reason="no route has this name")
+        return web.json_response(body, status=200 if body["ready"] else 503)
+
     application.router.add_get("/metrics", exposition)
     application.router.add_get("/livez", is_live)
     application.router.add_get("/startupz", has_started)
     application.router.add_get("/readyz", is_ready)
+    application.router.add_get("/readyz/{route}", route_is_ready)
 
 
 def numbers(state: GatewayState) -> metrics.Numbers:
     """The part of the state that is measured."""
-    identity = state.identity
-    generation, renewal = identity.generation, identity.next_renewal
     return metrics.Numbers(
         version=state.version,
         started_at=state.started_at.timestamp(),
@@ -55,11 +62,7 @@ def numbers(state: GatewayState) -> metrics.Numbers:
             for route in state.config.routes
             if route.name in state.stats
         },
-        cert_not_after=generation.not_after.timestamp() if generation else 0.0,
-        cert_generation=generation.number if generation else 0,
-        cert_next_renewal=renewal.timestamp() if renewal else 0.0,
-        cert_renewals=identity.renewals,
-        cert_renewal_s=identity.renewal_s,
+        certificates={_label(name): _certificate(view) for name, view in state.identities.items()},
         crl_ends={
             name: view.crl_ends_at.timestamp()
             for name, view in state.trust.items()
@@ -70,4 +73,19 @@ def numbers(state: GatewayState) -> metrics.Numbers:
         worker_restarts=sum(worker.restarts for worker in state.workers),
         access_lines_dropped=state.access_lines_dropped,
         spans=state.spans,
+    )
+
+
+def _label(identity: str) -> str:
+    return "" if identity == DEFAULT_IDENTITY else identity
+
+
+def _certificate(view: IdentityView) -> metrics.Certificate:
+    generation, renewal = view.generation, view.next_renewal
+    return metrics.Certificate(
+        not_after=generation.not_after.timestamp() if generation else 0.0,
+        next_renewal=renewal.timestamp() if renewal else 0.0,
+        generation=generation.number if generation else 0,
+        renewals=view.renewals,
+        renewal_s=view.renewal_s,
     )

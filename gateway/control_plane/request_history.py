@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from certs.generation import Generation
+from gateway.config.identities import identity_of
 from gateway.config.model import Config, Route
 from gateway.control_plane.recent_lines import Line, RecentLines
 from gateway.control_plane.status import rfc3339
@@ -63,16 +64,18 @@ class RequestHistory:
     def __init__(self, meaning: Callable[[str], Meaning]) -> None:
         self._meaning = meaning
         self._lines = RecentLines()
-        self._certificates: deque[_Certificate] = deque(maxlen=_MOST_CERTIFICATES)
+        self._certificates: defaultdict[str, deque[_Certificate]] = defaultdict(
+            lambda: deque(maxlen=_MOST_CERTIFICATES)
+        )
         self._alerts: deque[_Alert] = deque(maxlen=_MOST_ALERTS)
 
     def take(self, lines: bytes) -> None:
         """Keep access-log lines."""
         self._lines.take(lines)
 
-    def note_generation(self, generation: Generation) -> None:
-        """A certificate came into use."""
-        self._certificates.append(
+    def note_generation(self, identity: str, generation: Generation) -> None:
+        """A certificate of the identity of that name came into use."""
+        self._certificates[identity].append(
             _Certificate(
                 generation.number, generation.serial, generation.spiffe_id, generation.not_after
             )
@@ -96,7 +99,9 @@ class RequestHistory:
             "request": self._with_meaning(line),
             "upstream": routes[0].upstream_url if routes else None,
             "headers": _attached(routes[0]) if routes and _was_sent(line) else [],
-            "certificate": self._certificate(line),
+            "certificate": self._certificate(line, identity_of(routes[0], config))
+            if routes
+            else None,
             "alerts": [_shown(alert) for alert in self._alerts if _belongs(alert, line)],
         }
 
@@ -106,16 +111,17 @@ class RequestHistory:
         meaning = self._meaning(str(line.get("reason", "")))
         return line | {"title": meaning.title, "remedy": meaning.remedy}
 
-    def _certificate(self, line: Line) -> dict[str, Any] | None:
+    def _certificate(self, line: Line, identity: str) -> dict[str, Any] | None:
         number = line.get("generation")
-        for certificate in self._certificates:
+        known = self._certificates[identity]
+        for certificate in known:
             if certificate.number == number:
                 return {
                     "generation": number,
                     "serial": certificate.serial,
                     "spiffe_id": certificate.spiffe_id or None,
                     "not_after": rfc3339(certificate.not_after),
-                    "in_use": certificate is self._certificates[-1],
+                    "in_use": certificate is known[-1],
                 }
         return None
 

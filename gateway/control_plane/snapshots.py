@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Final
 
 from certs.generation import Generation
+from gateway.config.identities import identity_of
 from gateway.config.model import Config, Limits, Route, TcpAddress, UnixAddress
 from gateway.ipc.snapshot import (
     AllowSpec,
@@ -59,19 +61,28 @@ class Attached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Held:
+    """What there is of one identity. `reason` says why it can't be used: none was ever obtained
+    (`generation` is None then), or the last one has expired and can't be renewed. `renewable_at` is
+    the time before which `generation` can have no successor.
+    """
+
+    generation: Generation | None
+    reason: str = ""
+    renewable_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class World:
     """All that a Snapshot is made of.
 
-    `identity_reason` says why there is no identity that can be used: none was ever obtained
-    (`generation` is None then), or the last one has expired and can't be renewed.
-    `addresses` is by upstream host and port, the other mappings are by route name. `bundles` has
-    the text of each route's own trust bundle; a route without one uses the identity's. `crls` has
-    the text of the revocation lists of routes that check any.
+    `identities` is by name, `addresses` is by upstream host and port, the other mappings are by
+    route name. `bundles` has the text of each route's own trust bundle; a route without one uses
+    its identity's. `crls` has the text of the revocation lists of routes that check any.
     """
 
     config: Config
-    generation: Generation | None
-    identity_reason: str
+    identities: Mapping[str, Held]
     listeners: Mapping[str, tuple[BoundListener, ...]]
     addresses: Mapping[Target, Addresses] = field(default_factory=dict)
     attached: Mapping[str, Attached] = field(default_factory=dict)
@@ -83,8 +94,14 @@ def build(number: int, world: World) -> Snapshot:
     """The numbered Snapshot of `world`."""
     return Snapshot(
         number=number,
-        identity=None if world.identity_reason else _identity(world.generation),
-        identity_reason=world.identity_reason,
+        identities=tuple(
+            _identity(name, held.generation, held.renewable_at)
+            for name, held in world.identities.items()
+            if held.generation is not None and not held.reason
+        ),
+        missing=tuple(
+            (name, held.reason) for name, held in world.identities.items() if held.reason
+        ),
         routes=tuple(_route(route, world) for route in world.config.routes),
         limits=_limits(world.config.limits),
         access_log=world.config.log.access or bool(world.config.telemetry.otlp_endpoint),
@@ -106,15 +123,15 @@ def accepted_hosts(bound: TcpAddress | UnixAddress, route: Route) -> tuple[str, 
     return tuple(dict.fromkeys([*hosts, *(host.lower() for host in route.allowed_hosts)]))
 
 
-def _identity(generation: Generation | None) -> IdentitySpec | None:
-    if generation is None:
-        return None
+def _identity(name: str, generation: Generation, renewable_at: datetime | None) -> IdentitySpec:
     return IdentitySpec(
+        name=name,
         generation=generation.number,
         key_pem=generation.key_pem.decode(),
         chain_pem=generation.chain_pem.decode(),
         spiffe_id=generation.spiffe_id,
         not_after=generation.not_after.timestamp(),
+        renewable_at=renewable_at.timestamp() if renewable_at else 0.0,
     )
 
 
@@ -144,6 +161,7 @@ def _route(route: Route, world: World) -> RouteSpec:
         kind=route.protocol,
         ingress=route.kind == "ingress",
         affinity=route.affinity,
+        identity=identity_of(route, world.config),
     )
 
 
@@ -186,7 +204,9 @@ def _upstream(route: Route, world: World) -> UpstreamSpec:
 
 def _tls(route: Route, world: World) -> TlsSpec:
     own_bundle = world.bundles.get(route.name)
-    identity_bundle = world.generation.bundle_pem.decode() if world.generation else ""
+    held = world.identities.get(identity_of(route, world.config))
+    generation = held.generation if held else None
+    identity_bundle = generation.bundle_pem.decode() if generation else ""
     return TlsSpec(
         server_name=route.server_name,
         peers=tuple(str(peer) for peer in route.peer),

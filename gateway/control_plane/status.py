@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from gateway.config.model import Config, Route
+from gateway.config.identities import identity_of
+from gateway.config.model import DEFAULT_IDENTITY, Config, Route
 from gateway.control_plane.views import IdentityView, SecretView, TrustView, WorkerView
 from gateway.ipc.snapshot import RouteSpec, Snapshot
 from gateway.ipc.stats import RouteStats
@@ -22,7 +23,8 @@ class GatewayState:
 
     `listening` has the open addresses of each route; `rejected` why workers refuse a route;
     `config_error` why the last reload changed nothing; `reloads` counts them by result, `spans`
-    those that were exported; `trust` tells how it stands with the files of each route that has any.
+    those that were exported; `identities` are by name; `trust` tells how it stands with the files
+    of each route that has any.
     """
 
     version: str
@@ -31,7 +33,7 @@ class GatewayState:
     started_at: datetime
     phase: Phase
     config: Config
-    identity: IdentityView
+    identities: Mapping[str, IdentityView]
     workers: tuple[WorkerView, ...]
     snapshot: Snapshot | None
     listening: Mapping[str, tuple[str, ...]]
@@ -55,7 +57,8 @@ class Check:
 
 
 def document(state: GatewayState) -> dict[str, Any]:
-    """The body of `GET /status`."""
+    """The body of `GET /status`; `identity` is the first of `identities`."""
+    identities = [_identity(name, view, state) for name, view in state.identities.items()]
     return {
         "version": state.version,
         "pid": state.pid,
@@ -64,7 +67,8 @@ def document(state: GatewayState) -> dict[str, Any]:
         "reasons": reasons(state),
         "config": str(state.config.path),
         "project": state.config.project,
-        "identity": _identity(state.identity),
+        "identity": identities[0],
+        "identities": identities,
         "workers": [
             {
                 "pid": worker.pid,
@@ -93,15 +97,27 @@ def readiness(state: GatewayState) -> dict[str, Any]:
     return _verdict("ready", checks(state))
 
 
+def route_readiness(name: str, state: GatewayState) -> dict[str, Any] | None:
+    """The body of `GET /readyz/NAME`: whether one route can serve, whatever the others can; None
+    where there is no such route.
+    """
+    for route in state.config.routes:
+        if route.name == name:
+            found = _common_checks(state, [identity_of(route, state.config)])
+            return _verdict("ready", (*found, _route_check(route, state)))
+    return None
+
+
 def startup(state: GatewayState) -> dict[str, Any]:
     """The body of `GET /startupz`: started once there was a certificate and every worker had its
     routes; what breaks later doesn't undo it.
     """
-    view = state.identity
-    none = "" if view.generation is not None else identity_problem(view, state.now)
     early = state.phase == "starting" and (_worker_problem(state) or "the start isn't over yet")
-    found = (Check("identity", not none, none), Check("start", not early, early or ""))
-    return _verdict("started", found)
+    had_one: list[Check] = []
+    for name, view in state.identities.items():
+        check = _identity_check(name, state)
+        had_one.append(Check(check.name, ok=True) if view.generation is not None else check)
+    return _verdict("started", (*had_one, Check("start", not early, early or "")))
 
 
 def _verdict(word: str, found: tuple[Check, ...]) -> dict[str, Any]:
@@ -122,26 +138,51 @@ def overall(state: GatewayState) -> State:
 
 def reasons(state: GatewayState) -> list[str]:
     """Why the gateway is not all right, in words; empty when it is."""
-    found = [check.reason for check in checks(state) if not check.ok]
-    if not identity_problem(state.identity, state.now) and state.identity.reason:
-        found.append(state.identity.reason)
+    found = [check.reason for check in _common_checks(state, state.identities) if not check.ok]
+    found += [
+        f"route {route.name}: {why}"
+        for route in state.config.routes
+        if (why := _unavailable(route, state))
+    ]
+    for name, view in state.identities.items():
+        if not identity_problem(view, state.now) and view.reason:
+            found.append(_of(name, view.reason))
     if state.config_error:
         found.append(f"the last reload was refused: {state.config_error}")
-    for name, view in sorted(state.trust.items()):
-        found += [f"route {name}: {problem}" for problem in view.problems]
+    for name, trust in sorted(state.trust.items()):
+        found += [f"route {name}: {problem}" for problem in trust.problems]
     return found
 
 
 def checks(state: GatewayState) -> tuple[Check, ...]:
     """The conditions of readiness, in the order in which they are worth reading."""
-    identity = identity_problem(state.identity, state.now)
     return (
-        Check("accepting", state.phase != "draining", _if(state.phase == "draining", "draining")),
-        Check("identity", not identity, identity),
-        Check("workers", not _worker_problem(state), _worker_problem(state)),
-        Check("capacity", not _crowd(state), _crowd(state)),
+        *_common_checks(state, state.identities),
         *(_route_check(route, state) for route in state.config.routes),
     )
+
+
+def _common_checks(state: GatewayState, identities: Iterable[str]) -> tuple[Check, ...]:
+    draining = _if(state.phase == "draining", "draining")
+    workers, crowd = _worker_problem(state), _crowd(state)
+    return (
+        Check("accepting", not draining, draining),
+        *(_identity_check(name, state) for name in identities),
+        Check("workers", not workers, workers),
+        Check("capacity", not crowd, crowd),
+    )
+
+
+def _identity_check(name: str, state: GatewayState) -> Check:
+    view = state.identities.get(name)
+    problem = identity_problem(view, state.now) if view else "no certificate yet"
+    word = "identity" if name == DEFAULT_IDENTITY else f"identity:{name}"
+    return Check(word, not problem, _of(name, problem))
+
+
+def _of(identity: str, problem: str) -> str:
+    """A problem with the identity that it is one of, where there may be several."""
+    return problem if identity == DEFAULT_IDENTITY or not problem else f"{identity}: {problem}"
 
 
 def identity_problem(identity: IdentityView, now: datetime) -> str:
@@ -186,6 +227,8 @@ def _crowd(state: GatewayState) -> str:
 
 def _route_check(route: Route, state: GatewayState) -> Check:
     why = _unavailable(route, state)
+    if not why and not _identity_check(identity_of(route, state.config), state).ok:
+        why = "it has no certificate to show"
     return Check(f"route:{route.name}", not why, f"route {route.name}: {why}" if why else "")
 
 
@@ -203,9 +246,12 @@ def _spec(route: Route, state: GatewayState) -> RouteSpec | None:
     return None
 
 
-def _identity(view: IdentityView) -> dict[str, Any]:
+def _identity(name: str, view: IdentityView, state: GatewayState) -> dict[str, Any]:
     generation = view.generation
+    routes = state.config.routes
     return {
+        "name": name,
+        "routes": [route.name for route in routes if identity_of(route, state.config) == name],
         "source": view.source,
         "state": view.state,
         "spiffe_id": generation.spiffe_id or None if generation else None,
@@ -230,6 +276,7 @@ def _route(route: Route, state: GatewayState) -> dict[str, Any]:
     return {
         "name": route.name,
         "kind": route.kind,
+        "identity": identity_of(route, state.config),
         "listeners": list(state.listening.get(route.name, ())),
         "listener_urls": [route.listen_url(at) for at in state.listening.get(route.name, ())],
         "upstream": route.upstream_url,

@@ -14,10 +14,11 @@ from typing import Final
 from certs.clock import SystemClock
 from certs.generation import Generation
 from gateway.audit.journal import Journal
-from gateway.config.model import Config
+from gateway.config.model import DEFAULT_IDENTITY, Config
 from gateway.control_plane.admin_api import AdminApi
 from gateway.control_plane.audit_queue import AuditQueue
-from gateway.control_plane.feeds import Feeds, IdentityFeed
+from gateway.control_plane.feeds import Feeds
+from gateway.control_plane.identities import Identities
 from gateway.control_plane.listeners import ListenerChange, ListenerSet
 from gateway.control_plane.metrics_server import MetricsServer
 from gateway.control_plane.reload import refuse_unchangeable
@@ -83,10 +84,6 @@ class Supervisor:
         self._config_error = ""
         self._reloads = {"ok": 0, "refused": 0}
         self._rejected: dict[str, str] = {}
-        self._generation: Generation | None = None
-        self._refreshed_for = -1
-        #: By route, the first and the last generation that its upstream refused in a row.
-        self._refused: dict[str, tuple[int, int]] = {}
         self._snapshot: Snapshot | None = None
         self._history = RequestHistory(parts.meaning)
         self._listeners = ListenerSet(workers=config.limits.workers)
@@ -97,7 +94,9 @@ class Supervisor:
             command=parts.worker_command,
         )
         self._resolver = Resolver(self._publish, lookup=parts.lookup)
-        self._identity = parts.feeds.identity(config, self._on_generation, self._publish)
+        self._identities = Identities(
+            config, parts.feeds.identity, self._on_generation, self._publish
+        )
         self._headers = parts.feeds.headers(config, self._publish)
         self._trust = TrustFeed(self._publish, self._on_trust, clock=SystemClock())
         self._audit = AuditQueue(parts.journal)
@@ -106,9 +105,6 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._change_task: asyncio.Task[None] | None = None
-        self._first_identity = asyncio.Event()
-        self._tasks: asyncio.TaskGroup | None = None
-        self._identity_task: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
         """Serve until told to stop; 0 when everything was drained, 1 when something was cut.
@@ -123,7 +119,7 @@ class Supervisor:
             await asyncio.to_thread(self._listeners.close)
             await self._metrics.close()
             await self._admin.close()
-            await self._identity.close()
+            await self._identities.close()
         await self._parts.exporter.finish(EXPORT_S)
         outcome = "forced" if forced else "ok"
         await self._audit.flush()
@@ -145,7 +141,7 @@ class Supervisor:
             started_at=self._started_at,
             phase=self._phase,
             config=self._config,
-            identity=self._identity_view(),
+            identities=self._identities.views(),
             workers=self._pool.views,
             snapshot=self._snapshot,
             listening={
@@ -202,11 +198,15 @@ class Supervisor:
             self._audit.put("workers.replace")
             _LOG.info("fresh workers have taken over", extra={"event": "workers_replaced"})
 
-    async def renew(self) -> IdentityView:
-        """Ask for a new certificate now; the identity as it stands, with when that is possible."""
-        self._audit.put("identity.renew_asked")
-        self._identity.refresh("asked for by the operator")
-        return self._identity_view()
+    async def renew(self, name: str) -> IdentityView | None:
+        """Ask for a new certificate of an identity now; how it stands, with when that is possible;
+        None for a name that none has.
+        """
+        view = self._identities.views().get(name)
+        if view is not None:
+            self._audit.put("identity.renew_asked", name=name)
+            self._identities.refresh(name, "asked for by the operator")
+        return view
 
     def denied(self, uid: int, what: str) -> None:
         """Somebody else's user knocked at the admin socket."""
@@ -240,10 +240,9 @@ class Supervisor:
     async def _serve(self) -> int:
         self._publish()
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
             pool = tasks.create_task(self._pool.run())
-            self._identity_task = tasks.create_task(self._identity.run())
             others = [
+                tasks.create_task(self._identities.run()),
                 tasks.create_task(self._audit.run()),
                 tasks.create_task(self._resolver.run()),
                 tasks.create_task(self._trust.run()),
@@ -253,7 +252,7 @@ class Supervisor:
             ]
             await self._stop.wait()
             forced = await self._drain()
-            for task in (*others, self._identity_task):
+            for task in others:
                 task.cancel()
             await asyncio.wait([pool], timeout=5.0)
             pool.cancel()
@@ -281,17 +280,22 @@ class Supervisor:
     async def _settle(self) -> None:
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                await self._first_identity.wait()
+                await self._identities.wait_complete()
                 await self._pool.wait_applied(1, START_TIMEOUT_S)
         except TimeoutError:
-            view = self._identity_view()
-            _LOG.warning(
-                "no certificate yet: requests get 503 until there is one: %s",
-                view.reason,
-                extra={"event": "start_degraded", "hint": view.last_error_hint},
-            )
+            self._tell_missing()
         if self._phase == "starting":
             self._phase = "running"
+
+    def _tell_missing(self) -> None:
+        for name, view in self._identities.views().items():
+            if view.generation is None:
+                _LOG.warning(
+                    "no certificate yet%s: requests get 503 until there is one: %s",
+                    _named(name),
+                    view.reason,
+                    extra={"event": "start_degraded", "hint": view.last_error_hint},
+                )
 
     # What changes the world
 
@@ -313,8 +317,7 @@ class Supervisor:
     def _world(self) -> World:
         return World(
             config=self._config,
-            generation=self._generation,
-            identity_reason=self._identity_reason(),
+            identities=self._identities.held(),
             listeners={
                 name: tuple(BoundListener(id=item.id, bound=item.bound) for item in listeners)
                 for name, listeners in self._listeners.by_route.items()
@@ -325,34 +328,16 @@ class Supervisor:
             crls=self._trust.crls,
         )
 
-    def _on_generation(self, generation: Generation) -> None:
-        # Numbered here: a source that is swapped by a reload would start again at 1.
-        number = self._generation.number + 1 if self._generation else 1
-        self._generation = replace(generation, number=number)
-        self._history.note_generation(self._generation)
-        self._first_identity.set()
+    def _on_generation(self, name: str, generation: Generation) -> None:
+        self._history.note_generation(name, generation)
         self._publish()
-        name = generation.spiffe_id or generation.serial
-        self._audit.put("identity.renewed", name=name, reason=f"generation {number}")
+        shown = generation.spiffe_id or generation.serial
+        reason = f"generation {generation.number}{_named(name)}"
+        self._audit.put("identity.renewed", name=shown, reason=reason)
 
     def _on_trust(self, path: Path) -> None:
         _LOG.info("%s has changed and is taken in", path, extra={"event": "trust_changed"})
         self._audit.put("trust.changed", name=str(path))
-
-    def _identity_reason(self) -> str:
-        """Why requests can't be served; "" also when an attempt to renew may still help.
-
-        After a laptop slept the certificate has expired and nothing has failed yet: requests then
-        wait for the renewal that their worker asks for.
-        """
-        view = self._identity.view()
-        if self._generation is None:
-            return view.reason or "the first certificate is being obtained"
-        expired = _has_expired(self._generation)
-        return view.reason if expired and view.last_error else ""
-
-    def _identity_view(self) -> IdentityView:
-        return replace(self._identity.view(), generation=self._generation)
 
     def _on_access(self, lines: bytes) -> None:
         # Workers tell of failures even where the access log is off.
@@ -370,10 +355,15 @@ class Supervisor:
                 )
                 self._history.note_alert(event, datetime.now(UTC))
                 cause = event.text("cause") or event.text("alert")
-                self._refresh_once(event, f"{route} refused our certificate: {cause}")
+                self._identities.refresh_refused(
+                    event.text("identity"),
+                    route,
+                    event.integer("generation", 0) or None,
+                    f"{route} refused our certificate: {cause}",
+                )
             case events.IDENTITY_EXPIRED:
-                if self._generation is None or _has_expired(self._generation):
-                    self._identity.refresh("requests wait for a certificate")
+                why = "requests wait for a certificate"
+                if self._identities.refresh_expired(event.text("identity"), why):
                     self._publish()  # it may have expired since an attempt has failed
             case events.CALLER_DENIED:
                 if (count := event.integer("count", 1)) > 1:
@@ -391,21 +381,6 @@ class Supervisor:
                 _LOG.log(level, "%s", event.text("message"), extra=fields(event.fields))
             case name:
                 _LOG.warning("a worker told of an unknown event %r", name)
-
-    def _refresh_once(self, event: Event, reason: str) -> None:
-        """One refresh for each generation, however many requests meet the same refusal; and none
-        where the route's upstream refused the last generation too: it isn't the certificate then.
-        """
-        current = self._generation.number if self._generation else 0
-        about = event.integer("generation", current)
-        first, last = self._refused.get(event.text("route"), (about, about))
-        if about > last + 1:
-            first = about  # one in between was accepted
-        self._refused[event.text("route")] = first, max(last, about)
-        if about < current or about > first or self._refreshed_for == current:
-            return
-        self._refreshed_for = current
-        self._identity.refresh(reason)
 
     async def _unless_stopping(self, change: Callable[[], Coroutine[None, None, None]]) -> None:
         """Make a change in a task that the drain knows, and ends."""
@@ -426,19 +401,18 @@ class Supervisor:
         refuse_unchangeable(self._config, config)
         trust = await self._trust.prepare(config)
         change = await self._prepare_listeners(config)
-        identity = None
+        identities = None
         try:
-            identity = self._new_identity(config)
+            identities = self._identities.prepare(config)
             await self._look_ahead(config)
             self._refuse_when_stopping()
         except BaseException:
             await asyncio.to_thread(change.undo)
-            if identity is not None:
-                await identity.close()
+            if identities is not None:
+                await identities.undo()
             raise
         # Nothing is waited for until all is in place: a drain finds the old world or the new one.
-        if identity is not None:
-            self._swap_identity(identity)
+        self._identities.commit(identities)
         self._config = config
         self._trust.use(trust)
         self._resolver.watch(_targets(config))
@@ -468,32 +442,10 @@ class Supervisor:
             _LOG.warning("the reload goes on without the addresses of some upstreams")
         await self._headers.prepare(config)
 
-    def _new_identity(self, config: Config) -> IdentityFeed | None:
-        old, new = (replace(item.identity, crl=None) for item in (self._config, config))
-        if new == old:  # revocation lists are the trust feed's
-            return None
-        return self._parts.feeds.identity(config, self._on_generation, self._publish)
 
-    def _swap_identity(self, fresh: IdentityFeed) -> None:
-        """Start the newly configured source; the present certificate serves until it delivers."""
-        if self._tasks is None or self._identity_task is None:
-            return
-        ending, self._identity, old = self._identity_task, fresh, self._identity
-        ending.cancel()
-        self._identity_task = self._tasks.create_task(_succeed(ending, old, fresh))
-
-
-async def _succeed(ending: asyncio.Task[None], old: IdentityFeed, fresh: IdentityFeed) -> None:
-    """Run `fresh` once `old` has ended: two that renew at once look like a copied identity."""
-    try:
-        await asyncio.wait([ending], timeout=RELOAD_TIMEOUT_S)
-    finally:
-        await old.close()
-    await fresh.run()
-
-
-def _has_expired(generation: Generation) -> bool:
-    return datetime.now(UTC) >= generation.not_after
+def _named(identity: str) -> str:
+    """A remark on which identity is meant, where there may be several."""
+    return "" if identity == DEFAULT_IDENTITY else f" of the identity {identity}"
 
 
 def _targets(config: Config) -> list[tuple[str, int]]:

@@ -16,6 +16,7 @@ from certs.clock import Clock
 from certs.errors import CertsError
 from certs.revocation import RevocationLists, ends_at, gap, read_lists
 from certs.watched_files import MIB, WatchedFiles
+from gateway.config.identities import table_of
 from gateway.config.model import Config, Route
 from gateway.control_plane.views import TrustView
 from gateway.errors import ConfigInvalid, ConfigProblem
@@ -216,13 +217,16 @@ def _crl_of(route: Route, config: Config) -> Path | None:
     """The identity's lists are of the identity's authorities: no use with others."""
     if route.crl is not None or route.trust_bundle is not None:
         return route.crl
-    return config.identity.crl
+    return table_of(route, config).crl
 
 
 def _named(config: Config) -> Iterator[tuple[str, Key, Path]]:
     """Each file with the key of the configuration that names it."""
     if config.identity.crl is not None:
         yield "identity.crl", "crl", config.identity.crl
+    for name, table in config.identities.items():
+        if table.crl is not None:
+            yield f"identities.{name}.crl", "crl", table.crl
     for route in config.routes:
         if route.trust_bundle is not None:
             yield f"routes.{route.name}.trust_bundle", "trust_bundle", route.trust_bundle

@@ -122,7 +122,7 @@ class Listener:
         epoch = self.route.door
         # The wall clock, because a monotonic one stands still while a laptop sleeps.
         if epoch is None or time.time() >= epoch.credentials.not_after:
-            self.plane.want_identity()
+            self.plane.want_identity(self.route.spec.identity)
             reason = "the certificate has expired" if epoch else self.route.reason
             self.route.note_failure(Failure("no_identity", reason))
             reset(sock)

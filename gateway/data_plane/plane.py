@@ -7,6 +7,7 @@ import socket
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from OpenSSL import SSL
@@ -37,8 +38,16 @@ _SLEPT_S: Final = 6.0
 _WANT_EVERY_S: Final = 3.0
 
 
-#: Whether as server; authorities; revocation lists; application protocols.
-_ContextKey = tuple[bool, str, str, tuple[str, ...]]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Loaded:
+    """An identity with its material as objects. Compared by identity."""
+
+    spec: IdentitySpec
+    material: Material
+
+
+#: Identity; whether as server; authorities; revocation lists; application protocols.
+_ContextKey = tuple[_Loaded, bool, str, str, tuple[str, ...]]
 
 
 class DataPlane:
@@ -72,9 +81,8 @@ class DataPlane:
         self._listeners: dict[str, Listener] = {}
         self._sockets: dict[str, socket.socket] = {}
         self._snapshot = 0
-        self._identity: IdentitySpec | None = None
-        self._wanted_at = -_WANT_EVERY_S
-        self._material: Material | None = None
+        self._loaded: dict[str, _Loaded] = {}
+        self._wanted_at: dict[str, float] = {}
         self._credentials: dict[_ContextKey, Credentials] = {}
         self._leaving: list[Route] = []
         self._id_prefix = os.urandom(5).hex().encode()
@@ -99,10 +107,11 @@ class DataPlane:
         self.limits = snapshot.limits
         self._log_access = snapshot.access_log
         self.access_log.peeks = snapshot.mcp_peek
-        reason = self._take_identity(snapshot)
+        reasons = self._take_identities(snapshot)
         credentials: dict[_ContextKey, Credentials] = {}
         for spec in snapshot.routes:
-            given, why = self._credentials_for(spec, credentials, reason)
+            why = reasons.get(spec.identity, "")
+            given, why = self._credentials_for(spec, credentials, why)
             route = self.routes.get(spec.name)
             if route is None or not route.suits(spec):
                 self._remove(spec.name)
@@ -130,56 +139,56 @@ class DataPlane:
             route.leave()
             self._leaving.append(route)
 
-    def _take_identity(self, snapshot: Snapshot) -> str:
-        """Load the identity's material; the reason why there is none, else ""."""
-        identity = snapshot.identity
-        if identity is None:
-            self._identity = self._material = None
-            return snapshot.identity_reason or "no identity has been obtained yet"
-        if identity != self._identity or self._material is None:
+    def _take_identities(self, snapshot: Snapshot) -> dict[str, str]:
+        """Load each identity's material; by name the reason why one has none."""
+        reasons = dict(snapshot.missing)
+        before, self._loaded = self._loaded, {}
+        for identity in snapshot.identities:
+            known = before.get(identity.name)
+            if known is not None and known.spec == identity:
+                self._loaded[identity.name] = known
+                continue
             try:
-                self._material = load_material(identity)
+                self._loaded[identity.name] = _Loaded(identity, load_material(identity))
             except ValueError as error:
-                self._material = None
-                return f"the identity's material can't be read: {error}"
-            self._identity = identity
-            self._credentials = {}
-        return ""
+                reasons[identity.name] = f"the identity's material can't be read: {error}"
+        return reasons
 
     def _credentials_for(
         self, spec: RouteSpec, made: dict[_ContextKey, Credentials], reason: str
     ) -> tuple[Credentials | None, str]:
         """The TLS context for a route's trust: kept while identity and trust stay the same."""
-        identity = self._identity
-        if self._material is None or identity is None or reason:
-            return None, reason
-        key = (spec.ingress, spec.tls.bundle_pem, spec.tls.crl_pem, spec.tls.alpn)
+        loaded = self._loaded.get(spec.identity)
+        if loaded is None or reason:
+            return None, reason or "no identity has been obtained yet"
+        key = (loaded, spec.ingress, spec.tls.bundle_pem, spec.tls.crl_pem, spec.tls.alpn)
         credentials = made.get(key) or self._credentials.get(key)
         if credentials is None:
             make = server_context if spec.ingress else client_context
             try:
-                context = make(self._material, spec.tls)
+                context = make(loaded.material, spec.tls)
             except (ValueError, SSL.Error) as error:
                 self.tell(events.ROUTE_REJECTED, route=spec.name, reason=type(error).__name__)
                 return None, "the route's trust bundle or the identity can't be used"
+            identity = loaded.spec
             credentials = Credentials(
                 identity.generation, context, identity.not_after, identity.spiffe_id
             )
         made[key] = credentials
         return credentials, ""
 
-    def want_identity(self) -> None:
-        """A caller fails for want of an identity: don't leave it to the pace of failed renewals
+    def want_identity(self, name: str) -> None:
+        """A caller fails for want of this identity: don't leave it to the pace of failed renewals
         when the next one is tried.
         """
         now = self.reactor.now
-        identity = self._identity
-        if now - self._wanted_at < _WANT_EVERY_S:
+        loaded = self._loaded.get(name)
+        if now - self._wanted_at.get(name, -_WANT_EVERY_S) < _WANT_EVERY_S:
             return
-        if identity is None or identity.not_after <= time.time():
-            self._wanted_at = now
-            generation = 0 if identity is None else identity.generation
-            self.tell(events.IDENTITY_EXPIRED, generation=generation)
+        if loaded is None or loaded.spec.not_after <= time.time():
+            self._wanted_at[name] = now
+            generation = 0 if loaded is None else loaded.spec.generation
+            self.tell(events.IDENTITY_EXPIRED, identity=name, generation=generation)
 
     def _place(self, spec: ListenerSpec, route: Route) -> bool:
         """Give a listener its values; whether it was another route's before."""

@@ -112,6 +112,8 @@ class Route:
             self.spec = spec
             self.rules = HeaderRules(spec)
             self.endpoints.update(spec)
+            if spec.identity != before.identity:
+                self.refusals = Refusals()  # its generations are counted on their own
         self.endpoints.keep_idle(self.plane.limits.upstream_idle_timeout_s)
         self.reason = reason
         same_trust = spec.tls == before.tls
@@ -190,7 +192,7 @@ class Route:
             return
         epoch = self.epoch
         if epoch is None:
-            self.plane.want_identity()
+            self.plane.want_identity(self.spec.identity)
             client.fail(Failure("no_identity", self.reason, RETRY_AFTER_S))
             return
         # The wall clock, because a monotonic one stands still while a laptop sleeps.
@@ -245,7 +247,11 @@ class Route:
 
     def _await_renewal(self, client: Downstream, epoch: Epoch) -> None:
         if not self._waiting:
-            self.plane.tell(events.IDENTITY_EXPIRED, generation=epoch.credentials.generation)
+            self.plane.tell(
+                events.IDENTITY_EXPIRED,
+                identity=self.spec.identity,
+                generation=epoch.credentials.generation,
+            )
         failure = Failure(
             "identity_expired",
             "the certificate has expired and no new one came in time",
@@ -409,6 +415,7 @@ class Route:
             self.plane.tell(
                 events.LATE_ALERT,
                 route=self.name,
+                identity=self.spec.identity,
                 alert=alert.name,
                 cause=alert.cause,
                 generation=generation,

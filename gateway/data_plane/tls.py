@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
@@ -35,8 +36,11 @@ class Material:
 
 def load_material(identity: IdentitySpec) -> Material:
     """Read the key and the chain once for all routes of a snapshot. Raises `ValueError`."""
-    key = load_pem_private_key(identity.key_pem.encode(), None)
-    chain = x509.load_pem_x509_certificates(identity.chain_pem.encode())
+    try:
+        key = load_pem_private_key(identity.key_pem.encode(), None)
+        chain = x509.load_pem_x509_certificates(identity.chain_pem.encode())
+    except (x509.InvalidVersion, UnsupportedAlgorithm) as error:
+        raise ValueError(str(error)) from error
     return Material(key, tuple(chain))
 
 
@@ -112,8 +116,11 @@ def _context(method: int, material: Material, spec: TlsSpec) -> SSL.Context:
 def _fill_store(store: crypto.X509Store, spec: TlsSpec) -> None:
     # A bundle's authorities are trust anchors whether or not they signed themselves.
     flags = crypto.X509StoreFlags.PARTIAL_CHAIN
-    for certificate in x509.load_pem_x509_certificates(spec.bundle_pem.encode()):
-        store.add_cert(crypto.X509.from_cryptography(certificate))
+    try:
+        for certificate in x509.load_pem_x509_certificates(spec.bundle_pem.encode()):
+            store.add_cert(crypto.X509.from_cryptography(certificate))
+    except (x509.InvalidVersion, UnsupportedAlgorithm) as error:
+        raise ValueError(str(error)) from error
     if spec.crl_pem:
         for revoked in _lists(spec.crl_pem):
             store.add_crl(revoked)

@@ -9,12 +9,12 @@ from typing import Final
 
 from gateway.ipc.json_values import as_scalar, as_text, parse_object
 
-#: The upstream refused our certificate after the handshake (TLS 1.3). Fields: route, alert, cause,
-#: generation. The supervisor asks the rotation for one refresh.
+#: The upstream refused our certificate after the handshake (TLS 1.3). Fields: route, identity,
+#: alert, cause, generation. The supervisor asks the rotation for one refresh.
 LATE_ALERT: Final = "late_alert"
 
-#: A request found the identity expired by the wall clock, or none at all. Fields: generation (0:
-#: none). The supervisor has the rotation try again, unless it has a good identity by now.
+#: A request found the identity expired by the wall clock, or none at all. Fields: identity,
+#: generation (0: none). The supervisor has the rotation try again, unless it has a good one by now.
 IDENTITY_EXPIRED: Final = "identity_expired"
 
 #: Callers were refused. Fields: route, listener, reason, count (since the last such event).

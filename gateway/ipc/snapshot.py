@@ -87,6 +87,7 @@ class RouteSpec:
     Attributes:
         kind: what it carries: HTTP/1.1, or bytes as they are.
         affinity: the header that names a session, whose requests stay at one address; "" for none.
+        identity: names the one that is shown.
         ingress: whether mutual TLS faces the callers, in front of a local plaintext agent, instead
             of the upstream.
         pass_headers: client headers (lower case) let through that are stripped by default.
@@ -108,6 +109,7 @@ class RouteSpec:
     kind: Literal["http", "tcp"] = "http"
     ingress: bool = False
     affinity: str = ""
+    identity: str = "default"
 
     def __repr__(self) -> str:
         return f"RouteSpec({self.name} → {self.upstream.authority})"
@@ -115,13 +117,17 @@ class RouteSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class IdentitySpec:
-    """The client certificate of one generation, in memory form; `not_after` is a Unix time."""
+    """The client certificate of one generation, in memory form. `not_after` is a Unix time, and so
+    is `renewable_at`, before which nobody can hasten the next generation.
+    """
 
     generation: int
     key_pem: str
     chain_pem: str
     spiffe_id: str
     not_after: float
+    name: str = "default"
+    renewable_at: float = 0.0
 
     def __repr__(self) -> str:
         return f"IdentitySpec(generation={self.generation}, {self.spiffe_id})"
@@ -146,22 +152,23 @@ class LimitsSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Snapshot:
-    """The state of the world for workers. `identity_reason` says why `identity` is None.
+    """The state of the world for workers. `identities` are those that can be used, `missing` has
+    the name of each of the others with the reason.
 
     `access_log` wants a line for each request and not only for failures; `mcp_peek` lets lines name
     an MCP request by the first bytes of its body.
     """
 
     number: int
-    identity: IdentitySpec | None
-    identity_reason: str
+    identities: tuple[IdentitySpec, ...]
+    missing: tuple[tuple[str, str], ...]
     routes: tuple[RouteSpec, ...]
     limits: LimitsSpec
     access_log: bool = True
     mcp_peek: bool = True
 
     def __repr__(self) -> str:
-        return f"Snapshot({self.number}, {len(self.routes)} routes, {self.identity!r})"
+        return f"Snapshot({self.number}, {len(self.routes)} routes, {self.identities!r})"
 
     def to_json(self) -> bytes:
         """The wire form. It holds the private key and header values: never log it."""
@@ -178,11 +185,10 @@ class Snapshot:
     def from_json(cls, data: bytes) -> Self:
         """Rebuild what `to_json` wrote. The input comes from our own supervisor only."""
         raw: dict[str, Any] = json.loads(data)
-        identity = raw["identity"]
         return cls(
             number=raw["number"],
-            identity=IdentitySpec(**identity) if identity else None,
-            identity_reason=raw["identity_reason"],
+            identities=tuple(IdentitySpec(**identity) for identity in raw["identities"]),
+            missing=tuple((name, reason) for name, reason in raw["missing"]),
             routes=tuple(_route(item, raw["pems"]) for item in raw["routes"]),
             limits=LimitsSpec(**raw["limits"]),
             access_log=raw["access_log"],
@@ -228,4 +234,5 @@ def _route(raw: dict[str, Any], pems: list[str]) -> RouteSpec:
         kind=raw["kind"],
         ingress=raw["ingress"],
         affinity=raw["affinity"],
+        identity=raw["identity"],
     )

@@ -15,12 +15,28 @@ BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What is measured of one identity.
+
+    Attributes:
+        not_after, next_renewal: Unix times, 0 for none.
+        renewals: attempts by outcome, "ok" or why not; `renewal_s` all their time.
+    """
+
+    not_after: float
+    next_renewal: float
+    generation: int
+    renewals: Mapping[str, int]
+    renewal_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
     """What is measured of a running gateway.
 
     Attributes:
-        started_at, cert_not_after, cert_next_renewal: Unix times, 0 for none.
-        cert_renewals: attempts by outcome, "ok" or why not; `cert_renewal_s` all their time.
+        started_at: a Unix time.
+        certificates: by the identity's name, "" for that of the `[identity]` table.
         crl_ends: by route the Unix time when an authority is left without a list in force.
         trust_problems: by route what is wrong with its trust files, counted.
         reloads: of the configuration by result; `spans` by what became of them.
@@ -31,11 +47,7 @@ class Numbers:
     ready: bool
     reloads: Mapping[str, int]
     routes: Mapping[str, RouteStats]
-    cert_not_after: float
-    cert_next_renewal: float
-    cert_generation: int
-    cert_renewals: Mapping[str, int]
-    cert_renewal_s: float
+    certificates: Mapping[str, Certificate]
     crl_ends: Mapping[str, float]
     trust_problems: Mapping[str, int]
     buffered_bytes: int
@@ -53,7 +65,7 @@ def families(numbers: Numbers) -> Iterator[Family]:
     """Every metric."""
     yield from _requests(numbers.routes)
     yield from _connections(numbers.routes)
-    yield from _certificate(numbers)
+    yield from _certificates(numbers.certificates)
     yield from _trust(numbers)
     yield from _process(numbers)
 
@@ -202,23 +214,34 @@ def _by_result(name: str, text: str, counts: Mapping[str, int]) -> Family:
     return Family(f"{name}_total", "counter", text, samples)
 
 
-def _certificate(numbers: Numbers) -> Iterator[Family]:
+def _certificates(known: Mapping[str, Certificate]) -> Iterator[Family]:
+    """The one of the `[identity]` table has no label, as where it is the only one."""
+
+    def each(of: Callable[[Certificate], float], suffix: str = "") -> tuple[Sample, ...]:
+        return tuple(Sample(of(item), _identity(name), suffix) for name, item in known.items())
+
     text = "Unix time at which the client certificate expires; 0 without one."
-    yield _gauge("cert_not_after_seconds", text, numbers.cert_not_after)
+    yield Family("cert_not_after_seconds", "gauge", text, each(lambda c: c.not_after))
     text = "Unix time of the next attempt to renew it; 0 for none."
-    yield _gauge("cert_next_renewal_seconds", text, numbers.cert_next_renewal)
+    yield Family("cert_next_renewal_seconds", "gauge", text, each(lambda c: c.next_renewal))
     text = "Number of the certificate in use; 0 without one."
-    yield _gauge("cert_generation", text, numbers.cert_generation)
+    yield Family("cert_generation", "gauge", text, each(lambda c: c.generation))
     attempts = tuple(
-        Sample(count, _renewal(outcome)) for outcome, count in sorted(numbers.cert_renewals.items())
+        Sample(count, (*_identity(name), *_renewal(outcome)))
+        for name, item in known.items()
+        for outcome, count in sorted(item.renewals.items())
     )
     text = "Attempts to obtain a certificate."
     yield Family("cert_renew_total", "counter", text, attempts)
     total = (
-        Sample(numbers.cert_renewal_s, suffix="_sum"),
-        Sample(sum(numbers.cert_renewals.values()), suffix="_count"),
+        *each(lambda c: c.renewal_s, "_sum"),
+        *each(lambda c: sum(c.renewals.values()), "_count"),
     )
     yield Family("cert_renew_duration_seconds", "summary", "Time that attempts took.", total)
+
+
+def _identity(name: str) -> Labels:
+    return (("identity", name),) if name else ()
 
 
 def _trust(numbers: Numbers) -> Iterator[Family]:

@@ -45,6 +45,7 @@ class FakeIdentityFeed:
         self.error = ""
         self._failed = failed
         self.closed = False
+        self.running = False
         self.stops_in_s = 0.0
         self._first = first
 
@@ -63,6 +64,7 @@ class FakeIdentityFeed:
         )
 
     async def run(self) -> None:
+        self.running = True
         if self._first is not None:
             self.publish(self._first)
         try:
@@ -107,6 +109,7 @@ class FakeFeeds:
         self._first = first
         self._attached = attached or {}
         self.identities: list[FakeIdentityFeed] = []
+        self.by_name: dict[str, list[FakeIdentityFeed]] = {}
         self.header_feed = FakeHeaderFeed(self._attached)
 
     @property
@@ -114,9 +117,14 @@ class FakeFeeds:
         return Feeds(identity=self._identity, headers=self._headers)
 
     def _identity(
-        self, _config: Config, publish: Callable[[Generation], None], failed: Callable[[], None]
+        self,
+        _config: Config,
+        name: str,
+        publish: Callable[[Generation], None],
+        failed: Callable[[], None],
     ) -> FakeIdentityFeed:
         self.identities.append(FakeIdentityFeed(publish, failed, self._first))
+        self.by_name.setdefault(name, []).append(self.identities[-1])
         return self.identities[-1]
 
     def _headers(self, _config: Config, _changed: Callable[[], None]) -> FakeHeaderFeed:

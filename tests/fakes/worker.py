@@ -100,11 +100,12 @@ class FakeWorker:
 
     def _chat(self, snapshot: Snapshot) -> None:
         route = snapshot.routes[0].name
-        generation = snapshot.identity.generation if snapshot.identity else 0
+        generation = snapshot.identities[0].generation if snapshot.identities else 0
         for event in (
             events.encode_event(
                 events.LATE_ALERT,
                 route=route,
+                identity="default",
                 alert="certificate_revoked",
                 cause="revoked",
                 generation=generation,

@@ -175,8 +175,8 @@ class WorkerRig:
         number = self._number
         snapshot = Snapshot(
             number=number,
-            identity=self.identity,
-            identity_reason=reason,
+            identities=(self.identity,) if self.identity else (),
+            missing=() if self.identity else (("default", reason),),
             routes=routes,
             limits=self.limits,
         )

@@ -140,3 +140,14 @@ def test_without_googles_library_the_start_says_what_to_install(
     with pytest.raises(StartFailed, match="google-wif") as caught:
         open_source(config, MemoryStore(), {})
     assert "devwiz-gw[google]" in caught.value.hint
+
+
+def test_each_identity_has_a_source_for_its_own_name(tmp_path: Path) -> None:
+    pattern = IdentityConfig(
+        sources=(SPIFFE,), spiffe_id="spiffe://acme.example/laptop", derive=True
+    )
+    config = replace(configs.config(tmp_path), identities={"agents": pattern})
+    config = replace(config, routes=(configs.route("planner", identity="agents"),))
+    opened = open_source(config, MemoryStore(), {}, name="agents/planner")
+    assert isinstance(opened, SpiffeSource)
+    assert open_source(config, MemoryStore(), {}).name == "files"

@@ -12,6 +12,7 @@ import pytest
 from gateway.config.model import (
     Config,
     CredentialRef,
+    FilesSourceConfig,
     HeaderTemplate,
     IdentityConfig,
     IssuerSourceConfig,
@@ -549,3 +550,44 @@ def test_the_folder_store_needs_a_folder_and_only_it() -> None:
     assert read(file() | {"secrets": secrets}).secrets == expected
     assert list(problems(file() | {"secrets": {"store": "folder"}})) == ["secrets.folder"]
     assert list(problems(file() | {"secrets": {"folder": "mounted"}})) == ["secrets.folder"]
+
+
+SECOND = """
+[identities.billing]
+source = "files"
+[identities.billing.files]
+certificate = "b.crt"
+private_key = "b.key"
+trust_bundle = "b-ca.pem"
+"""
+
+
+def with_second(**route: Any) -> dict[str, Any]:
+    return file(**route) | tomllib.loads(SECOND)
+
+
+def test_a_route_shows_the_identity_that_it_names() -> None:
+    config = read(with_second(identity="billing"))
+    (files,) = config.identities["billing"].sources
+    assert isinstance(files, FilesSourceConfig)
+    assert files.certificate == Path("/etc/acme/b.crt")
+    assert config.routes[0].identity == "billing"
+    assert read(with_second()).routes[0].identity == "default"
+
+
+@pytest.mark.parametrize(
+    ("raw", "key"),
+    [
+        (file(identity="billing"), "routes.r.identity"),
+        (with_second(identity="biling"), "routes.r.identity"),
+        (file() | {"identities": {"default": {}}}, "identities.default"),
+        (file() | {"identities": {"a/b": {}}}, 'identities."a/b"'),
+        (file() | {"identities": {"billing": {}}}, "identities.billing.source"),
+        (file() | {"identities": {"billing": 1}}, "identities.billing"),
+        (file() | {"identities": []}, "identities"),
+    ],
+)
+def test_identities_that_make_no_sense_are_told(raw: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        read(raw)
+    assert key in {problem.key for problem in caught.value.problems}

@@ -54,9 +54,9 @@ class FakeControls:
         if self.fault:
             raise self.fault
 
-    async def renew(self) -> IdentityView:
-        self.called.append("renew")
-        return self.shown.identity
+    async def renew(self, name: str) -> IdentityView | None:
+        self.called.append(f"renew {name}")
+        return self.shown.identities.get(name)
 
     def drain(self) -> None:
         self.called.append("drain")
@@ -180,14 +180,33 @@ async def test_a_renewal_is_answered_with_when_it_is_possible(tmp_path: Path) ->
         assert body == {"ok": True, "age_s": 0.0, "possible_in_s": 0.0}
         now = datetime.now(UTC)
         young = replace(
-            controls.shown.identity,
+            controls.shown.identities["default"],
             since=now - timedelta(seconds=100),
             earliest_renewal=now + timedelta(seconds=764),
         )
-        controls.shown = replace(controls.shown, identity=young)
+        controls.shown = replace(controls.shown, identities={"default": young})
         _, _, body = await ask(path, "POST", "/identity/renew")
     assert body["age_s"] == pytest.approx(100, abs=30)
     assert body["possible_in_s"] == pytest.approx(764, abs=30)
+
+
+async def test_a_renewal_is_of_the_identity_that_is_named(tmp_path: Path) -> None:
+    controls = FakeControls()
+    other = controls.shown.identities["default"]
+    controls.shown = replace(controls.shown, identities={"first": other, "billing": other})
+    async with api(tmp_path, controls) as path:
+        assert (await ask(path, "POST", "/identity/renew?name=billing"))[0] == 200
+        assert (await ask(path, "POST", "/identity/renew"))[0] == 200
+        code, _, body = await ask(path, "POST", "/identity/renew?name=nobody")
+    assert controls.called[:2] == ["renew billing", "renew first"]
+    assert (code, body["detail"]) == (404, "there are: first, billing")
+
+
+async def test_one_route_can_be_asked_for(tmp_path: Path) -> None:
+    async with api(tmp_path, FakeControls()) as path:
+        code, _, body = await ask(path, "GET", "/readyz/planner")
+        assert (code, body["ready"]) == (200, True)
+        assert (await ask(path, "GET", "/readyz/nobody"))[0] == 404
 
 
 async def test_drain_is_answered_before_it_begins(tmp_path: Path) -> None:

@@ -70,10 +70,10 @@ def test_success_needs_no_meaning(history: RequestHistory, config: Config) -> No
 def test_the_certificate_of_that_time_is_told(history: RequestHistory, config: Config) -> None:
     for number in (1, 2):
         made = dataclasses.replace(generation(), number=number, serial=f"serial{number}")
-        history.note_generation(made)
+        history.note_generation("default", made)
     certificate = told(history, config)["certificate"]
     assert (certificate["serial"], certificate["in_use"]) == ("serial2", True)
-    history.note_generation(dataclasses.replace(generation(), number=3))
+    history.note_generation("default", dataclasses.replace(generation(), number=3))
     certificate = told(history, config)["certificate"]
     assert (certificate["serial"], certificate["in_use"]) == ("serial2", False)
     assert told(history, config, generation=9)["certificate"] is None
@@ -82,7 +82,7 @@ def test_the_certificate_of_that_time_is_told(history: RequestHistory, config: C
 def test_no_key_is_kept_for_the_sake_of_history(history: RequestHistory) -> None:
     made = generation()
     holders = sys.getrefcount(made), sys.getrefcount(made.key_pem)
-    history.note_generation(made)
+    history.note_generation("default", made)
     assert (sys.getrefcount(made), sys.getrefcount(made.key_pem)) == holders
 
 

@@ -8,6 +8,7 @@ from gateway.control_plane.snapshots import (
     Addresses,
     Attached,
     BoundListener,
+    Held,
     World,
     accepted_hosts,
     build,
@@ -20,8 +21,7 @@ from tests.fakes.feeds import generation
 def snapshot(route: Route, **changes: Any) -> Snapshot:
     world: dict[str, Any] = {
         "config": configs.config(Path("/nowhere"), route),
-        "generation": generation(3),
-        "identity_reason": "",
+        "identities": {"default": Held(generation=generation(3))},
         "listeners": {},
     }
     return build(7, World(**(world | changes)))
@@ -63,7 +63,7 @@ def test_the_upstream_is_checked_against_the_routes_bundle_else_the_identitys() 
     assert only_route(configs.route()).tls.bundle_pem == "BUNDLE"
     own = only_route(configs.route(), bundles={"planner": "OWN"})
     assert own.tls.bundle_pem == "OWN"
-    assert only_route(configs.route(), generation=None).tls.bundle_pem == ""
+    assert only_route(configs.route(), identities={}).tls.bundle_pem == ""
 
 
 def test_revocation_lists_are_those_that_the_route_goes_by() -> None:
@@ -130,16 +130,17 @@ def test_a_route_does_not_serve_before_its_headers_are_known() -> None:
 def test_identity_and_the_reason_for_having_none() -> None:
     made = snapshot(configs.route())
     assert made.number == 7
-    assert made.identity is not None
-    assert made.identity.generation == 3
-    assert made.identity.key_pem == "KEY"
-    assert made.identity_reason == ""
-    expired = snapshot(configs.route(), identity_reason="expired")
-    assert expired.identity is None
+    (identity,) = made.identities
+    assert identity.generation == 3
+    assert identity.key_pem == "KEY"
+    assert made.missing == ()
+    held = Held(generation=generation(), reason="expired")
+    expired = snapshot(configs.route(), identities={"default": held})
+    assert expired.identities == ()
     assert expired.routes[0].tls.bundle_pem == "BUNDLE"
-    none = snapshot(configs.route(), generation=None, identity_reason="why")
-    assert none.identity is None
-    assert none.identity_reason == "why"
+    none = snapshot(configs.route(), identities={"default": Held(generation=None, reason="why")})
+    assert none.identities == ()
+    assert none.missing == (("default", "why"),)
 
 
 def test_names_of_the_upstream_keep_their_kind() -> None:

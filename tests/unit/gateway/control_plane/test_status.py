@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.config.model import Limits
-from gateway.control_plane.snapshots import Addresses, World, build
+from gateway.control_plane.snapshots import Addresses, Held, World, build
 from gateway.control_plane.status import (
     GatewayState,
     document,
@@ -16,6 +16,7 @@ from gateway.control_plane.status import (
     readiness,
     reasons,
     rfc3339,
+    route_readiness,
     startup,
 )
 from gateway.control_plane.views import IdentityView, TrustView, WorkerView
@@ -31,8 +32,7 @@ def gateway_state(**changes: Any) -> GatewayState:
     config = configs.config(Path("/nowhere"))
     world = World(
         config=config,
-        generation=generation(),
-        identity_reason="",
+        identities={"default": Held(generation=generation())},
         listeners={},
         addresses=ADDRESSES,
     )
@@ -44,9 +44,11 @@ def gateway_state(**changes: Any) -> GatewayState:
         started_at=now,
         phase="running",
         config=config,
-        identity=IdentityView(
-            source="files", state="valid", generation=generation(), renewals={"ok": 1}
-        ),
+        identities={
+            "default": IdentityView(
+                source="files", state="valid", generation=generation(), renewals={"ok": 1}
+            )
+        },
         workers=(WorkerView(pid=2, state="ready", restarts=0, snapshot=1),),
         snapshot=build(1, world),
         listening={"planner": ("127.0.0.1:8701",)},
@@ -85,7 +87,7 @@ def test_all_is_well() -> None:
     ("changes", "check", "reason"),
     [
         (
-            {"identity": without_identity(reason="none yet: issuer is down")},
+            {"identities": {"default": without_identity(reason="none yet: issuer is down")}},
             "identity",
             "none yet: issuer is down",
         ),
@@ -118,13 +120,16 @@ def test_what_is_missing_is_named(changes: dict[str, Any], check: str, reason: s
 
 
 def test_the_same_at_the_start_is_not_degraded_yet() -> None:
-    assert overall(gateway_state(phase="starting", identity=without_identity())) == "starting"
+    assert (
+        overall(gateway_state(phase="starting", identities={"default": without_identity()}))
+        == "starting"
+    )
     assert overall(gateway_state(phase="starting")) == "ready"
 
 
 def test_a_failed_renewal_is_a_reason_but_does_not_stop_readiness() -> None:
-    view = replace(gateway_state().identity, reason="renewing failed: issuer is down")
-    state = gateway_state(identity=view)
+    view = replace(gateway_state().identities["default"], reason="renewing failed: issuer is down")
+    state = gateway_state(identities={"default": view})
     assert overall(state) == "degraded"
     assert reasons(state) == ["renewing failed: issuer is down"]
     assert readiness(state)["ready"] is True
@@ -167,7 +172,7 @@ def test_a_route_shows_its_numbers() -> None:
 
 
 def test_what_is_not_known_is_null() -> None:
-    body = document(gateway_state(identity=without_identity()))
+    body = document(gateway_state(identities={"default": without_identity()}))
     assert body["identity"]["serial"] is None
     assert body["identity"]["not_after"] is None
     assert body["identity"]["generation"] == 0
@@ -198,8 +203,8 @@ def test_started_stays_started() -> None:
             "start",
             "a worker waits for its routes",
         ),
-        ({"identity": without_identity(reason="none yet")}, "identity", "none yet"),
-        ({"identity": without_identity()}, "identity", "no certificate yet"),
+        ({"identities": {"default": without_identity(reason="none yet")}}, "identity", "none yet"),
+        ({"identities": {"default": without_identity()}}, "identity", "no certificate yet"),
     ],
 )
 def test_not_started_yet(changes: dict[str, Any], check: str, reason: str) -> None:
@@ -214,3 +219,48 @@ def test_a_gateway_whose_every_connection_is_busy_is_not_ready(busy: int, *, rea
     config = configs.config(Path("/nowhere"), limits=limits)
     state = gateway_state(config=config, stats={"planner": RouteStats(active=busy)})
     assert readiness(state)["ready"] is ready
+
+
+def of_two_identities(billing: IdentityView) -> GatewayState:
+    """A gateway with a route of its own identity each."""
+    state = gateway_state()
+    plain = state.config
+    config = replace(
+        plain,
+        identities={"billing": plain.identity},
+        routes=(configs.route(), configs.route("invoices", identity="billing")),
+    )
+    views = {"default": state.identities["default"], "billing": billing}
+    held = {name: Held(generation=view.generation) for name, view in views.items()}
+    world = World(config=config, identities=held, listeners={}, addresses=ADDRESSES)
+    return replace(state, config=config, identities=views, snapshot=build(1, world))
+
+
+def test_an_identity_that_is_missing_is_a_matter_of_its_routes() -> None:
+    state = of_two_identities(without_identity(reason="billing's issuer is down"))
+    assert reasons(state) == ["billing: billing's issuer is down"]
+    ready, missing = (route_readiness(name, state) for name in ("planner", "invoices"))
+    assert ready is not None
+    assert ready["ready"]
+    assert missing is not None
+    assert not missing["ready"]
+    assert missing["checks"]["identity:billing"]["reason"] == "billing: billing's issuer is down"
+    assert missing["checks"]["route:invoices"]["ok"] is False
+    assert route_readiness("nobody", state) is None
+    body = readiness(state)
+    assert [name for name, check in body["checks"].items() if not check["ok"]] == [
+        "identity:billing",
+        "route:invoices",
+    ]
+    assert startup(state)["checks"]["identity:billing"]["ok"] is False
+
+
+def test_each_identity_is_shown_with_its_routes() -> None:
+    state = of_two_identities(without_identity())
+    shown = document(state)
+    assert [(item["name"], item["routes"]) for item in shown["identities"]] == [
+        ("default", ["planner"]),
+        ("billing", ["invoices"]),
+    ]
+    assert shown["identity"] == shown["identities"][0]
+    assert [route["identity"] for route in shown["routes"]] == ["default", "billing"]

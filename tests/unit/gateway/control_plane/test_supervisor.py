@@ -148,7 +148,7 @@ async def test_status_says_everything_in_the_contract(tmp_path: Path) -> None:
         body = await gateway.until_ready()
     assert body.keys() == {
         "version", "pid", "started_at", "state", "reasons", "config", "project", "identity",
-        "workers", "routes", "secrets",
+        "identities", "workers", "routes", "secrets",
     }  # fmt: skip
     assert body["reasons"] == []
     assert body["identity"]["spiffe_id"] == "spiffe://acme.example/gw"
@@ -186,18 +186,18 @@ async def test_an_expired_certificate_serves_until_its_renewal_failed(tmp_path: 
         await gateway.until(lambda body: body["workers"][0]["snapshot"] > 0)
         first = gateway.supervisor._snapshot
         assert first is not None
-        assert first.identity is not None
+        assert first.identities
         feeds.identities[0].fail("expired, and the issuer is down")
         await gateway.until(
-            lambda _: gateway.supervisor._snapshot.identity is None  # type: ignore[union-attr]
+            lambda _: not gateway.supervisor._snapshot.identities  # type: ignore[union-attr]
         )
         feeds.identities[0].error = ""
         feeds.identities[0].publish(generation())
         await gateway.until_ready()
         snapshot = gateway.supervisor._snapshot
         assert snapshot is not None
-        assert snapshot.identity is not None
-        assert snapshot.identity.generation == 2
+        (identity,) = snapshot.identities
+        assert identity.generation == 2
 
 
 async def test_a_killed_worker_is_replaced_and_gets_its_listeners_again(tmp_path: Path) -> None:
@@ -405,7 +405,11 @@ async def test_events_of_a_worker_are_heard(
 
 
 def refusal(route: str, generation: int) -> events.Event:
-    told: dict[str, str | int | float | None] = {"route": route, "cause": "revoked"}
+    told: dict[str, str | int | float | None] = {
+        "route": route,
+        "identity": "default",
+        "cause": "revoked",
+    }
     return events.Event(name=events.LATE_ALERT, fields=told | {"generation": generation})
 
 
@@ -461,8 +465,8 @@ async def test_refused_callers_are_on_paper(tmp_path: Path) -> None:
 
 
 async def test_requests_without_a_certificate_hasten_the_next_attempt(tmp_path: Path) -> None:
-    missing = events.Event(name=events.IDENTITY_EXPIRED, fields={"generation": 0})
-    expired = events.Event(name=events.IDENTITY_EXPIRED, fields={"generation": 1})
+    missing = events.Event(name=events.IDENTITY_EXPIRED, fields={"identity": "default"})
+    expired = events.Event(name=events.IDENTITY_EXPIRED, fields={"identity": "default"})
     async with running(tmp_path, feeds=FakeFeeds()) as gateway:
         identity = gateway.feeds.identities[0]
         for _ in range(2):

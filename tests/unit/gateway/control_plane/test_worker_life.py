@@ -12,7 +12,7 @@ from gateway.ipc.snapshot import LimitsSpec, Snapshot
 from tests.fakes import worker
 
 SNAPSHOT = Snapshot(
-    number=3, identity=None, identity_reason="", routes=(), limits=LimitsSpec(), access_log=True
+    number=3, identities=(), missing=(), routes=(), limits=LimitsSpec(), access_log=True
 )
 
 

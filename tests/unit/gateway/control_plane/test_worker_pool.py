@@ -23,7 +23,7 @@ from tests.fakes import worker
 from tests.fakes.routes import route_spec
 
 SNAPSHOT = Snapshot(
-    number=1, identity=None, identity_reason="", routes=(), limits=LimitsSpec(), access_log=True
+    number=1, identities=(), missing=(), routes=(), limits=LimitsSpec(), access_log=True
 )
 
 

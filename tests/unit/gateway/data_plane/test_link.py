@@ -88,8 +88,8 @@ def _snapshot(number: int, *listeners: str) -> bytes:
     )
     return Snapshot(
         number=number,
-        identity=None,
-        identity_reason="not yet",
+        identities=(),
+        missing=(("default", "not yet"),),
         routes=(route,),
         limits=LimitsSpec(),
     ).to_json()

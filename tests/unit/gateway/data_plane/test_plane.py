@@ -67,13 +67,18 @@ class Rig:
         self.plane = DataPlane(lambda event, **fields: self.events.append((event, fields)))
         self._number = 0
 
-    def apply(self, *routes: RouteSpec, identity: IdentitySpec | None = IDENTITY) -> None:
+    def apply(
+        self,
+        *routes: RouteSpec,
+        identity: IdentitySpec | None = IDENTITY,
+        others: tuple[IdentitySpec, ...] = (),
+    ) -> None:
         self._number += 1
         self.plane.apply(
             Snapshot(
                 number=self._number,
-                identity=identity,
-                identity_reason="" if identity else "the issuer is down",
+                identities=(*((identity,) if identity else ()), *others),
+                missing=() if identity else (("default", "the issuer is down"),),
                 routes=routes,
                 limits=LimitsSpec(max_connections=self._number),
             )
@@ -152,6 +157,43 @@ def test_unreadable_material_is_told_without_a_word_of_it(rig: Rig) -> None:
     assert route.epoch is None
     assert "can't be read" in route.reason
     assert "hush" not in route.reason
+
+
+def test_each_route_goes_by_its_own_identity(rig: Rig) -> None:
+    billing = replace(IDENTITY, name="billing", generation=7)
+    routes = _route("a"), replace(_route("b"), identity="billing")
+    rig.apply(*routes, others=(billing,))
+    a, b = (rig.plane.routes[name] for name in "ab")
+    assert [route.epoch.credentials.generation for route in (a, b) if route.epoch] == [1, 7]
+    kept = a.epoch
+    rig.apply(*routes, others=(replace(billing, generation=8),))
+    assert a.epoch is kept, "another one's renewal is none of its business"
+    rig.apply(*routes, identity=None, others=(billing,))
+    assert (a.epoch, a.reason) == (None, "the issuer is down")
+    assert b.epoch is not None
+    rig.apply(*routes, others=(replace(billing, chain_pem="nonsense"),))
+    assert a.epoch is not None
+    assert b.epoch is None
+    assert "can't be read" in b.reason
+
+
+def test_a_route_that_turns_to_another_identity_begins_an_epoch(rig: Rig) -> None:
+    billing = replace(IDENTITY, name="billing")
+    rig.apply(_route("a"), others=(billing,))
+    route = rig.plane.routes["a"]
+    before, refusals = route.epoch, route.refusals
+    rig.apply(replace(_route("a"), identity="billing"), others=(billing,))
+    assert route.epoch is not None
+    assert route.epoch is not before
+    assert route.refusals is not refusals, "numbers of generations begin anew"
+
+
+def test_an_identity_nobody_knows_is_asked_for_by_name(rig: Rig) -> None:
+    rig.apply(replace(_route("a"), identity="billing"))
+    for _ in range(2):
+        rig.plane.want_identity("billing")
+    rig.plane.want_identity("default")  # it is good
+    assert rig.events == [("identity_expired", {"identity": "billing", "generation": 0})]
 
 
 def test_an_unusable_bundle_harms_its_route_only(rig: Rig) -> None:

@@ -16,14 +16,18 @@ from gateway.ipc.snapshot import (
 
 SNAPSHOT = Snapshot(
     number=7,
-    identity=IdentitySpec(
-        generation=3,
-        key_pem="the key",
-        chain_pem="the chain",
-        spiffe_id="spiffe://acme.example/x",
-        not_after=1.5e9,
+    identities=(
+        IdentitySpec(
+            name="billing",
+            generation=3,
+            key_pem="the key",
+            chain_pem="the chain",
+            spiffe_id="spiffe://acme.example/x",
+            not_after=1.5e9,
+            renewable_at=1.25e9,
+        ),
     ),
-    identity_reason="",
+    missing=(("default", "issuer down"),),
     routes=(
         RouteSpec(
             name="planner",
@@ -46,6 +50,7 @@ SNAPSHOT = Snapshot(
             unavailable="",
             kind="tcp",
             ingress=True,
+            identity="billing",
         ),
     ),
     limits=LimitsSpec(head_timeout_s=0.5),
@@ -71,7 +76,7 @@ def test_a_bundle_of_many_routes_goes_over_and_is_kept_once() -> None:
 
 
 def test_without_an_identity() -> None:
-    bare = replace(SNAPSHOT, identity=None, identity_reason="issuer down", routes=())
+    bare = replace(SNAPSHOT, identities=(), routes=())
     assert Snapshot.from_json(bare.to_json()) == bare
 
 
@@ -81,7 +86,7 @@ def test_a_snapshot_from_the_wire_is_as_immutable_as_any() -> None:
 
 
 def test_a_repr_shows_neither_key_nor_header_value() -> None:
-    shown = repr(SNAPSHOT) + repr(SNAPSHOT.identity) + repr(SNAPSHOT.routes)
+    shown = repr(SNAPSHOT) + repr(SNAPSHOT.identities) + repr(SNAPSHOT.routes)
     assert "hush" not in shown
     assert "the key" not in shown
     assert "planner" in shown

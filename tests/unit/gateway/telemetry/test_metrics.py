@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ipc.stats import RouteStats
 from gateway.telemetry.exposition import PREFIX, Family, Sample, render
-from gateway.telemetry.metrics import Numbers, exposition, families
+from gateway.telemetry.metrics import Certificate, Numbers, exposition, families
 
 SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"(?:,|$)')
@@ -105,11 +105,15 @@ def numbers(routes: Mapping[str, RouteStats]) -> Numbers:
         ready=True,
         reloads={"ok": 1, "refused": 0},
         routes=routes,
-        cert_not_after=1_795_493_567.25,
-        cert_generation=4,
-        cert_next_renewal=1_795_493_000,
-        cert_renewals={"ok": 3, "denied": 1},
-        cert_renewal_s=2.5,
+        certificates={
+            "": Certificate(
+                not_after=1_795_493_567.25,
+                generation=4,
+                next_renewal=1_795_493_000,
+                renewals={"ok": 3, "denied": 1},
+                renewal_s=2.5,
+            )
+        },
         crl_ends={"planner": 1_795_500_000.0},
         trust_problems={"planner": 0, "writer": 2},
         buffered_bytes=4096,
