@@ -49,9 +49,13 @@ def serial_from(random: bytes) -> int:
     return (int.from_bytes(random, "big") >> 1) | 1
 
 
-def root_ca(public_key: PublicKey, *, trust_domain: str, terms: Terms) -> x509.CertificateBuilder:
-    """The trust domain's self-signed authority. Signs issuing CAs only (path length 1)."""
-    name = _common_name(f"{trust_domain} root")
+def root_ca(
+    public_key: PublicKey, *, trust_domain: str, terms: Terms, number: int = 1
+) -> x509.CertificateBuilder:
+    """The trust domain's self-signed authority, the `number`-th. Signs issuing CAs only (path
+    length 1).
+    """
+    name = _authority_name(trust_domain, "root", number)
     builder = x509.CertificateBuilder(
         issuer_name=name,
         subject_name=name,
@@ -64,10 +68,15 @@ def root_ca(public_key: PublicKey, *, trust_domain: str, terms: Terms) -> x509.C
 
 
 def issuing_ca(
-    public_key: PublicKey, *, trust_domain: str, root: x509.Certificate, terms: Terms
+    public_key: PublicKey,
+    *,
+    trust_domain: str,
+    root: x509.Certificate,
+    terms: Terms,
+    number: int = 1,
 ) -> x509.CertificateBuilder:
     """The authority that signs leaves (path length 0); never outlives the root."""
-    subject = _common_name(f"{trust_domain} issuing")
+    subject = _authority_name(trust_domain, "issuing", number)
     builder = _under(root, public_key, subject=subject, terms=terms)
     return _as_authority(builder, public_key, trust_domain=trust_domain, path_length=0)
 
@@ -187,6 +196,12 @@ def _issuer_key_id(issuer: x509.Certificate) -> x509.SubjectKeyIdentifier:
 
 def _key_id_reference(key_id: x509.SubjectKeyIdentifier) -> x509.AuthorityKeyIdentifier:
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id)
+
+
+def _authority_name(trust_domain: str, kind: str, number: int) -> x509.Name:
+    # Authorities follow one another, and software that goes by names must not take one for another.
+    suffix = f" {kind}" if number == 1 else f" {kind} {number}"
+    return _common_name(trust_domain[: _MAX_COMMON_NAME - len(suffix)] + suffix)
 
 
 def _common_name(text: str) -> x509.Name:

@@ -35,11 +35,11 @@ def write_atomic(path: Path, data: bytes, mode: int) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name last: without it a crash may bring the old file back."""
+def sync_folder(folder: Path) -> None:
+    """Make new names in it last: without it a crash may bring an old file back."""
     if os.name != "posix":
         return
     fd = os.open(folder, os.O_RDONLY)

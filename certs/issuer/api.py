@@ -12,15 +12,17 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 
 from certs.clock import Clock
-from certs.issuer import bundle_document
+from certs.issuer.bundle_api import BundleApi
+from certs.issuer.news import News
 from certs.issuer.rate_limit import RateLimit
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import BundleVersion, Issued, IssuerService
+from certs.issuer.renew_window import Window
+from certs.issuer.service import Issued, IssuerService
 from certs.issuer.worker import Worker
 from identity.secret_stores.base import Secret
 
@@ -66,7 +68,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class IssuerApi:
     """The handlers, over one service that is used in one worker."""
 
-    def __init__(self, *, service: IssuerService, worker: Worker, clock: Clock) -> None:
+    def __init__(self, *, service: IssuerService, worker: Worker, clock: Clock, news: News) -> None:
+        self._bundles = BundleApi(service=service, worker=worker, news=news)
         self._service = service
         self._worker = worker
         self._clock = clock
@@ -78,26 +81,32 @@ class IssuerApi:
         application = web.Application(middlewares=[_problems], client_max_size=MAX_BODY_BYTES)
         application.add_routes(
             [
-                web.get("/v1/bundle", self._bundle_document),
-                web.get("/v1/bundle.pem", self._bundle_pem),
+                web.get("/v1/bundle", self._for_strangers(self._bundles.document)),
+                web.get("/v1/bundle.pem", self._for_strangers(self._bundles.pem)),
+                web.get("/v1/renew-window", self._renew_window),
                 web.post("/v1/join", self._join),
                 web.post("/v1/renew", self._renew),
             ]
         )
         return application
 
-    async def _bundle_document(self, request: web.Request) -> web.StreamResponse:
-        bundle = await self._bundle(request)
-        content = bundle_document.document(bundle.pem, sequence=bundle.sequence)
-        return _versioned(request, bundle, json.dumps(content).encode(), "application/json")
+    def _for_strangers(self, handler: Handler) -> Handler:
+        async def limited(request: web.Request) -> web.StreamResponse:
+            _limit(self._strangers, _peer(request))
+            return await handler(request)
 
-    async def _bundle_pem(self, request: web.Request) -> web.StreamResponse:
-        bundle = await self._bundle(request)
-        return _versioned(request, bundle, bundle.pem, "application/pem-certificate-chain")
+        return limited
 
-    async def _bundle(self, request: web.Request) -> BundleVersion:
-        _limit(self._strangers, _peer(request))
-        return await self._worker.run(self._service.bundle)
+    async def _renew_window(self, request: web.Request) -> web.StreamResponse:
+        client = _required_client(request)
+        _limit(self._workloads, client.name)
+        window = await self._worker.run(lambda: self._service.renew_window(client.leaf_der))
+        response = web.Response(
+            body=json.dumps(_advice(window)).encode(), content_type="application/json"
+        )
+        response.headers[hdrs.CACHE_CONTROL] = "no-store"
+        response.headers[hdrs.RETRY_AFTER] = str(window.retry_after_s)
+        return response
 
     async def _join(self, request: web.Request) -> web.StreamResponse:
         peer = _peer(request)
@@ -110,13 +119,7 @@ class IssuerApi:
         return _reply(issued)
 
     async def _renew(self, request: web.Request) -> web.StreamResponse:
-        client = _client(request)
-        if client is None:
-            raise Refused(
-                Code.CERTIFICATE_REQUIRED,
-                "renewal needs the current certificate in the TLS handshake",
-                hint="without a valid one, join with a token",
-            )
+        client = _required_client(request)
         _limit(self._workloads, client.name)
         body = await _members(request, "csr_pem")
         csr_pem, peer = body["csr_pem"].encode(), _peer(request)
@@ -230,26 +233,18 @@ def _reply(issued: Issued) -> web.Response:
         "chain_pem": issued.chain_pem.decode(),
         "bundle_pem": issued.bundle.pem.decode(),
         "bundle_sequence": issued.bundle.sequence,
+        **_advice(issued.renew_window),
     }
     response = web.Response(body=json.dumps(content).encode(), content_type="application/json")
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
     return response
 
 
-def _versioned(
-    request: web.Request, bundle: BundleVersion, body: bytes, content_type: str
-) -> web.Response:
-    tag = f'"{bundle.sequence}"'
-    asked = {part.strip() for part in request.headers.get(hdrs.IF_NONE_MATCH, "").split(",")}
-    unchanged = tag in asked or "*" in asked
-    response = (
-        web.Response(status=304)
-        if unchanged
-        else web.Response(body=body, content_type=content_type)
-    )
-    response.headers[hdrs.ETAG] = tag
-    response.headers[hdrs.CACHE_CONTROL] = "no-cache"
-    return response
+def _advice(window: Window) -> dict[str, Any]:
+    return {
+        "renew_window": {"start": window.start.isoformat(), "end": window.end.isoformat()},
+        "retry_after": window.retry_after_s,
+    }
 
 
 def _peer(request: web.Request) -> str:
@@ -262,6 +257,17 @@ class _Client:
 
     leaf_der: bytes
     name: str
+
+
+def _required_client(request: web.Request) -> _Client:
+    client = _client(request)
+    if client is None:
+        raise Refused(
+            Code.CERTIFICATE_REQUIRED,
+            "renewal needs the current certificate in the TLS handshake",
+            hint="without a valid one, join with a token",
+        )
+    return client
 
 
 def _client(request: web.Request) -> _Client | None:

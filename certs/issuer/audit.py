@@ -15,7 +15,7 @@ from typing import Literal
 
 from certs.issuer.refusal import Code, Refused
 
-Action = Literal["token", "join", "renew"]
+Action = Literal["token", "join", "renew", "rotate", "renew_window"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,6 +31,7 @@ class Event:
     serial: str = ""
     generation: int | None = None
     token_id: str = ""
+    phase: str = ""
 
 
 class AuditFile:

@@ -21,7 +21,7 @@ from certs import keys, profiles
 from certs.errors import InvalidCertificate
 from certs.keys import PrivateKey, PublicKey
 from certs.profiles import LeafNames, Terms
-from identity.atomic_file import write_atomic
+from identity.atomic_file import sync_folder, write_atomic
 
 ROOT_LIFE: Final = timedelta(days=3650)
 ISSUING_LIFE: Final = timedelta(days=1825)
@@ -92,17 +92,21 @@ class NewAuthority:
     root_key: PrivateKey
 
 
-def make(*, trust_domain: str, now: datetime, random: RandomBytes) -> NewAuthority:
-    """Make root and issuing CA, with new keys, in memory."""
+def make(*, trust_domain: str, now: datetime, random: RandomBytes, number: int = 1) -> NewAuthority:
+    """Make root and issuing CA, with new keys, in memory. `number` becomes part of their names."""
     root_key, issuing_key = keys.generate(), keys.generate()
     root = profiles.root_ca(
-        root_key.public_key(), trust_domain=trust_domain, terms=_terms(now, ROOT_LIFE, random)
+        root_key.public_key(),
+        trust_domain=trust_domain,
+        terms=_terms(now, ROOT_LIFE, random),
+        number=number,
     ).sign(root_key, hashes.SHA256())
     issuing = profiles.issuing_ca(
         issuing_key.public_key(),
         trust_domain=trust_domain,
         root=root,
         terms=_terms(now, ISSUING_LIFE, random),
+        number=number,
     ).sign(root_key, hashes.SHA256())
     authority = Authority(root=root, issuing=issuing, issuing_key=issuing_key)
     return NewAuthority(authority=authority, root_key=root_key)
@@ -111,6 +115,7 @@ def make(*, trust_domain: str, now: datetime, random: RandomBytes) -> NewAuthori
 def save(folder: Path, new: NewAuthority) -> None:
     """Write the four files into `folder`, which is made with mode 0700."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sync_folder(folder.parent)
     authority = new.authority
     write_atomic(folder / "root.key", keys.to_pem(new.root_key), _KEY_MODE)
     write_atomic(folder / "issuing.key", keys.to_pem(authority.issuing_key), _KEY_MODE)

@@ -2,7 +2,7 @@
 
 state.db            SQLite: tokens, instances, certificates, settings
 audit.jsonl         one line for each token made, issue and denial
-authorities/1/      keys and certificates of the first authority
+authorities/N/      keys and certificates of each authority
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from typing import Final
 from certs.errors import CertsError
 from certs.issuer import ca, policy
 from certs.issuer.audit import AuditFile
+from certs.issuer.authorities import CurrentAuthorities, authority_folder, keep_rotation
+from certs.issuer.authority_rotation import AuthorityRotation
 from certs.issuer.ca import Authority, RandomBytes
+from certs.issuer.ca_rotation import Rotation
 from certs.issuer.service import IssuerService
 from certs.issuer.store import StateUnusable, Store
 from identity.spiffe import TrustDomain
@@ -33,9 +36,13 @@ class AlreadyInitialized(CertsError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedIssuer:
-    """An issuer's operations, and the DNS names that its own HTTPS certificate carries."""
+    """An issuer's operations, and the DNS names that its own HTTPS certificate carries.
+
+    `service.close` closes both.
+    """
 
     service: IssuerService
+    rotation: AuthorityRotation
     dns_names: tuple[str, ...]
 
 
@@ -74,11 +81,12 @@ def init(
                     "unverifiable",
                 )
             new = ca.make(trust_domain=domain, now=now, random=random)
-            ca.save(_authority_folder(folder, _FIRST), new)
+            ca.save(authority_folder(folder, _FIRST), new)
             store.authorities.add(_FIRST, ca.to_pem(new.authority.root).decode(), status="active")
             store.settings.keep("trust_domain", domain)
             store.settings.keep("dns_names", json.dumps(names))
             store.settings.keep("bundle_sequence", "1")
+            keep_rotation(store, Rotation(since=now))
     except OSError as error:
         raise StateUnusable(f"{folder} can't be written: {error.strerror}") from error
     finally:
@@ -97,21 +105,28 @@ def open_issuer(
     """
     store = Store(folder / "state.db")
     try:
-        number, trust_domain = store.authorities.active(), store.settings.value("trust_domain")
-        if number is None or trust_domain is None:
+        trust_domain = store.settings.value("trust_domain")
+        if trust_domain is None:
             raise StateUnusable(
                 f"{folder} has not been initialized", hint="run 'devwiz-gw issuer init' for it"
             )
+        authorities = CurrentAuthorities(store, folder)
+        audit = AuditFile(folder / "audit.jsonl")
         service = IssuerService(
             store=store,
-            authority=ca.load(_authority_folder(folder, number)),
-            audit=AuditFile(folder / "audit.jsonl"),
+            authorities=authorities,
+            audit=audit,
             trust_domain=trust_domain,
             leaf_life=leaf_life,
             random=random,
         )
+        rotation = AuthorityRotation(
+            store=store, folder=folder, audit=audit, trust_domain=trust_domain, random=random
+        )
         return OpenedIssuer(
-            service=service, dns_names=tuple(json.loads(store.settings.value("dns_names") or "[]"))
+            service=service,
+            rotation=rotation,
+            dns_names=tuple(json.loads(store.settings.value("dns_names") or "[]")),
         )
     except OSError as error:
         store.close()
@@ -119,7 +134,3 @@ def open_issuer(
     except (CertsError, sqlite3.Error):
         store.close()
         raise
-
-
-def _authority_folder(folder: Path, number: int) -> Path:
-    return folder / "authorities" / str(number)

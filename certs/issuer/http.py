@@ -19,7 +19,9 @@ from aiohttp import web
 from certs.clock import Clock, SystemClock
 from certs.errors import CertsError
 from certs.issuer.api import IssuerApi
+from certs.issuer.authority_rotation import AuthorityRotation
 from certs.issuer.folder import OpenedIssuer, open_issuer
+from certs.issuer.news import News
 from certs.issuer.refusal import Refused
 from certs.issuer.server_identity import ServerIdentity
 from certs.issuer.service import Grant, IssuerService, NewToken
@@ -32,6 +34,7 @@ _SHUTDOWN_S: Final = 5.0
 _MAX_CONNECTION_LIFE_S: Final = 30.0
 _MAX_CONNECTIONS: Final = 1_000
 _PRUNE_INTERVAL_S: Final = 3_600.0
+_FOLLOW_INTERVAL_S: Final = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +105,12 @@ class IssuerServer:
             )
             self._service = opened.service
             cleanup.push_async_callback(self._worker.run, opened.service.close)
-            await self._listen(opened, cleanup)
+            news = News()
+            await self._listen(opened, news, cleanup)
+            # Runs before the listener's end, which requests that wait would hold up.
+            cleanup.callback(news.close)
+            following = asyncio.create_task(self._follow(opened.rotation, news))
+            cleanup.push_async_callback(_cancelled, following)
             pruning = asyncio.create_task(self._prune_now_and_then())
             cleanup.push_async_callback(_cancelled, pruning)
             self._cleanup = cleanup.pop_all()
@@ -115,16 +123,18 @@ class IssuerServer:
         """Make a join token; raises as `IssuerService.make_token`."""
         return await self._worker.run(lambda: self._service.make_token(grant, self._clock.now()))
 
-    async def _listen(self, opened: OpenedIssuer, cleanup: contextlib.AsyncExitStack) -> None:
+    async def _listen(
+        self, opened: OpenedIssuer, news: News, cleanup: contextlib.AsyncExitStack
+    ) -> None:
         address = ipaddress.ip_address(self._host)
         identity = ServerIdentity(
-            authority=opened.service.authority,
+            authorities=lambda: opened.service.authorities.latest,
             trust_domain=opened.service.trust_domain,
             dns_names=opened.dns_names,
             addresses=() if address.is_unspecified else (address,),
             clock=self._clock,
         )
-        api = IssuerApi(service=opened.service, worker=self._worker, clock=self._clock)
+        api = IssuerApi(service=opened.service, worker=self._worker, clock=self._clock, news=news)
         runner = web.AppRunner(
             api.application(),
             access_log=None,
@@ -149,6 +159,24 @@ class IssuerServer:
             ) from error
         cleanup.callback(server.close)
         self._port = server.sockets[0].getsockname()[1]
+
+    async def _follow(self, rotation: AuthorityRotation, news: News) -> None:
+        """Do what time asks of the authorities, and see what another process did to them."""
+
+        def look() -> int:
+            rotation.tick(self._clock.now())
+            return self._service.authorities.read().sequence
+
+        is_failing = False
+        while True:
+            try:
+                news.publish(await self._worker.run(look))
+                is_failing = False
+            except (CertsError, sqlite3.Error, OSError):
+                if not is_failing:
+                    _log.exception("the issuer's authorities could not be looked after")
+                is_failing = True
+            await asyncio.sleep(_FOLLOW_INTERVAL_S)
 
     async def _prune_now_and_then(self) -> None:
         while True:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from certs import keys, profiles, tls_context
 from certs.clock import Clock
-from certs.issuer import ca
-from certs.issuer.ca import Authority, RandomBytes
+from certs.issuer.authorities import AuthoritySet
+from certs.issuer.ca import RandomBytes
 from certs.issuer.policy import ISSUER_PATH
 from certs.profiles import LeafNames, Terms
 
@@ -31,21 +31,23 @@ def issuer_id(trust_domain: str) -> str:
 class ServerIdentity:
     """Keeps a server context's certificate fresh.
 
-    `context` is for the listener. At each handshake the wall clock is read, and past half of the
-    certificate's life a new one takes over: no timer to miss while the machine sleeps.
+    `context` is for the listener. At each handshake the wall clock and the authorities are read;
+    past half of the certificate's life, and when the authorities have changed, a new one takes
+    over: no timer to miss while the machine sleeps, and whoever was just given a certificate of a
+    new authority is let in with it.
     """
 
     def __init__(
         self,
         *,
-        authority: Authority,
+        authorities: Callable[[], AuthoritySet],
         trust_domain: str,
         dns_names: Sequence[str],
         addresses: Sequence[Address],
         clock: Clock,
         random: RandomBytes = os.urandom,
     ) -> None:
-        self._authority = authority
+        self._authorities = authorities
         self._names = LeafNames(
             spiffe_id=issuer_id(trust_domain),
             dns_names=tuple(dict.fromkeys((_LOOPBACK_NAME, *dns_names))),
@@ -62,21 +64,22 @@ class ServerIdentity:
         self, connection: ssl.SSLObject, _server_name: str | None, _context: ssl.SSLContext
     ) -> None:
         now = self._clock.now()
-        if now >= self._renew_at:
+        if now >= self._renew_at or self._authorities() is not self._set:
             self._current, self._renew_at = self._make(now)
         if self._current is not self.context:
             connection.context = self._current
 
     def _make(self, now: datetime) -> tuple[ssl.SSLContext, datetime]:
         key = keys.generate()
-        leaf = self._authority.sign_server(
+        self._set = authorities = self._authorities()
+        leaf = authorities.server.sign_server(
             key.public_key(),
             names=self._names,
             addresses=self._addresses,
             terms=Terms(serial=profiles.serial_from(self._random(20)), now=now, life=_LIFE),
         )
-        context = tls_context.server_context(client_bundle_pem=ca.to_pem(self._authority.root))
+        context = tls_context.server_context(client_bundle_pem=authorities.roots_pem)
         tls_context.load_key_pair(
-            context, key_pem=keys.to_pem(key), chain_pem=self._authority.chain_pem(leaf)
+            context, key_pem=keys.to_pem(key), chain_pem=authorities.server.chain_pem(leaf)
         )
         return context, now + (leaf.not_valid_after_utc - now) / 2

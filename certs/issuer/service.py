@@ -20,12 +20,14 @@ from cryptography import x509
 from certs import csr, keys, profiles
 from certs.csr import SigningRequest
 from certs.errors import InvalidCertificate
-from certs.issuer import generation, policy
+from certs.issuer import generation, policy, renew_window
 from certs.issuer.audit import AuditFile, Event
+from certs.issuer.authorities import AuthoritySet, CurrentAuthorities
 from certs.issuer.ca import Authority, RandomBytes
 from certs.issuer.generation import Link, Verdict
 from certs.issuer.policy import Binding, InvalidPolicy
 from certs.issuer.refusal import Code, Refused
+from certs.issuer.renew_window import Window
 from certs.issuer.store import Store
 from certs.issuer.tables.instances import Instance, IssuedCertificate
 from certs.issuer.tables.tokens import Token
@@ -72,6 +74,7 @@ class Issued:
     chain_pem: bytes
     bundle: BundleVersion
     not_after: datetime
+    renew_window: Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,14 @@ class BundleVersion:
     trust_domain: str
     sequence: int
     pem: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A new leaf, and the authorities of the moment when it was signed."""
+
+    leaf: x509.Certificate
+    authorities: AuthoritySet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +123,7 @@ class IssuerService:
         self,
         *,
         store: Store,
-        authority: Authority,
+        authorities: CurrentAuthorities,
         audit: AuditFile,
         trust_domain: str,
         leaf_life: timedelta = timedelta(hours=1),
@@ -127,8 +138,13 @@ class IssuerService:
         self._audit = audit
         self._random = random
         self._leaf_life = leaf_life
-        self.authority = authority
+        self.authorities = authorities
         self.trust_domain = trust_domain
+
+    @property
+    def authority(self) -> Authority:
+        """The authority that clients pin: it signs for the issuer's own server."""
+        return self.authorities.latest.server
 
     def make_token(self, grant: Grant, now: datetime) -> NewToken:
         """Make a join token; only its digest is kept.
@@ -221,11 +237,11 @@ class IssuerService:
 
     def bundle(self) -> BundleVersion:
         """The current trust bundle."""
-        return BundleVersion(
-            trust_domain=self.trust_domain,
-            sequence=int(self._store.settings.value("bundle_sequence") or 1),
-            pem="".join(self._store.authorities.roots()).encode(),
-        )
+        return self._version(self.authorities.read())
+
+    def renew_window(self, leaf_der: bytes) -> Window:
+        """When the certificate that was shown in a TLS handshake should be renewed."""
+        return _window(x509.load_der_x509_certificate(leaf_der), self.authorities.read())
 
     def prune(self, now: datetime) -> None:
         """Forget what ended long ago."""
@@ -324,12 +340,14 @@ class IssuerService:
 
     def _sign(
         self, instance: Instance, link: Link, request: SigningRequest, event: Event, now: datetime
-    ) -> x509.Certificate:
+    ) -> Signed:
         binding: Binding = instance.binding
+        authorities = self.authorities.read()
+        signer = authorities.workloads
         life = policy.leaf_life(
-            default=self._leaf_life, cap=binding.max_life, now=now, end=self.authority.end
+            default=self._leaf_life, cap=binding.max_life, now=now, end=signer.end
         )
-        leaf = self.authority.sign_workload(
+        leaf = signer.sign_workload(
             request.public_key,
             names=binding.names,
             terms=profiles.Terms(serial=profiles.serial_from(self._random(20)), now=now, life=life),
@@ -344,16 +362,25 @@ class IssuerService:
             )
         )
         event.serial, event.generation = _serial_text(leaf), link.generation
-        return leaf
+        return Signed(leaf=leaf, authorities=authorities)
 
-    def _issued(self, instance: Instance, event: Event, leaf: x509.Certificate) -> Issued:
+    def _issued(self, instance: Instance, event: Event, signed: Signed) -> Issued:
+        leaf, authorities = signed.leaf, signed.authorities
         return Issued(
             instance=instance.id,
             generation=event.generation or 0,
             spiffe_id=instance.binding.names.spiffe_id,
-            chain_pem=self.authority.chain_pem(leaf),
-            bundle=self.bundle(),
+            chain_pem=authorities.workloads.chain_pem(leaf),
+            bundle=self._version(authorities),
             not_after=leaf.not_valid_after_utc,
+            renew_window=_window(leaf, authorities),
+        )
+
+    def _version(self, authorities: AuthoritySet) -> BundleVersion:
+        return BundleVersion(
+            trust_domain=self.trust_domain,
+            sequence=authorities.sequence,
+            pem=authorities.roots_pem,
         )
 
     @contextmanager
@@ -387,6 +414,11 @@ def _parsed(csr_pem: bytes) -> SigningRequest:
         return csr.parse(csr_pem)
     except InvalidCertificate as error:
         raise Refused(Code.INVALID_CSR, str(error), hint=error.hint) from error
+
+
+def _window(leaf: x509.Certificate, authorities: AuthoritySet) -> Window:
+    issued = leaf.not_valid_before_utc + profiles.BACKDATE
+    return renew_window.window(issued, leaf.not_valid_after_utc, authorities.pull)
 
 
 def _serial_text(leaf: x509.Certificate) -> str:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.cli import output
+from gateway.cli import issuer_rotation, output
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.issuer_arguments import add_folder, add_json, duration
 from gateway.cli.parsers import UsageError, add_commands
 
 if TYPE_CHECKING:
     from certs.issuer.http import IssuerServer
 
 _DEFAULT_LISTEN: Final = "127.0.0.1:8440"
-_DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _TOKEN_MODE: Final = 0o600
 
 
@@ -30,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         examples=("devwiz-gw issuer init --dir issuer --trust-domain acme.example",),
         run=run_init,
     )
-    _add_folder(init)
+    add_folder(init)
     init.add_argument("--trust-domain", required=True, metavar="NAME", help="like acme.example")
     init.add_argument(
         "--dns-name",
@@ -39,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="name of the issuer's own HTTPS certificate besides localhost (may be repeated)",
     )
-    _add_json(init)
+    add_json(init)
 
     serve = commands.add(
         "serve",
@@ -47,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         examples=("devwiz-gw issuer serve --dir issuer --listen 127.0.0.1:8440 --ttl 1h",),
         run=run_serve,
     )
-    _add_folder(serve)
+    add_folder(serve)
     serve.add_argument(
         "--listen",
         default=_DEFAULT_LISTEN,
@@ -56,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     serve.add_argument(
         "--ttl",
-        type=_duration,
+        type=duration,
         default=timedelta(hours=1),
         metavar="TIME",
         help="life of the certificates: 10s to 24h (default: 1h)",
@@ -72,10 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             run=run_token,
         )
     )
+    issuer_rotation.add_commands_to(commands)
 
 
 def _add_token(token: argparse.ArgumentParser) -> None:
-    _add_folder(token)
+    add_folder(token)
     token.add_argument("--name", required=True, metavar="WORKLOAD", help="who joins with it")
     token.add_argument(
         "--spiffe-path", metavar="PATH", help="path of the SPIFFE id (default: /agent/WORKLOAD)"
@@ -89,7 +88,7 @@ def _add_token(token: argparse.ArgumentParser) -> None:
     )
     token.add_argument(
         "--ttl",
-        type=_duration,
+        type=duration,
         default=timedelta(minutes=30),
         metavar="TIME",
         help="until when the token can be used (default: 30m)",
@@ -103,7 +102,7 @@ def _add_token(token: argparse.ArgumentParser) -> None:
     )
     token.add_argument(
         "--max-cert-ttl",
-        type=_duration,
+        type=duration,
         default=timedelta(hours=24),
         metavar="TIME",
         help="longest life of the workload's certificates (default: what the issuer gives)",
@@ -116,7 +115,7 @@ def _add_token(token: argparse.ArgumentParser) -> None:
         default=f"https://{_DEFAULT_LISTEN}",
         help="where workloads reach the issuer, for the configuration shown (default: %(default)s)",
     )
-    _add_json(token)
+    add_json(token)
 
 
 def run_init(args: argparse.Namespace) -> int:
@@ -230,23 +229,6 @@ async def _serve(server: IssuerServer) -> None:
     finally:
         await server.stop()
     output.note("issuer stopped")
-
-
-def _add_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dir", type=Path, required=True, metavar="FOLDER", help="the issuer's folder"
-    )
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
-
-
-def _duration(text: str) -> timedelta:
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time: use 45s, 30m, 12h or 7d")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def _address(text: str) -> tuple[str, int]:

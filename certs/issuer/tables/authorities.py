@@ -20,7 +20,17 @@ class Authorities:
         row = self._db.execute("SELECT number FROM authorities WHERE status = 'active'").fetchone()
         return None if row is None else int(row[0])
 
-    def roots(self) -> tuple[str, ...]:
-        """The root certificates of all authorities, PEM, the oldest first."""
-        rows = self._db.execute("SELECT root_pem FROM authorities ORDER BY number")
-        return tuple(str(row[0]) for row in rows)
+    def activate(self, number: int) -> None:
+        """Let this one sign, and the others be in the bundle only."""
+        self._db.execute(
+            "UPDATE authorities SET status = iif(number = ?, 'active', 'trusted')", (number,)
+        )
+
+    def remove(self, number: int) -> None:
+        """Take one out of the bundle."""
+        self._db.execute("DELETE FROM authorities WHERE number = ?", (number,))
+
+    def roots(self) -> dict[int, str]:
+        """The root certificates of all authorities, PEM, by number, the oldest first."""
+        rows = self._db.execute("SELECT number, root_pem FROM authorities ORDER BY number")
+        return {int(row[0]): str(row[1]) for row in rows}

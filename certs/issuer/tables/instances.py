@@ -96,6 +96,22 @@ class Instances:
             serial=row[0], instance_id=row[1], link=Link(row[2], row[3]), not_after=from_ms(row[4])
         )
 
+    def last_end(self) -> datetime | None:
+        """When the last of all remembered certificates ends."""
+        (end_ms,) = self._db.execute("SELECT max(not_after_ms) FROM certificates").fetchone()
+        return None if end_ms is None else from_ms(end_ms)
+
+    def live(self, now: datetime, *, seen_since: datetime) -> tuple[int, int]:
+        """How many instances have a certificate that is good at `now`, and how many of them asked
+        for one since.
+        """
+        row = self._db.execute(
+            "SELECT count(*), count(*) FILTER (WHERE seen_ms >= ?) FROM instances WHERE id IN"
+            " (SELECT instance_id FROM certificates WHERE not_after_ms > ?)",
+            (to_ms(seen_since), to_ms(now)),
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
     def prune(self, before: datetime) -> None:
         """Forget certificates that ended before then, and instances that have no other."""
         end = (to_ms(before),)

@@ -13,12 +13,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from cryptography import x509
 
 from certs import csr, keys, tls_context
 from certs.bundle import TrustBundle
 from certs.issuer import api as api_module
 from certs.issuer import http as http_module
-from certs.issuer.folder import init
+from certs.issuer.ca_rotation import Phase
+from certs.issuer.folder import init, open_issuer
 from certs.issuer.http import IssuerNotStarted, IssuerServer
 from certs.issuer.policy import InvalidPolicy
 from certs.issuer.server_identity import issuer_id
@@ -289,3 +291,100 @@ async def _closed(writer: asyncio.StreamWriter) -> None:
 
     with contextlib.suppress(OSError):
         await writer.wait_closed()
+
+
+def rotate(folder: Path, clock: ManualClock, *phases: Phase) -> None:
+    """What `issuer rotate-ca` does in another process."""
+    opened = open_issuer(folder)
+    for phase in phases:
+        opened.rotation.enter(phase, clock.now())
+    opened.service.close()
+
+
+async def test_a_request_waits_for_the_next_version_of_the_bundle(
+    server: IssuerServer, folder: Path, clock: ManualClock
+) -> None:
+    client = Client(server)
+    asked = asyncio.create_task(client.call("GET", "/v1/bundle?after=1"))
+    await client.call("GET", "/v1/bundle")  # The first one is there as well by now.
+    assert not asked.done()
+    await asyncio.to_thread(rotate, folder, clock, Phase.INIT)
+    async with asyncio.timeout(20):
+        status, headers, document = await asked
+    assert (status, headers["ETag"]) == (200, '"2"')
+    assert document["spiffe_sequence"] == 2
+    assert len(document["keys"]) == 2
+
+
+async def test_a_wait_without_news_ends_with_the_same_version(server: IssuerServer) -> None:
+    client = Client(server)
+    status, _, document = await client.call("GET", "/v1/bundle?after=1&wait=0")
+    assert (status, document["spiffe_sequence"]) == (200, 1)
+    status, _, _ = await client.call(
+        "GET", "/v1/bundle.pem?after=1&wait=0", headers={"If-None-Match": '"1"'}
+    )
+    assert status == 304
+
+
+@pytest.mark.parametrize("query", ["after=x", "after=-1", "after=1&wait=1e3", f"after={'9' * 30}"])
+async def test_a_wait_that_is_none_is_refused(server: IssuerServer, query: str) -> None:
+    status, _, problem = await Client(server).call("GET", f"/v1/bundle?{query}")
+    assert (status, problem["code"]) == (400, "malformed_request")
+
+
+async def test_waiting_requests_dont_hold_up_the_end(server: IssuerServer) -> None:
+    client = Client(server)
+    asked = asyncio.create_task(client.call("GET", "/v1/bundle?after=1"))
+    await client.call("GET", "/v1/bundle")
+    await server.stop()
+    status, _, document = await asked
+    assert (status, document["spiffe_sequence"]) == (200, 1), "answered, not cut off"
+
+
+async def test_the_own_certificate_follows_the_phase(
+    server: IssuerServer, folder: Path, clock: ManualClock
+) -> None:
+    client = Client(server)
+    await client.join()
+    issuers = []
+    for phase in (Phase.INIT, Phase.UPDATE_CLIENTS, Phase.UPDATE_SERVERS, Phase.STANDBY):
+        await asyncio.to_thread(rotate, folder, clock, phase)
+        status, _, reply = await client.renew()
+        assert status == 200
+        client.key, client.reply = client.next_key, reply
+        issuers.append((await shown_issuer(server), issuer_of(reply["chain_pem"])))
+    one, two = "CN=acme.example issuing", "CN=acme.example issuing 2"
+    assert issuers == [(one, one), (one, two), (two, two), (two, two)]
+
+
+async def shown_issuer(server: IssuerServer) -> str:
+    """Who signed the certificate that the issuer's server shows."""
+    _, writer = await asyncio.open_connection(
+        "127.0.0.1", server.port, ssl=tls_context.stranger_context()
+    )
+    der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    await writer.wait_closed()
+    return x509.load_der_x509_certificate(der).issuer.rfc4514_string()
+
+
+def issuer_of(chain_pem: str) -> str:
+    return x509.load_pem_x509_certificates(chain_pem.encode())[0].issuer.rfc4514_string()
+
+
+async def test_a_reply_says_when_to_renew_and_the_window_can_be_asked_for(
+    server: IssuerServer, clock: ManualClock
+) -> None:
+    client = Client(server)
+    await client.join()
+    half = clock.now() + timedelta(minutes=30)
+    window = {
+        "start": half.isoformat(),
+        "end": (half + timedelta(minutes=6)).isoformat(),
+    }
+    assert (client.reply["renew_window"], client.reply["retry_after"]) == (window, 180)
+    status, headers, advice = await client.call("GET", "/v1/renew-window")
+    assert (status, headers["Retry-After"]) == (200, "180")
+    assert advice == {"renew_window": window, "retry_after": 180}
+    status, _, problem = await client.call("GET", "/v1/renew-window", show_certificate=False)
+    assert (status, problem["code"]) == (401, "client_certificate_required")

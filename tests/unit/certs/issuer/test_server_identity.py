@@ -10,6 +10,7 @@ from cryptography import x509
 
 from certs import tls_context
 from certs.issuer import ca
+from certs.issuer.authorities import AuthoritySet
 from certs.issuer.server_identity import ServerIdentity, issuer_id
 from tests.fakes.issuer import TRUST_DOMAIN, ManualClock
 
@@ -18,8 +19,15 @@ def identity(clock: ManualClock) -> tuple[ServerIdentity, ssl.SSLContext]:
     authority = ca.make(
         trust_domain=TRUST_DOMAIN, now=clock.now() - timedelta(days=2), random=os.urandom
     ).authority
+    authorities = AuthoritySet(
+        sequence=1,
+        workloads=authority,
+        server=authority,
+        roots_pem=ca.to_pem(authority.root),
+        pull=None,
+    )
     server = ServerIdentity(
-        authority=authority,
+        authorities=lambda: authorities,
         trust_domain=TRUST_DOMAIN,
         dns_names=("issuer.acme.example",),
         addresses=(),
