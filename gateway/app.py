@@ -16,9 +16,11 @@ from typing import Final
 
 from certs.clock import SystemClock
 from certs.generation import Generation
-from gateway.audit.journal import Journal, journal_path
+from gateway.audit.files import journal_path
+from gateway.audit.journal import Journal, Keeping
 from gateway.config.load import load
 from gateway.config.model import Config, LogConfig
+from gateway.control_plane.audit_signer import AuditSigner
 from gateway.control_plane.feeds import Feeds, HeaderFeed, IdentityFeed
 from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.identity_feed import RotationFeed
@@ -35,6 +37,8 @@ from identity.secret_stores.base import SecretStore
 from identity.secret_stores.open import open_store
 
 _LOG: Final = logging.getLogger(__name__)
+#: Stores that keep what they are given, such as the journal's key.
+_KEEPING: Final = frozenset({"keychain", "vault"})
 
 
 async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping[str, str]) -> int:
@@ -53,7 +57,9 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
     sink = _open_log(config.log)
     install(sink, redactor, config.log.level)
     store = open_store(config.secrets.store, folder=config.secrets.folder)
-    journal = Journal(journal_path(config.project, env), project=config.project)
+    journal = Journal(
+        journal_path(config.project, env), project=config.project, keeping=_keeping(config)
+    )
     parts = Parts(
         version=metadata.version("devwiz-gw"),
         feeds=_feeds(store, journal, env),
@@ -63,6 +69,7 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
         redactor=redactor,
         announce=announce,
         meaning=explanation,
+        signer=AuditSigner(journal, store) if config.secrets.store in _KEEPING else None,
         exporter=SpanExporter(_process(config), rng=random.SystemRandom()),
     )
     try:
@@ -75,6 +82,10 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
     finally:
         await store.close()
         await asyncio.to_thread(sink.close)
+
+
+def _keeping(config: Config) -> Keeping:
+    return Keeping(file_bytes=config.audit.file_bytes, files=config.audit.keep_files)
 
 
 def _process(config: Config) -> dict[str, str | int | float | bool]:

@@ -201,7 +201,8 @@ def _minted(args: argparse.Namespace, config: Config) -> str:
                 "or choose another name, so that each client has a token of its own",
             )
         token = _PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
-        scope.store.set(ref, Secret(token))
+        with scope.journal.around("token.mint", name=args.token):
+            scope.store.set(ref, Secret(token))
     return token
 
 

@@ -15,9 +15,15 @@ from typing import Final
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError, add_commands
-from gateway.cli.secret_scope import opened
-from identity.errors import InvalidSecretValue
-from identity.secret_stores.base import MAX_VALUE_BYTES, Secret, SecretRef, check_value
+from gateway.cli.secret_scope import Scope, opened
+from identity.errors import InvalidSecretName, InvalidSecretValue
+from identity.secret_stores.base import (
+    MAX_VALUE_BYTES,
+    OWN_PREFIX,
+    Secret,
+    SecretRef,
+    check_value,
+)
 
 # Spellings that people try: they must not reach argparse's own error, which repeats the value.
 _VALUE_OPTIONS: Final = ("-v", "--value", "--secret", "--token", "--password")
@@ -87,10 +93,11 @@ def _set(args: argparse.Namespace) -> int:
             "be replaced; give the new one at the prompt, on standard input or with --from-fd",
         )
     with opened(args) as scope:
-        ref = SecretRef(scope.project, args.name)
+        ref = _ref(scope, args.name)
         value = _read_value(ref, args.from_fd)
         check_value(value)
-        scope.store.set(ref, value)
+        with scope.journal.around("secret.write", name=ref.name):
+            scope.store.set(ref, value)
     output.note(f"{ref} is set")
     return ExitCode.OK
 
@@ -102,8 +109,9 @@ def _get(args: argparse.Namespace) -> int:
             hint="pipe it to the program that needs it, or pass --show",
         )
     with opened(args) as scope:
-        ref = SecretRef(scope.project, args.name)
-        value = scope.store.get(ref)
+        ref = _ref(scope, args.name)
+        with scope.journal.around("secret.read", name=ref.name, reason="secret get"):
+            value = scope.store.get(ref)
     ending = "\n" if sys.stdout.isatty() else ""
     sys.stdout.buffer.write((value.reveal() + ending).encode())
     sys.stdout.buffer.flush()
@@ -112,7 +120,10 @@ def _get(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     with opened(args) as scope:
-        kept = scope.store.names(scope.project)
+        scope.journal.record("secret.list", outcome="ok")
+        kept = [
+            name for name in scope.store.names(scope.project) if not name.startswith(OWN_PREFIX)
+        ]
     names = sorted({*kept, *scope.routes})
     if args.json:
         secrets = [
@@ -135,10 +146,21 @@ def _list(args: argparse.Namespace) -> int:
 
 def _remove(args: argparse.Namespace) -> int:
     with opened(args) as scope:
-        ref = SecretRef(scope.project, args.name)
-        scope.store.delete(ref)
+        ref = _ref(scope, args.name)
+        with scope.journal.around("secret.delete", name=ref.name):
+            scope.store.delete(ref)
     output.note(f"{ref} is removed")
     return ExitCode.OK
+
+
+def _ref(scope: Scope, name: str) -> SecretRef:
+    """A secret of the person's. Raises `InvalidSecretName` for one of the program's own."""
+    if name.startswith(OWN_PREFIX):
+        raise InvalidSecretName(
+            f"secret names that begin with {OWN_PREFIX!r} are the program's own",
+            hint="choose another name",
+        )
+    return SecretRef(scope.project, name)
 
 
 def _read_value(ref: SecretRef, from_fd: int | None) -> Secret:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from gateway.audit.files import journal_path
+from gateway.audit.journal import Journal
 from gateway.cli import output
 from gateway.cli.parsers import UsageError
 from gateway.config.find import find_config
@@ -38,6 +40,7 @@ class Scope:
     kind: str
     project: str
     store: BlockingStore
+    journal: Journal
     routes: Mapping[str, list[str]] = field(default_factory=dict)
 
 
@@ -68,9 +71,18 @@ def opened(args: argparse.Namespace) -> Iterator[Scope]:
     )
     try:
         routes = _references(raw) if project == own else {}
-        yield Scope(kind=kind, project=project, store=store, routes=routes)
+        journal = Journal(journal_path(project, os.environ), project=project)
+        yield Scope(kind=kind, project=project, store=store, journal=journal, routes=routes)
     finally:
         store.close()
+
+
+def project_of(args: argparse.Namespace) -> str:
+    """The project that `--config` and `--project` mean. Raises as `opened` does."""
+    raw, _ = _configuration(args)
+    project = _text(raw, "project") if args.project is None else str(args.project)
+    check_project(project)
+    return project
 
 
 def _configuration(args: argparse.Namespace) -> tuple[dict[str, object], Path]:

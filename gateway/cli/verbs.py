@@ -98,6 +98,16 @@ VERBS: Final = (
         ("devwiz-gw secret set planner-token", "devwiz-gw secret list"),
     ),
     Verb(
+        "audit",
+        "gateway.cli.audit",
+        "read the audit journal, and prove that it is whole",
+        (
+            "devwiz-gw audit tail --follow",
+            "devwiz-gw audit query --action 'secret.*' --since 1d",
+            "devwiz-gw audit verify",
+        ),
+    ),
+    Verb(
         "client",
         "gateway.cli.client",
         "print what a local client needs to reach a route",

@@ -10,7 +10,7 @@ from typing import Final
 from gateway.config.model import HeaderTemplate
 from gateway.config.table import Rejected, Table
 from identity.errors import InvalidSecretName
-from identity.secret_stores.base import SecretRef
+from identity.secret_stores.base import OWN_PREFIX, SecretRef
 
 # RFC 9110 section 5.6.2.
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -134,6 +134,8 @@ def _secret_name(placeholder: str, *, project: str) -> str:
 
 def secret_name(name: str, *, project: str) -> str:
     """The name of a secret of `project`. Raises `Rejected`."""
+    if name.startswith(OWN_PREFIX):
+        raise Rejected(f"{name} is the program's own secret", "choose another name")
     try:
         return SecretRef(project, name).name
     except InvalidSecretName as error:

@@ -335,6 +335,16 @@ class SecretsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditConfig:
+    """`[audit]`: the journal goes on in a new file at `file_bytes`; of full ones `keep_files` are
+    kept (0: all).
+    """
+
+    file_bytes: int = 16 * 1024 * 1024
+    keep_files: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdminConfig:
     """`[admin]`: where the running gateway is asked and told things."""
 
@@ -368,4 +378,5 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
     identities: Mapping[str, IdentityConfig] = field(default_factory=dict)

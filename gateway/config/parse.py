@@ -16,6 +16,7 @@ from gateway.config.identity_source import read_identities, read_identity
 from gateway.config.model import (
     DEFAULT_IDENTITY,
     AdminConfig,
+    AuditConfig,
     Config,
     Limits,
     LogConfig,
@@ -63,6 +64,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         routes=_routes(top, reader),
         admin=_admin(top.table("admin"), reader, path=path, max_socket_path=max_socket_path),
         limits=_limits(top.table("limits")),
+        audit=_audit(top.table("audit")),
         log=_log(top.table("log"), base=base),
         telemetry=read_telemetry(top.table("telemetry"), project=project, take=reader.take),
         secrets=_secrets(top.table("secrets"), base=base),
@@ -151,6 +153,16 @@ def _log(table: Table, *, base: Path) -> LogConfig:
             "Literal['auto', 'json', 'text']",
             table.choice("format", ("auto", "json", "text"), "auto"),
         ),
+    )
+    table.finish()
+    return config
+
+
+def _audit(table: Table) -> AuditConfig:
+    usual = AuditConfig()
+    config = AuditConfig(
+        file_bytes=table.whole("file_bytes", usual.file_bytes, least=65_536, most=_TIB),
+        keep_files=table.whole("keep_files", usual.keep_files, least=0, most=1_000_000),
     )
     table.finish()
     return config

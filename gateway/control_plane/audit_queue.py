@@ -6,7 +6,8 @@ import asyncio
 import logging
 from typing import Final
 
-from gateway.audit.journal import MAX_TEXT, AuditFailed, Journal
+from gateway.audit.event import MAX_TEXT
+from gateway.audit.journal import AuditFailed, Journal
 
 _LOG: Final = logging.getLogger(__name__)
 

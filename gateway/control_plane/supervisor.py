@@ -17,6 +17,7 @@ from gateway.audit.journal import Journal
 from gateway.config.model import DEFAULT_IDENTITY, Config
 from gateway.control_plane.admin_api import AdminApi
 from gateway.control_plane.audit_queue import AuditQueue
+from gateway.control_plane.audit_signer import AuditSigner
 from gateway.control_plane.feeds import Feeds
 from gateway.control_plane.identities import Identities
 from gateway.control_plane.listeners import ListenerChange, ListenerSet
@@ -58,6 +59,7 @@ class Parts:
         announce: shows a line to the person who started the gateway.
         meaning: explains the reason in an access-log line.
         exporter: sends spans, once it is told where.
+        signer: vouches for the journal; None where the store can keep no key for it.
     """
 
     version: str
@@ -69,6 +71,7 @@ class Parts:
     announce: Callable[[str], None]
     meaning: Callable[[str], Meaning]
     exporter: SpanExporter
+    signer: AuditSigner | None = None
     lookup: Lookup = look_up
     worker_command: Sequence[str] = COMMAND
 
@@ -125,6 +128,8 @@ class Supervisor:
         await self._audit.flush()
         self._audit.put("gateway.stop", outcome=outcome)
         await self._audit.flush()
+        if self._parts.signer is not None:
+            await self._parts.signer.finish()
         _LOG.info("stopped", extra={"event": "stopped", "connections_cut": forced})
         return 1 if forced else 0
 
@@ -250,6 +255,8 @@ class Supervisor:
                 tasks.create_task(self._settle()),
                 tasks.create_task(self._parts.exporter.run()),
             ]
+            if self._parts.signer is not None:
+                others.append(tasks.create_task(self._parts.signer.run()))
             await self._stop.wait()
             forced = await self._drain()
             for task in others:

@@ -13,6 +13,9 @@ from identity.errors import InvalidSecretName, InvalidSecretValue, SecretNotFoun
 _PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
 
+#: Names that begin like this are the program's own: no route and no command may use them.
+OWN_PREFIX: Final = "devwiz-gw."
+
 #: The longest value that every store takes, in bytes of UTF-8.
 MAX_VALUE_BYTES: Final = 64 * 1024
 

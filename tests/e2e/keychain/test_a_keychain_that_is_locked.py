@@ -22,4 +22,5 @@ def test_no_keychain_is_said_and_nothing_is_written_elsewhere(desktop: Desktop) 
     assert done.returncode == 1
     assert b"there is no keychain in this session" in done.stderr
     files = [path for path in desktop.folder.rglob("*") if path.is_file()]
-    assert [path.name for path in files] == ["devwiz-gw.toml"]
+    assert {path.name for path in files} == {"devwiz-gw.toml", "audit.jsonl", "audit.lock"}
+    assert not any(b"canary" in path.read_bytes() for path in files)

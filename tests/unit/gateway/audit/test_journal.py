@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.audit.journal import FIRST, MAX_TEXT, AuditFailed, Journal, journal_path
+from gateway.audit.checkpoint import KeySigner
+from gateway.audit.event import FIRST, MAX_TEXT, Actor, Event, Place, fields_of
+from gateway.audit.files import all_files, full_files, lines_of
+from gateway.audit.journal import AuditFailed, Journal, Keeping
+from gateway.audit.verify import Expected, Verdict, verify
 
 
 def chained(path: Path) -> list[dict[str, Any]]:
@@ -100,16 +109,170 @@ def test_what_can_not_be_written_is_an_error_with_a_hint(tmp_path: Path) -> None
     assert "XDG_STATE_HOME" in got.value.hint
 
 
-@pytest.mark.parametrize(
-    ("env", "expected"),
-    [
-        ({"XDG_STATE_HOME": "/s", "HOME": "/h"}, "/s/devwiz-gw/acme/audit.jsonl"),
-        ({"HOME": "/h"}, "/h/.local/state/devwiz-gw/acme/audit.jsonl"),
-        (
-            {"XDG_STATE_HOME": "relative", "HOME": "/h"},
-            "/h/.local/state/devwiz-gw/acme/audit.jsonl",
-        ),
-    ],
-)
-def test_the_journal_is_in_the_state_folder(env: dict[str, str], expected: str) -> None:
-    assert journal_path("acme", env) == Path(expected)
+def verdict(path: Path, expected: Expected | None = None) -> Verdict:
+    files = [(item.name, lines_of(item)) for item in all_files(path)]
+    return verify(files, expected or Expected())
+
+
+def small(path: Path, *, files: int = 0, position: int | None = None) -> Journal:
+    keeping = Keeping(file_bytes=1000, files=files, position=lambda: position)
+    return Journal(path, project="acme", keeping=keeping)
+
+
+def test_a_line_says_who_did_it(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    make(path).record("x", outcome="ok")
+    other = Actor(uid=7, user="eve", account="eve@example.com", pid=3, exe="/bin/x", started=9)
+    make(path).record("x", outcome="denied", actor=other)
+    own, foreign = chained(path)
+    assert own["user"]["uid"] == os.getuid()
+    assert own["client"]["pid"] == os.getpid()
+    assert foreign["user"] == {"uid": 7, "name": "eve", "account": "eve@example.com"}
+    assert foreign["client"] == {"pid": 3, "exe": "/bin/x", "started": 9}
+
+
+def test_a_block_is_told_of_before_and_after(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    journal = make(path)
+    with journal.around("secret.write", name="a"):
+        assert [event["outcome"] for event in chained(path)] == ["begun"]
+    with pytest.raises(KeyError), journal.around("secret.write", name="b"):
+        raise KeyError("no value in the journal")
+    assert [(event["name"], event["outcome"]) for event in chained(path)] == [
+        ("a", "begun"), ("a", "ok"), ("b", "begun"), ("b", "failed"),
+    ]  # fmt: skip
+    assert chained(path)[-1]["reason"] == "KeyError"
+
+
+def test_nothing_happens_that_can_not_be_told_of(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = []
+    with (
+        pytest.raises(AuditFailed),
+        make(tmp_path / "file" / "audit.jsonl").around("secret.write", name="a"),
+    ):
+        done.append(1)
+    assert done == []
+
+
+def test_a_full_file_is_put_aside_and_the_chain_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    for number in range(20):
+        small(path).record("x", outcome="ok", name=str(number))
+    assert len(full_files(path)) > 2
+    found = verdict(path)
+    assert (found.whole, found.events, found.first, found.last.seq) == (True, 20, 1, 20)
+
+
+def test_the_chain_goes_on_when_a_crash_came_right_behind_a_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    for _ in range(3):
+        make(path).record("x", outcome="ok")
+    path.rename(tmp_path / "audit-000000000001.jsonl")
+    make(path).record("x", outcome="ok")
+    assert verdict(path).whole
+    assert verdict(path).last.seq == 4
+
+
+def test_old_files_are_removed_and_the_rest_verifies(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    journal = small(path, files=2)
+    for _ in range(40):
+        journal.record("x", outcome="ok")
+    assert len(full_files(path)) == 2
+    found = verdict(path)
+    assert (found.whole, found.first > 10) == (True, True)
+    full_files(path)[0].unlink()
+    assert "nothing tells of older ones" in verdict(path).problems[0].what
+
+
+def test_what_a_forwarder_still_needs_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    for position, left in ((0, 1), (1000, 20)):
+        journal = small(path, files=1, position=position)
+        for _ in range(20):
+            journal.record("x", outcome="ok")
+        assert (verdict(path).first == 1) is (left == 1)
+
+
+def test_a_writer_notices_that_another_put_the_file_aside(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    one, other = small(path), small(path)
+    for _ in range(15):
+        one.record("x", outcome="ok")
+        other.record("x", outcome="ok")
+    found = verdict(path)
+    assert (found.whole, found.events) == (True, 30)
+
+
+def test_a_link_in_the_journals_place_is_not_followed(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(AuditFailed):
+        make(path).record("x", outcome="ok")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_only_what_is_new_is_signed(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    signer = KeySigner(Ed25519PrivateKey.generate())
+    assert make(path).sign(signer) is None
+    make(path).record("x", outcome="ok")
+    assert make(path).sign(signer) == verdict_place(path, 1)
+    assert make(path).sign(signer) is None
+    found = verdict(path, Expected(keys=frozenset([signer.public_key])))
+    assert (found.whole, found.signed) == (True, 1)
+
+
+def verdict_place(path: Path, number: int) -> Place:
+    line = list(lines_of(path))[number - 1]
+    return Place(number, hashlib.sha256(line).hexdigest())
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from gateway.audit.journal import Journal, Keeping
+journal = Journal(Path(sys.argv[1]), project="acme", keeping=Keeping(file_bytes=2000))
+for number in range(100_000):
+    journal.record("x", outcome="ok", name=str(number))
+    print(number, flush=True)
+"""
+
+
+def test_what_was_recorded_survives_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    told = -1
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout is not None
+            for line in writer.stdout:
+                told = int(line)
+                if told == 23:
+                    writer.kill()
+    found = verdict(path)
+    assert found.whole
+    names = [
+        fields["name"]
+        for item in all_files(path)
+        for line in lines_of(item)
+        if (fields := fields_of(line))
+    ]
+    assert names.count("23") == 5
+    assert told >= 23
+
+
+def test_writing_waits_for_nobody_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.audit.journal._LOCK_TIMEOUT_S", 0.05)
+    with (tmp_path / "audit.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(AuditFailed, match="held it for too long"):
+            make(tmp_path / "audit.jsonl").record("x", outcome="ok")
+
+
+def test_an_event_may_bring_fields_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    make(path).write(Event(action="x", outcome="ok", more={"told": {"a": 1}}))
+    assert chained(path)[0]["told"] == {"a": 1}

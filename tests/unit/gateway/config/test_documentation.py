@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.audit.journal import journal_path
+from gateway.audit.files import journal_path
 from gateway.config.model import Limits
 from gateway.config.parse import parse
 from gateway.errors import ConfigInvalid

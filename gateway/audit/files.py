@@ -1,0 +1,63 @@
+"""The files of a journal: the one that is written, and those that were full."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+CURRENT: Final = "audit.jsonl"
+#: A full file is named by the number of its first line.
+_FULL: Final = re.compile(r"audit-(\d{12,})\.jsonl")
+_CHUNK: Final = 1 << 20
+
+
+def journal_path(project: str, env: Mapping[str, str]) -> Path:
+    """Where a project's journal is: `$XDG_STATE_HOME/devwiz-gw/<project>/audit.jsonl`."""
+    return state_folder(project, env) / CURRENT
+
+
+def state_folder(project: str, env: Mapping[str, str]) -> Path:
+    """Where a project's state is: `$XDG_STATE_HOME/devwiz-gw/<project>`."""
+    state = env.get("XDG_STATE_HOME", "")
+    home = Path(env.get("HOME") or Path.home())
+    # The XDG specification says that a relative value is to be ignored.
+    base = Path(state) if Path(state).is_absolute() else home / ".local" / "state"
+    return base / "devwiz-gw" / project
+
+
+def full_name(first: int) -> str:
+    """The name of a full file whose first line has this number."""
+    return f"audit-{first:012d}.jsonl"
+
+
+def full_files(current: Path) -> list[Path]:
+    """Files that were full, the oldest first."""
+    try:
+        found = [path for path in current.parent.iterdir() if _FULL.fullmatch(path.name)]
+    except FileNotFoundError:
+        return []
+    return sorted(found, key=first_of)
+
+
+def first_of(path: Path) -> int:
+    """The number of a full file's first line."""
+    match = _FULL.fullmatch(path.name)
+    return int(match[1]) if match else 0
+
+
+def all_files(current: Path) -> list[Path]:
+    """All that there are, the oldest first."""
+    return [*full_files(current), *([current] if current.exists() else [])]
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """A file's lines without their newlines; the last may be an unfinished one."""
+    rest = b""
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from lines
+    if rest:
+        yield rest

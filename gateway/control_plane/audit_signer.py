@@ -1,0 +1,77 @@
+"""The task that vouches for the journal's lines: at the start, every few minutes, at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from gateway.audit.journal import AuditFailed, Journal
+from gateway.audit.key import key_ref, new_key, place_text, reached_ref, signer_of
+from identity.errors import IdentityError, SecretNotFound
+from identity.secret_stores.base import SecretStore
+
+if TYPE_CHECKING:
+    from gateway.audit.checkpoint import KeySigner
+
+_LOG: Final = logging.getLogger(__name__)
+
+#: From one checkpoint to the next, in seconds.
+EVERY_S: Final = 300.0
+#: At the end nobody waits longer than this for a store.
+_LAST_S: Final = 5.0
+
+
+class AuditSigner:
+    """Signs with the key that `store` keeps for the journal's project; makes it when there is none.
+    Without the store the lines stay unsigned until it is back, which the log says once.
+    """
+
+    def __init__(self, journal: Journal, store: SecretStore, *, every_s: float = EVERY_S) -> None:
+        self._journal = journal
+        self._store = store
+        self._every_s = every_s
+        self._signer: KeySigner | None = None
+        self._told = ""
+
+    async def run(self) -> None:
+        """Sign until cancelled."""
+        while True:
+            await self.sign()
+            await asyncio.sleep(self._every_s)
+
+    async def finish(self) -> None:
+        """Sign what is left, after `run` has ended."""
+        try:
+            async with asyncio.timeout(_LAST_S):
+                await self.sign()
+        except TimeoutError:
+            self._tell("the secret store doesn't answer")
+
+    async def sign(self) -> None:
+        """Vouch for all lines so far, if that can be done now."""
+        try:
+            signer = self._signer = self._signer or await self._load()
+            place = await asyncio.to_thread(self._journal.sign, signer)
+            if place is not None:
+                await self._store.set(reached_ref(self._journal.project), place_text(place))
+        except (IdentityError, AuditFailed) as fault:
+            self._tell(str(fault))
+        except ValueError:
+            self._tell("the kept key is not readable: `devwiz-gw audit verify` tells more")
+        else:
+            self._told = ""
+
+    async def _load(self) -> KeySigner:
+        ref = key_ref(self._journal.project)
+        try:
+            kept = await self._store.get(ref)
+        except SecretNotFound:
+            kept = new_key()
+            await self._store.set(ref, kept)
+        return signer_of(kept)
+
+    def _tell(self, why: str) -> None:
+        if why != self._told:
+            self._told = why
+            _LOG.warning("the audit journal is not signed: %s", why, extra={"event": "unsigned"})

@@ -1,0 +1,107 @@
+"""`gateway.control_plane.audit_signer`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from gateway.audit.event import Place
+from gateway.audit.files import lines_of
+from gateway.audit.journal import Journal
+from gateway.audit.key import key_ref, place_of, reached_ref, signer_of
+from gateway.audit.verify import Expected, Verdict, verify
+from gateway.control_plane.audit_signer import AuditSigner
+from identity.errors import StoreUnavailable
+from identity.secret_stores.base import Secret, SecretRef
+from identity.secret_stores.memory import MemoryStore
+
+
+class Bench:
+    """A journal and the store that its key is in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "audit.jsonl"
+        self.journal = Journal(self.path, project="acme")
+        self.store: MemoryStore = MemoryStore()
+        self.signer = AuditSigner(self.journal, self.store)
+
+    async def note(self) -> None:
+        """Record something."""
+        await asyncio.to_thread(self.journal.record, "x", outcome="ok")
+
+    async def verdict(self) -> Verdict:
+        """By what the store knows."""
+        key = signer_of(await self.store.get(key_ref("acme"))).public_key
+        reached = place_of(await self.store.get(reached_ref("acme")))
+        expected = Expected(keys=frozenset([key]), reached=reached)
+        lines = await asyncio.to_thread(lambda: list(lines_of(self.path)))
+        return verify([("audit.jsonl", lines)], expected)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+async def test_all_lines_are_vouched_for(bench: Bench) -> None:
+    await bench.note()
+    await bench.note()
+    await bench.signer.sign()
+    found = await bench.verdict()
+    assert (found.whole, found.signed) == (True, 2)
+
+
+async def test_the_key_stays_the_same_over_restarts(bench: Bench) -> None:
+    for number in range(3):
+        await bench.note()
+        await AuditSigner(bench.journal, bench.store).sign()
+        assert (await bench.verdict()).signed == 2 * number + 1
+    assert (await bench.verdict()).whole
+
+
+async def test_an_end_that_is_cut_off_is_found(bench: Bench) -> None:
+    for _ in range(3):
+        await bench.note()
+    await bench.signer.sign()
+    first = bench.path.read_bytes().splitlines(keepends=True)[0]
+    bench.path.write_bytes(first)
+    assert not (await bench.verdict()).whole
+
+
+class Locked(MemoryStore):
+    """A store that can't be used."""
+
+    async def get(self, ref: SecretRef) -> Secret:
+        raise StoreUnavailable("the keychain is locked: unlock it")
+
+
+async def test_without_the_store_nothing_is_signed_and_that_is_told_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    signer = AuditSigner(bench.journal, Locked())
+    await bench.note()
+    with caplog.at_level(logging.WARNING):
+        await signer.sign()
+        await signer.finish()
+    (record,) = caplog.records
+    assert "not signed: the keychain is locked" in record.message
+
+
+async def test_a_kept_key_that_is_none_is_told(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bench.store.set(key_ref("acme"), Secret("no key"))
+    await bench.note()
+    with caplog.at_level(logging.WARNING):
+        await bench.signer.sign()
+    assert "not readable" in caplog.text
+
+
+def test_a_place_is_kept_as_text() -> None:
+    for text in ("x", "[]", "{}", '{"seq": null, "head": ""}', "3"):
+        with pytest.raises(ValueError, match=r"."):
+            place_of(Secret(text))
+    assert place_of(Secret('{"seq": 3, "head": "ff"}')) == Place(3, "ff")
