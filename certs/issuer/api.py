@@ -9,17 +9,15 @@ import asyncio
 import json
 import logging
 import math
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import hdrs, web
 
 from certs.clock import Clock
-from certs.issuer.bundle_api import BundleApi
+from certs.issuer.bundle_api import BundleApi, tagged
+from certs.issuer.limits import Limits
 from certs.issuer.news import News
-from certs.issuer.rate_limit import RateLimit
 from certs.issuer.refusal import Code, Refused
 from certs.issuer.renew_window import Window
 from certs.issuer.service import Issued, IssuerService
@@ -29,12 +27,6 @@ from identity.secret_stores.base import Secret
 MAX_BODY_BYTES: Final = 16_384
 
 _BODY_DEADLINE_S: Final = 5.0
-
-# Strangers are limited by address, known workloads by name.
-_STRANGER_RATE_PER_S: Final = 20.0
-_STRANGER_BURST: Final = 200
-_WORKLOAD_RATE_PER_S: Final = 10.0
-_WORKLOAD_BURST: Final = 100
 
 _STATUS: Final = {
     Code.MALFORMED_REQUEST: 400,
@@ -48,6 +40,8 @@ _STATUS: Final = {
     Code.NAMES_REFUSED: 403,
     Code.GENERATION_MISMATCH: 403,
     Code.INSTANCE_LOCKED: 403,
+    Code.BOT_LOCKED: 403,
+    Code.TOKEN_LOCKED: 403,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.KEY_REUSED: 409,
@@ -68,13 +62,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class IssuerApi:
     """The handlers, over one service that is used in one worker."""
 
-    def __init__(self, *, service: IssuerService, worker: Worker, clock: Clock, news: News) -> None:
+    def __init__(
+        self, *, service: IssuerService, worker: Worker, clock: Clock, limits: Limits, news: News
+    ) -> None:
         self._bundles = BundleApi(service=service, worker=worker, news=news)
         self._service = service
         self._worker = worker
         self._clock = clock
-        self._strangers = RateLimit(rate_per_s=_STRANGER_RATE_PER_S, burst=_STRANGER_BURST)
-        self._workloads = RateLimit(rate_per_s=_WORKLOAD_RATE_PER_S, burst=_WORKLOAD_BURST)
+        self._limits = limits
 
     def application(self) -> web.Application:
         """What an HTTP server serves."""
@@ -83,6 +78,7 @@ class IssuerApi:
             [
                 web.get("/v1/bundle", self._for_strangers(self._bundles.document)),
                 web.get("/v1/bundle.pem", self._for_strangers(self._bundles.pem)),
+                web.get("/v1/crl.pem", self._for_strangers(self._crl)),
                 web.get("/v1/renew-window", self._renew_window),
                 web.post("/v1/join", self._join),
                 web.post("/v1/renew", self._renew),
@@ -92,15 +88,14 @@ class IssuerApi:
 
     def _for_strangers(self, handler: Handler) -> Handler:
         async def limited(request: web.Request) -> web.StreamResponse:
-            _limit(self._strangers, _peer(request))
+            self._limits.address(_peer(request))
             return await handler(request)
 
         return limited
 
     async def _renew_window(self, request: web.Request) -> web.StreamResponse:
-        client = _required_client(request)
-        _limit(self._workloads, client.name)
-        window = await self._worker.run(lambda: self._service.renew_window(client.leaf_der))
+        leaf_der = _client_leaf(request)
+        window = await self._worker.run(lambda: self._service.renew_window(leaf_der))
         response = web.Response(
             body=json.dumps(_advice(window)).encode(), content_type="application/json"
         )
@@ -108,9 +103,13 @@ class IssuerApi:
         response.headers[hdrs.RETRY_AFTER] = str(window.retry_after_s)
         return response
 
+    async def _crl(self, request: web.Request) -> web.StreamResponse:
+        crl = await self._worker.run(lambda: self._service.revocation_lists(self._clock.now()))
+        return tagged(request, f'"{crl.tag}"', crl.pem, "application/pem-certificate-chain")
+
     async def _join(self, request: web.Request) -> web.StreamResponse:
         peer = _peer(request)
-        _limit(self._strangers, peer)
+        self._limits.address(peer)
         body = await _members(request, "token", "csr_pem")
         token, csr_pem = Secret(body["token"]), body["csr_pem"].encode()
         issued = await self._worker.run(
@@ -119,12 +118,11 @@ class IssuerApi:
         return _reply(issued)
 
     async def _renew(self, request: web.Request) -> web.StreamResponse:
-        client = _required_client(request)
-        _limit(self._workloads, client.name)
+        leaf_der = _client_leaf(request)
         body = await _members(request, "csr_pem")
         csr_pem, peer = body["csr_pem"].encode(), _peer(request)
         issued = await self._worker.run(
-            lambda: self._service.renew(client.leaf_der, csr_pem, peer=peer, now=self._clock.now())
+            lambda: self._service.renew(leaf_der, csr_pem, peer=peer, now=self._clock.now())
         )
         return _reply(issued)
 
@@ -152,6 +150,7 @@ def _problem(refused: Refused) -> web.Response:
         "status": status,
         "code": refused.code,
         "detail": str(refused),
+        **refused.members,
     }
     if refused.hint:
         content["hint"] = refused.hint
@@ -174,17 +173,6 @@ def _refusal_of(error: web.HTTPException) -> Refused:
             return Refused(Code.BODY_TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES} bytes")
         case _:
             return Refused(Code.MALFORMED_REQUEST, "the request can't be read")
-
-
-def _limit(limit: RateLimit, key: str) -> None:
-    wait_s = limit.take(key, time.monotonic())
-    if wait_s:
-        raise Refused(
-            Code.RATE_LIMITED,
-            "too many requests",
-            hint="wait and try again",
-            retry_after_s=max(1.0, wait_s),
-        )
 
 
 async def _members(request: web.Request, *names: str) -> dict[str, str]:
@@ -251,31 +239,15 @@ def _peer(request: web.Request) -> str:
     return request.remote or ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Client:
-    """Who proved a certificate in the handshake, which has checked its chain and dates."""
-
-    leaf_der: bytes
-    name: str
-
-
-def _required_client(request: web.Request) -> _Client:
-    client = _client(request)
-    if client is None:
+def _client_leaf(request: web.Request) -> bytes:
+    """The certificate proved in the handshake, which has checked its chain and dates."""
+    transport = request.transport
+    tls = transport.get_extra_info("ssl_object") if transport is not None else None
+    leaf_der: bytes | None = tls.getpeercert(binary_form=True) if tls is not None else None
+    if leaf_der is None:
         raise Refused(
             Code.CERTIFICATE_REQUIRED,
             "renewal needs the current certificate in the TLS handshake",
             hint="without a valid one, join with a token",
         )
-    return client
-
-
-def _client(request: web.Request) -> _Client | None:
-    transport = request.transport
-    tls = transport.get_extra_info("ssl_object") if transport is not None else None
-    if tls is None or (leaf_der := tls.getpeercert(binary_form=True)) is None:
-        return None
-    names = tls.getpeercert().get("subjectAltName", ())
-    return _Client(
-        leaf_der=leaf_der, name=next((value for kind, value in names if kind == "URI"), "")
-    )
+    return leaf_der

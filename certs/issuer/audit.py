@@ -1,4 +1,4 @@
-"""The issuer's audit file: one JSON line for each token made, issue and denial.
+"""The issuer's audit file: one JSON line for each token made, issue, denial and lock.
 
 A line is on the disk before what it tells of is released. It never holds a token, a key or a
 certificate.
@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from certs.issuer.refusal import Code, Refused
 
-Action = Literal["token", "join", "renew", "rotate", "renew_window"]
+_BUSY_RETRY_S: Final = 2.0
+
+Action = Literal["token", "join", "renew", "lock", "unlock", "rotate", "renew_window"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +37,8 @@ class Event:
     generation: int | None = None
     token_id: str = ""
     phase: str = ""
+    target: str = ""
+    revoke: str = ""
 
 
 class AuditFile:
@@ -67,3 +74,36 @@ class AuditFile:
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._fd)
+
+
+@contextmanager
+def audited(audit: AuditFile, event: Event, now: datetime) -> Iterator[None]:
+    """Write the event's line after the block, whatever came of it.
+
+    A caller who is merely too fast gets no line: it would fill the disk.
+
+    Raises:
+        Refused: from the block, or because the state or the line can't be written.
+    """
+    try:
+        yield
+    except Refused as refused:
+        event.outcome, event.reason = "deny", refused.code
+        if refused.code is not Code.RATE_LIMITED:
+            audit.append(event, now)
+        raise
+    except sqlite3.Error as error:
+        event.outcome, event.reason = "error", Code.STATE_UNAVAILABLE
+        audit.append(event, now)
+        raise Refused(
+            Code.STATE_UNAVAILABLE,
+            "the issuer's state can't be changed now",
+            hint="try again; if it stays, the issuer's disk is full or failing",
+            retry_after_s=_BUSY_RETRY_S,
+        ) from error
+    except Exception:
+        event.outcome, event.reason = "error", Code.INTERNAL
+        audit.append(event, now)
+        raise
+    event.outcome = "allow"
+    audit.append(event, now)

@@ -8,16 +8,20 @@ certificate is never signed by an authority that had stopped before.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from certs.errors import InvalidCertificate
 from certs.issuer import ca
 from certs.issuer.ca import Authority
 from certs.issuer.ca_rotation import Phase, Retired, Rotation
 from certs.issuer.renew_window import Pull
 from certs.issuer.store import StateUnusable, Store
+
+_log: Final = logging.getLogger(__name__)
 
 _ROTATION: Final = "ca_rotation"
 _PULL: Final = "renewals_pulled"
@@ -33,6 +37,7 @@ class AuthoritySet:
         sequence: grows with each change of anything here.
         workloads: signs for workloads.
         server: signs for the issuer's own server; clients pin it.
+        trusted: all whose certificates may be in use, the oldest first.
         roots_pem: the bundle.
         pull: the wish for early renewals that holds.
     """
@@ -40,6 +45,7 @@ class AuthoritySet:
     sequence: int
     workloads: Authority
     server: Authority
+    trusted: tuple[Authority, ...]
     roots_pem: bytes
     pull: Pull | None
 
@@ -78,16 +84,29 @@ class CurrentAuthorities:
         roots = self._store.authorities.roots()
         signers = {rotation.workload_signer, rotation.server_signer}
         self._loaded = {
-            number: self._loaded.get(number) or ca.load(authority_folder(self._folder, number))
-            for number in signers
+            number: authority
+            for number in rotation.trusted
+            if (authority := self._load(number, is_needed=number in signers)) is not None
         }
         return AuthoritySet(
             sequence=sequence,
             workloads=self._loaded[rotation.workload_signer],
             server=self._loaded[rotation.server_signer],
+            trusted=tuple(self._loaded.values()),
             roots_pem="".join(roots.values()).encode(),
             pull=read_pull(self._store),
         )
+
+    def _load(self, number: int, *, is_needed: bool) -> Authority | None:
+        try:
+            return self._loaded.get(number) or ca.load(authority_folder(self._folder, number))
+        except InvalidCertificate:
+            # One that signs no certificates any more may be swept away meanwhile: what is lost is
+            # its revocation list.
+            if is_needed:
+                raise
+            _log.warning("authority %d signs no revocation list: it can't be loaded", number)
+            return None
 
 
 def authority_folder(folder: Path, number: int) -> Path:

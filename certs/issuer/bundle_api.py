@@ -58,7 +58,11 @@ def _number(request: web.Request, name: str) -> int | None:
 def _versioned(
     request: web.Request, bundle: BundleVersion, body: bytes, content_type: str
 ) -> web.Response:
-    tag = f'"{bundle.sequence}"'
+    return tagged(request, f'"{bundle.sequence}"', body, content_type)
+
+
+def tagged(request: web.Request, tag: str, body: bytes, content_type: str) -> web.Response:
+    """The body under its tag, or 304 for who has it already."""
     asked = {part.strip() for part in request.headers.get(hdrs.IF_NONE_MATCH, "").split(",")}
     unchanged = tag in asked or "*" in asked
     response = (

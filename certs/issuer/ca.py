@@ -1,8 +1,8 @@
 """The two-tier authority: a root that clients pin, and an issuing CA that signs leaves.
 
-Files, in a folder of their own for each authority: `root.crt`, `root.key`, `issuing.crt`,
-`issuing.key`; keys PKCS#8, mode 0600. The root key is needed only to make an issuing CA; an
-operator may take it off the machine.
+Files, in a folder of their own for each authority: `root.crt`, `root.key`, `root.crl`,
+`issuing.crt`, `issuing.key`; keys PKCS#8, mode 0600. The root key is needed only to make an issuing
+CA, and the root's revocation list with it; an operator may take it off the machine.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Authority:
     root: x509.Certificate
     issuing: x509.Certificate
     issuing_key: PrivateKey
+    root_crl_pem: bytes
 
     def __repr__(self) -> str:
         return f"Authority({self.root.subject.rfc4514_string()}, {self.pin})"
@@ -108,7 +109,12 @@ def make(*, trust_domain: str, now: datetime, random: RandomBytes, number: int =
         terms=_terms(now, ISSUING_LIFE, random),
         number=number,
     ).sign(root_key, hashes.SHA256())
-    authority = Authority(root=root, issuing=issuing, issuing_key=issuing_key)
+    authority = Authority(
+        root=root,
+        issuing=issuing,
+        issuing_key=issuing_key,
+        root_crl_pem=_root_list(root, root_key),
+    )
     return NewAuthority(authority=authority, root_key=root_key)
 
 
@@ -120,11 +126,13 @@ def save(folder: Path, new: NewAuthority) -> None:
     write_atomic(folder / "root.key", keys.to_pem(new.root_key), _KEY_MODE)
     write_atomic(folder / "issuing.key", keys.to_pem(authority.issuing_key), _KEY_MODE)
     write_atomic(folder / "root.crt", to_pem(authority.root), _CERTIFICATE_MODE)
+    write_atomic(folder / "root.crl", authority.root_crl_pem, _CERTIFICATE_MODE)
     write_atomic(folder / "issuing.crt", to_pem(authority.issuing), _CERTIFICATE_MODE)
 
 
 def load(folder: Path) -> Authority:
-    """Read an authority from its folder; the root key isn't read.
+    """Read an authority from its folder. The root key isn't read, but to make a root's list that
+    isn't there: folders from before there were lists have none.
 
     Raises:
         InvalidCertificate: a file is missing, unreadable, open to others, or the files don't
@@ -141,12 +149,42 @@ def load(folder: Path) -> Authority:
         raise InvalidCertificate(
             f"issuing.crt in {folder} was not signed by root.crt beside it"
         ) from error
-    return Authority(root=root, issuing=issuing, issuing_key=issuing_key)
+    return Authority(
+        root=root,
+        issuing=issuing,
+        issuing_key=issuing_key,
+        root_crl_pem=_root_list_in(folder, root),
+    )
 
 
 def to_pem(certificate: x509.Certificate) -> bytes:
     """One certificate, PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _root_list_in(folder: Path, root: x509.Certificate) -> bytes:
+    path = folder / "root.crl"
+    if not path.is_file():
+        root_key = keys.from_pem(_read_private(folder / "root.key"))
+        write_atomic(path, _root_list(root, root_key), _CERTIFICATE_MODE)
+    return _read(path)
+
+
+def _root_list(root: x509.Certificate, root_key: PrivateKey) -> bytes:
+    """An empty list of the root's, for as long as it lives: its key is not at hand to sign others,
+    and who checks all of a chain wants one. An issuing CA is taken back with its root, by rotation.
+    """
+    key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    reference = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(root.subject)
+        .last_update(root.not_valid_before_utc)
+        .next_update(root.not_valid_after_utc)
+        .add_extension(reference, critical=False)
+        .add_extension(x509.CRLNumber(1), critical=False)
+    )
+    return builder.sign(root_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def _terms(now: datetime, life: timedelta, random: RandomBytes) -> Terms:

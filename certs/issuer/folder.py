@@ -23,6 +23,8 @@ from certs.issuer.authorities import CurrentAuthorities, authority_folder, keep_
 from certs.issuer.authority_rotation import AuthorityRotation
 from certs.issuer.ca import Authority, RandomBytes
 from certs.issuer.ca_rotation import Rotation
+from certs.issuer.limits import Limits
+from certs.issuer.locking import Locking
 from certs.issuer.service import IssuerService
 from certs.issuer.store import StateUnusable, Store
 from identity.spiffe import TrustDomain
@@ -38,11 +40,12 @@ class AlreadyInitialized(CertsError):
 class OpenedIssuer:
     """An issuer's operations, and the DNS names that its own HTTPS certificate carries.
 
-    `service.close` closes both.
+    `service.close` closes all of it.
     """
 
     service: IssuerService
     rotation: AuthorityRotation
+    locking: Locking
     dns_names: tuple[str, ...]
 
 
@@ -95,7 +98,11 @@ def init(
 
 
 def open_issuer(
-    folder: Path, *, leaf_life: timedelta = timedelta(hours=1), random: RandomBytes = os.urandom
+    folder: Path,
+    *,
+    leaf_life: timedelta = timedelta(hours=1),
+    limits: Limits | None = None,
+    random: RandomBytes = os.urandom,
 ) -> OpenedIssuer:
     """Open an issuer that `init` made.
 
@@ -118,6 +125,7 @@ def open_issuer(
             audit=audit,
             trust_domain=trust_domain,
             leaf_life=leaf_life,
+            limits=limits,
             random=random,
         )
         rotation = AuthorityRotation(
@@ -126,6 +134,7 @@ def open_issuer(
         return OpenedIssuer(
             service=service,
             rotation=rotation,
+            locking=Locking(store, audit),
             dns_names=tuple(json.loads(store.settings.value("dns_names") or "[]")),
         )
     except OSError as error:

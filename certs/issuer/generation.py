@@ -35,7 +35,6 @@ class Lineage:
 
     confirmed: Link
     pending: Link | None = None
-    is_locked: bool = False
 
 
 class Verdict(Enum):
@@ -44,7 +43,6 @@ class Verdict(Enum):
     ISSUE = "issue"
     KEY_REUSED = "key_reused"
     MISMATCH = "generation_mismatch"
-    LOCKED = "instance_locked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +63,16 @@ def present(lineage: Lineage, holder: Link, next_key: str) -> Decision:
     """Judge a request by the holder of `holder` for a certificate on `next_key`.
 
     A key that is certified already is refused without a lock: it is a late copy of a request that
-    was answered, and the sender has proved that it holds that key.
+    was answered, and the sender has proved that it holds that key. On MISMATCH the caller has to
+    lock the instance; a locked one isn't to be judged at all.
     """
-    if lineage.is_locked:
-        return Decision(verdict=Verdict.LOCKED, lineage=lineage)
     if next_key == lineage.confirmed.key or (holder == lineage.pending and next_key == holder.key):
         return Decision(verdict=Verdict.KEY_REUSED, lineage=lineage)
     if holder == lineage.confirmed:
         return _issue(lineage, next_key)
     if holder == lineage.pending:
         return _issue(Lineage(confirmed=holder), next_key)
-    return Decision(verdict=Verdict.MISMATCH, lineage=replace(lineage, is_locked=True))
+    return Decision(verdict=Verdict.MISMATCH, lineage=lineage)
 
 
 def _issue(lineage: Lineage, next_key: str) -> Decision:

@@ -21,6 +21,7 @@ from certs.errors import CertsError
 from certs.issuer.api import IssuerApi
 from certs.issuer.authority_rotation import AuthorityRotation
 from certs.issuer.folder import OpenedIssuer, open_issuer
+from certs.issuer.limits import Limits, Rates
 from certs.issuer.news import News
 from certs.issuer.refusal import Refused
 from certs.issuer.server_identity import ServerIdentity
@@ -52,6 +53,7 @@ class IssuerServer:
         port: 0 for any free one; `port` tells which, after `start`.
         leaf_life: of the certificates that it issues, unless a token caps it lower.
         clock: this machine's, when None.
+        rates: how often it may be asked.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class IssuerServer:
         port: int = 0,
         leaf_life: timedelta = timedelta(hours=1),
         clock: Clock | None = None,
+        rates: Rates | None = None,
     ) -> None:
         self._folder = folder
         self._host = host
         self._port = port
         self._leaf_life = leaf_life
         self._clock = clock or SystemClock()
+        self._limits = Limits(rates or Rates())
         self._worker = Worker()
         self._cleanup = contextlib.AsyncExitStack()
         self._service: IssuerService
@@ -101,7 +105,9 @@ class IssuerServer:
         async with contextlib.AsyncExitStack() as cleanup:
             cleanup.callback(self._worker.close)
             opened = await self._worker.run(
-                functools.partial(open_issuer, self._folder, leaf_life=self._leaf_life)
+                functools.partial(
+                    open_issuer, self._folder, leaf_life=self._leaf_life, limits=self._limits
+                )
             )
             self._service = opened.service
             cleanup.push_async_callback(self._worker.run, opened.service.close)
@@ -134,7 +140,13 @@ class IssuerServer:
             addresses=() if address.is_unspecified else (address,),
             clock=self._clock,
         )
-        api = IssuerApi(service=opened.service, worker=self._worker, clock=self._clock, news=news)
+        api = IssuerApi(
+            service=opened.service,
+            worker=self._worker,
+            clock=self._clock,
+            limits=self._limits,
+            news=news,
+        )
         runner = web.AppRunner(
             api.application(),
             access_log=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from certs.errors import CertsError
@@ -22,6 +23,8 @@ class Code(StrEnum):
     KEY_REUSED = "key_reused"
     GENERATION_MISMATCH = "generation_mismatch"
     INSTANCE_LOCKED = "instance_locked"
+    BOT_LOCKED = "bot_locked"
+    TOKEN_LOCKED = "token_locked"  # noqa: S105
     AUTHORITY_EXPIRED = "authority_expired"
     STATE_UNAVAILABLE = "state_unavailable"
     AUDIT_UNAVAILABLE = "audit_unavailable"
@@ -34,11 +37,20 @@ class Code(StrEnum):
 
 
 class Refused(CertsError):
-    """The issuer denies a request. `code` is stable; the message is for people."""
+    """The issuer denies a request. `code` is stable; the message is for people; `members` are
+    further ones of the problem document.
+    """
 
     def __init__(
-        self, code: Code, message: str, *, hint: str = "", retry_after_s: float | None = None
+        self,
+        code: Code,
+        message: str,
+        *,
+        hint: str = "",
+        retry_after_s: float | None = None,
+        members: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.code = code
         self.retry_after_s = retry_after_s
+        self.members = dict(members or {})

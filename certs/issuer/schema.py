@@ -67,7 +67,29 @@ CREATE TABLE locks (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST,)
+# The authority is the key pin of the CA that signed; "" in rows from before there was a second one.
+_REVOCATIONS: Final = """
+ALTER TABLE certificates ADD COLUMN authority TEXT NOT NULL DEFAULT '';
+CREATE TABLE revocations (
+  serial TEXT NOT NULL,
+  lock_kind TEXT NOT NULL,
+  lock_target TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  revoked_ms INTEGER NOT NULL,
+  authority TEXT NOT NULL,
+  not_after_ms INTEGER NOT NULL,
+  PRIMARY KEY (serial, lock_kind, lock_target)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE revocation_lists (
+  authority TEXT PRIMARY KEY,
+  number INTEGER NOT NULL,
+  made_ms INTEGER NOT NULL,
+  entries TEXT NOT NULL,
+  pem TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _REVOCATIONS)
 
 VERSION: Final = len(MIGRATIONS)
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hmac
 import os
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,11 +18,14 @@ from cryptography import x509
 from certs import csr, keys, profiles
 from certs.csr import SigningRequest
 from certs.errors import InvalidCertificate
-from certs.issuer import generation, policy, renew_window
-from certs.issuer.audit import AuditFile, Event
+from certs.issuer import generation, locking, locks, policy, renew_window
+from certs.issuer.audit import AuditFile, Event, audited
 from certs.issuer.authorities import AuthoritySet, CurrentAuthorities
 from certs.issuer.ca import Authority, RandomBytes
+from certs.issuer.crl import Crl, CrlVersion
 from certs.issuer.generation import Link, Verdict
+from certs.issuer.limits import Limits, Rates
+from certs.issuer.locks import Lock, Reason, Target
 from certs.issuer.policy import Binding, InvalidPolicy
 from certs.issuer.refusal import Code, Refused
 from certs.issuer.renew_window import Window
@@ -43,7 +44,6 @@ JOIN_RETRY_WINDOW: Final = timedelta(minutes=10)
 _KEPT_AFTER_END: Final = timedelta(days=7)
 
 _INSTANCE_ID_BYTES: Final = 16
-_BUSY_RETRY_S: Final = 2.0
 
 _VERDICTS: Final = {
     Verdict.KEY_REUSED: (
@@ -54,12 +54,7 @@ _VERDICTS: Final = {
     Verdict.MISMATCH: (
         Code.GENERATION_MISMATCH,
         "this certificate was superseded: its identity is in use in two places",
-        "the instance is now locked; find the copy, then join again with a new token",
-    ),
-    Verdict.LOCKED: (
-        Code.INSTANCE_LOCKED,
-        "this instance is locked",
-        "see the issuer's audit file for the reason, then join again with a new token",
+        "the instance is now locked; find the copy, then 'devwiz-gw issuer unlock', or join anew",
     ),
 }
 
@@ -127,6 +122,7 @@ class IssuerService:
         audit: AuditFile,
         trust_domain: str,
         leaf_life: timedelta = timedelta(hours=1),
+        limits: Limits | None = None,
         random: RandomBytes = os.urandom,
     ) -> None:
         if not policy.MIN_LEAF_LIFE <= leaf_life <= policy.MAX_LEAF_LIFE:
@@ -138,7 +134,9 @@ class IssuerService:
         self._audit = audit
         self._random = random
         self._leaf_life = leaf_life
+        self._limits = limits or Limits(Rates())
         self.authorities = authorities
+        self._crl = Crl(store, lambda: authorities.read().trusted)
         self.trust_domain = trust_domain
 
     @property
@@ -167,7 +165,7 @@ class IssuerService:
             raise InvalidPolicy(f"{grant.uses} uses are out of range", hint="use 1 to 1000000")
         token = JoinToken.from_random(self._random(ID_BYTES + SECRET_BYTES))
         event = Event(action="token", spiffe_id=binding.names.spiffe_id, token_id=token.id)
-        with self._audited(event, now), self._store.transaction():
+        with audited(self._audit, event, now), self._store.transaction():
             self._store.tokens.add(
                 Token(
                     id=token.id,
@@ -194,8 +192,9 @@ class IssuerService:
             Refused: the token, the request or policy stands against it.
         """
         event = Event(action="join", peer=peer)
-        with self._audited(event, now):
+        with audited(self._audit, event, now):
             token = self._known_token(token_text, event)
+            self._limits.token(token.id)
             request = _parsed(csr_pem)
             policy.check_request(request, token.binding.names)
             with self._store.transaction():
@@ -212,12 +211,14 @@ class IssuerService:
                 `generation_mismatch` the instance has been locked.
         """
         event = Event(action="renew", peer=peer)
-        with self._audited(event, now):
+        with audited(self._audit, event, now):
             holder = self._known_certificate(leaf_der, event, now)
+            self._limits.instance(holder.instance_id)
             request = _parsed(csr_pem)
             with self._store.transaction():
-                instance = self._instance(holder.instance_id, now)
+                instance = self._instance(holder.instance_id)
                 event.spiffe_id = instance.binding.names.spiffe_id
+                self._check_locks(instance.targets, now)
                 policy.check_request(request, instance.binding.names)
                 decision = generation.present(
                     instance.lineage, holder.link, keys.spki_pin(request.public_key)
@@ -227,8 +228,7 @@ class IssuerService:
                     instance = replace(instance, lineage=decision.lineage)
                     leaf = self._sign(instance, decision.link, request, event, now)
                 elif decision.verdict is Verdict.MISMATCH:
-                    reason = f"generation {holder.link.generation} shown again"
-                    self._store.locks.lock_instance(instance.id, reason=reason, now=now)
+                    self._lock_copied(instance, holder, event, now)
             # The lock has to be kept, so the refusal is raised outside its transaction.
             if leaf is None:
                 code, message, hint = _VERDICTS[decision.verdict]
@@ -242,6 +242,10 @@ class IssuerService:
     def renew_window(self, leaf_der: bytes) -> Window:
         """When the certificate that was shown in a TLS handshake should be renewed."""
         return _window(x509.load_der_x509_certificate(leaf_der), self.authorities.read())
+
+    def revocation_lists(self, now: datetime) -> CrlVersion:
+        """The revocation lists of all authorities."""
+        return self._crl.current(now)
 
     def prune(self, now: datetime) -> None:
         """Forget what ended long ago."""
@@ -277,6 +281,7 @@ class IssuerService:
         earlier = self._store.tokens.join_of(token_id, key)
         if token is None:
             raise Refused(Code.TOKEN_EXPIRED, "the join token has expired")
+        self._check_locks(token.targets, now)
         if earlier is not None and now - earlier.joined <= JOIN_RETRY_WINDOW:
             return self._joined_before(earlier.instance_id, key, event, now)
         if now >= token.not_after:
@@ -303,10 +308,8 @@ class IssuerService:
 
     def _joined_before(self, instance_id: str, key: str, event: Event, now: datetime) -> Instance:
         event.reason = "repeated"
-        instance = self._instance(instance_id, now)
-        if instance.lineage.is_locked:
-            code, message, hint = _VERDICTS[Verdict.LOCKED]
-            raise Refused(code, message, hint=hint)
+        instance = self._instance(instance_id)
+        self._check_locks(instance.targets, now)
         if instance.lineage.confirmed != Link(1, key):
             # It has renewed since, so the reply did arrive: nobody needs it a second time.
             raise Refused(Code.TOKEN_SPENT, "the join token has been used by this key")
@@ -332,8 +335,24 @@ class IssuerService:
             )
         return known
 
-    def _instance(self, instance_id: str, now: datetime) -> Instance:
-        instance = self._store.instances.find(instance_id, now)
+    def _check_locks(self, targets: Iterable[Target], now: datetime) -> None:
+        lock = self._store.locks.on(targets, now)
+        if lock is not None:
+            raise locks.refusal(lock)
+
+    def _lock_copied(
+        self, instance: Instance, holder: IssuedCertificate, event: Event, now: datetime
+    ) -> None:
+        """Keep out both holders of a copied identity, and nobody else, until a person has looked.
+        What they hold is put on hold, not taken back for good: one of them is honest.
+        """
+        target = instance.targets[0]
+        message = f"in use in two places: generation {holder.link.generation} was shown again"
+        event.target, event.revoke = str(target), Reason.HOLD
+        locking.put(self._store, Lock(target=target, message=message, locked=now), Reason.HOLD, now)
+
+    def _instance(self, instance_id: str) -> Instance:
+        instance = self._store.instances.find(instance_id)
         if instance is None:
             raise Refused(Code.CERTIFICATE_UNKNOWN, "the instance is not remembered any more")
         return instance
@@ -359,6 +378,7 @@ class IssuerService:
                 instance_id=instance.id,
                 link=link,
                 not_after=leaf.not_valid_after_utc,
+                authority=keys.spki_pin(signer.issuing),
             )
         )
         event.serial, event.generation = _serial_text(leaf), link.generation
@@ -382,31 +402,6 @@ class IssuerService:
             sequence=authorities.sequence,
             pem=authorities.roots_pem,
         )
-
-    @contextmanager
-    def _audited(self, event: Event, now: datetime) -> Iterator[None]:
-        """Write the event's line after the block, whatever came of it."""
-        try:
-            yield
-        except Refused as refused:
-            event.outcome, event.reason = "deny", refused.code
-            self._audit.append(event, now)
-            raise
-        except sqlite3.Error as error:
-            event.outcome, event.reason = "error", Code.STATE_UNAVAILABLE
-            self._audit.append(event, now)
-            raise Refused(
-                Code.STATE_UNAVAILABLE,
-                "the issuer's state can't be changed now",
-                hint="try again; if it stays, the issuer's disk is full or failing",
-                retry_after_s=_BUSY_RETRY_S,
-            ) from error
-        except Exception:
-            event.outcome, event.reason = "error", Code.INTERNAL
-            self._audit.append(event, now)
-            raise
-        event.outcome = "allow"
-        self._audit.append(event, now)
 
 
 def _parsed(csr_pem: bytes) -> SigningRequest:

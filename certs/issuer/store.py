@@ -19,6 +19,7 @@ from certs.issuer import schema
 from certs.issuer.tables.authorities import Authorities
 from certs.issuer.tables.instances import Instances
 from certs.issuer.tables.locks import Locks
+from certs.issuer.tables.revocation_lists import SignedLists
 from certs.issuer.tables.settings import Settings
 from certs.issuer.tables.tokens import Tokens
 
@@ -55,7 +56,8 @@ class Store:
         self.authorities = Authorities(self._db)
         self.tokens = Tokens(self._db)
         self.locks = Locks(self._db)
-        self.instances = Instances(self._db, self.locks)
+        self.instances = Instances(self._db)
+        self.revocation_lists = SignedLists(self._db)
 
     @classmethod
     def create(cls, path: Path) -> Store:
@@ -85,7 +87,7 @@ class Store:
         """Forget certificates and tokens that ended before then, and what hangs on them alone."""
         self.tokens.prune(before)
         self.instances.prune(before)
-        self.locks.prune()
+        self.locks.prune(before)
 
     def _prepare(self, path: Path) -> None:
         try:

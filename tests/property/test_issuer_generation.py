@@ -30,10 +30,14 @@ class Issuer:
 
     def __init__(self, lineage: Lineage) -> None:
         self.lineage = lineage
+        self.is_locked = False
 
     def renew(self, holder: Link, key: str) -> Link | Verdict:
+        if self.is_locked:
+            return Verdict.MISMATCH
         decision = present(self.lineage, holder, key)
         self.lineage = decision.lineage
+        self.is_locked = decision.verdict is Verdict.MISMATCH
         return decision.link or decision.verdict
 
 
@@ -84,7 +88,7 @@ class CopiedIdentity(RuleBasedStateMachine):
     @invariant()
     def one_holder_alone_is_never_locked(self) -> None:
         if self._thief is None:
-            assert not self._issuer.lineage.is_locked
+            assert not self._issuer.is_locked
 
     @invariant()
     def two_holders_never_both_go_on(self) -> None:
@@ -92,7 +96,7 @@ class CopiedIdentity(RuleBasedStateMachine):
         if self._thief is None:
             return
         moved_twice = min(self._honest.successes, self._thief.successes) >= 2
-        assert not moved_twice or self._issuer.lineage.is_locked
+        assert not moved_twice or self._issuer.is_locked
 
     def _move(self, holder: Holder, outcome: str) -> None:
         key = holder.waiting_key = holder.waiting_key or next(self._keys)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from certs.issuer.generation import Lineage, Link
+from certs.issuer.locks import LockKind, Target
 from certs.issuer.policy import Binding
 from certs.issuer.tables.columns import binding_columns, binding_from, from_ms, to_ms
-from certs.issuer.tables.locks import Locks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,23 +22,47 @@ class Instance:
     binding: Binding
     lineage: Lineage
 
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What can be locked to keep this instance out, the narrowest first."""
+        return (
+            Target(kind=LockKind.INSTANCE, name=self.id),
+            Target(kind=LockKind.BOT, name=self.binding.workload),
+            Target(kind=LockKind.TOKEN, name=self.token_id),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceRow:
+    """An instance for people: when it joined and was seen last, the end of its last certificate,
+    and how many of them are good now.
+    """
+
+    instance: Instance
+    joined: datetime
+    seen: datetime
+    not_after: datetime | None
+    live_certificates: int
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedCertificate:
-    """Which link of which instance's chain a serial number stands for."""
+    """Which link of which instance's chain a serial number stands for; `authority` is the key pin
+    of the CA that signed it.
+    """
 
     serial: str
     instance_id: str
     link: Link
     not_after: datetime
+    authority: str
 
 
 class Instances:
     """The tables `instances` and `certificates`."""
 
-    def __init__(self, db: sqlite3.Connection, locks: Locks) -> None:
+    def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._locks = locks
 
     def save(self, instance: Instance, now: datetime) -> None:
         """Create an instance, or replace its lineage and mark it as seen."""
@@ -62,28 +87,49 @@ class Instances:
             ),
         )
 
-    def find(self, instance_id: str, now: datetime) -> Instance | None:
-        """The instance; `lineage.is_locked` says whether a lock holds at `now`."""
+    def find(self, instance_id: str) -> Instance | None:
+        """The instance of that id, also when it is locked."""
         row = self._db.execute("SELECT * FROM instances WHERE id = ?", (instance_id,)).fetchone()
-        if row is None:
-            return None
-        lineage = Lineage(
-            confirmed=Link(row[6], row[7]),
-            pending=None if row[8] is None else Link(row[8], row[9]),
-            is_locked=self._locks.is_locked("instance", instance_id, now),
+        return None if row is None else _instance(row)
+
+    def ids_like(self, prefix: str) -> list[str]:
+        """The ids that begin so; the first two will do."""
+        rows = self._db.execute(
+            "SELECT id FROM instances WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 2",
+            (len(prefix), prefix),
         )
-        return Instance(id=row[0], token_id=row[1], binding=binding_from(row[2:6]), lineage=lineage)
+        return [str(row[0]) for row in rows]
+
+    def rows(self, now: datetime) -> tuple[InstanceRow, ...]:
+        """All of them, those seen last first."""
+        rows = self._db.execute(
+            "SELECT instances.*, max(not_after_ms), sum(coalesce(not_after_ms, 0) > ?)"
+            " FROM instances LEFT JOIN certificates ON instance_id = id"
+            " GROUP BY id ORDER BY seen_ms DESC, id",
+            (to_ms(now),),
+        )
+        return tuple(
+            InstanceRow(
+                instance=_instance(row),
+                joined=from_ms(row[10]),
+                seen=from_ms(row[11]),
+                not_after=None if row[12] is None else from_ms(row[12]),
+                live_certificates=row[13],
+            )
+            for row in rows
+        )
 
     def add_certificate(self, issued: IssuedCertificate) -> None:
         """Remember what a serial number stands for."""
         self._db.execute(
-            "INSERT INTO certificates VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO certificates VALUES (?, ?, ?, ?, ?, ?)",
             (
                 issued.serial,
                 issued.instance_id,
                 issued.link.generation,
                 issued.link.key,
                 to_ms(issued.not_after),
+                issued.authority,
             ),
         )
 
@@ -93,7 +139,11 @@ class Instances:
         if row is None:
             return None
         return IssuedCertificate(
-            serial=row[0], instance_id=row[1], link=Link(row[2], row[3]), not_after=from_ms(row[4])
+            serial=row[0],
+            instance_id=row[1],
+            link=Link(row[2], row[3]),
+            not_after=from_ms(row[4]),
+            authority=row[5],
         )
 
     def last_end(self) -> datetime | None:
@@ -121,3 +171,11 @@ class Instances:
             " AND id NOT IN (SELECT instance_id FROM certificates)",
             end,
         )
+
+
+def _instance(row: tuple[Any, ...]) -> Instance:
+    lineage = Lineage(
+        confirmed=Link(row[6], row[7]),
+        pending=None if row[8] is None else Link(row[8], row[9]),
+    )
+    return Instance(id=row[0], token_id=row[1], binding=binding_from(row[2:6]), lineage=lineage)

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
+from certs.issuer.locks import LockKind, Target
 from certs.issuer.policy import Binding
 from certs.issuer.tables.columns import binding_columns, binding_from, from_ms, to_ms
 
@@ -19,6 +20,14 @@ class Token:
     binding: Binding
     uses_left: int
     not_after: datetime
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What can be locked to keep out who joins with it."""
+        return (
+            Target(kind=LockKind.BOT, name=self.binding.workload),
+            Target(kind=LockKind.TOKEN, name=self.id),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +69,14 @@ class Tokens:
             uses_left=row[6],
             not_after=from_ms(row[7]),
         )
+
+    def is_known(self, token_id: str) -> bool:
+        """Whether there is such a token, or an instance that joined with it."""
+        row = self._db.execute(
+            "SELECT 1 FROM tokens WHERE id = ? UNION SELECT 1 FROM instances WHERE token_id = ?",
+            (token_id, token_id),
+        ).fetchone()
+        return row is not None
 
     def spend(self, token: Token, *, key: str, instance_id: str, now: datetime) -> None:
         """Take one use off the token and remember who took it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from certs.issuer.generation import Lineage, Link, Verdict, first, present
 
 JOINED = first("key1")
@@ -43,9 +41,7 @@ def test_the_first_use_of_the_pending_link_confirms_it() -> None:
 
 def test_an_older_link_locks() -> None:
     lineage = renewed(renewed(JOINED, ONE, "key2"), Link(2, "key2"), "key3")
-    decision = present(lineage, ONE, "copy")
-    assert decision.verdict is Verdict.MISMATCH
-    assert decision.lineage.is_locked
+    assert present(lineage, ONE, "copy").verdict is Verdict.MISMATCH
 
 
 def test_a_superseded_pending_link_locks() -> None:
@@ -58,12 +54,6 @@ def test_the_loser_of_a_race_to_confirm_locks() -> None:
     lineage = renewed(renewed(JOINED, ONE, "original"), ONE, "copy")
     lineage = renewed(lineage, Link(2, "copy"), "copy3")
     assert present(lineage, Link(2, "original"), "original3").verdict is Verdict.MISMATCH
-
-
-def test_a_locked_instance_stays_locked() -> None:
-    locked = replace(JOINED, is_locked=True)
-    decision = present(locked, ONE, "key2")
-    assert (decision.verdict, decision.lineage) == (Verdict.LOCKED, locked)
 
 
 def test_a_late_copy_of_an_answered_request_locks_nobody() -> None:

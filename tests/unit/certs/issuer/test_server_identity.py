@@ -23,6 +23,7 @@ def identity(clock: ManualClock) -> tuple[ServerIdentity, ssl.SSLContext]:
         sequence=1,
         workloads=authority,
         server=authority,
+        trusted=(authority,),
         roots_pem=ca.to_pem(authority.root),
         pull=None,
     )

@@ -39,7 +39,7 @@ def test_what_is_committed_reads_back_as_it_was(path: Path) -> None:
     store.close()
     again = Store(path)
     assert again.tokens.find("t1") == TOKEN
-    assert again.instances.find("i1", NOW) == instance
+    assert again.instances.find("i1") == instance
     assert again.tokens.find("t2") is None
     again.close()
 
