@@ -456,7 +456,7 @@ async def test_an_unknown_refusal_is_passed_on_by_its_code_alone(
     scripted.always("/v1/join", lambda: web.Response(status=403, body=body))
     with pytest.raises(SourceDenied, match="new_code") as caught:
         await source_of(scripted, clock).obtain(None)
-    assert "555" not in f"{caught.value} {caught.value.hint}"
+    assert "call 555" not in f"{caught.value} {caught.value.hint}"
 
 
 async def test_a_key_that_is_certified_already_is_replaced(
