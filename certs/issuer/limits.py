@@ -1,7 +1,7 @@
 """How often the issuer may be asked: by one address, by one instance, with one token.
 
-An address is counted while it is a stranger; who shows a certificate or a token that is good is
-counted by that, so that many workloads behind one address, or of one name, don't hinder each other.
+An address is counted where it shows no certificate. Who renews is counted by instance, so that
+many behind one address, or of one name, don't hinder each other.
 """
 
 from __future__ import annotations

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.cli import issuer_rotation, output
+from gateway.cli import issuer_locks, issuer_rotation, output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.issuer_arguments import add_folder, add_json, duration
 from gateway.cli.parsers import UsageError, add_commands
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 _DEFAULT_LISTEN: Final = "127.0.0.1:8440"
 _TOKEN_MODE: Final = 0o600
+_RATES: Final = (
+    ("address", 20, "from one address that shows no certificate"),
+    ("instance", 10, "by one instance"),
+    ("token", 10, "with one join token"),
+)
+_RATE: Final = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="life of the certificates: 10s to 24h (default: 1h)",
     )
+    for whose, default, who in _RATES:
+        serve.add_argument(
+            f"--rate-{whose}",
+            type=_rate,
+            default=default,
+            metavar="N",
+            help=f"requests a second {who}, ten times as many at once (default: %(default)s)",
+        )
     _add_token(
         commands.add(
             "token",
@@ -71,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     )
     issuer_rotation.add_commands_to(commands)
+    issuer_locks.add_commands_to(commands)
 
 
 def _add_token(token: argparse.ArgumentParser) -> None:
@@ -140,9 +156,11 @@ def run_serve(args: argparse.Namespace) -> int:
     import asyncio
 
     from certs.issuer.http import IssuerServer
+    from certs.issuer.limits import Rates
 
     host, port = _address(args.listen)
-    server = IssuerServer(args.dir, host=host, port=port, leaf_life=args.ttl)
+    rates = Rates(address=args.rate_address, instance=args.rate_instance, token=args.rate_token)
+    server = IssuerServer(args.dir, host=host, port=port, leaf_life=args.ttl, rates=rates)
     asyncio.run(_serve(server))
     return ExitCode.OK
 
@@ -229,6 +247,12 @@ async def _serve(server: IssuerServer) -> None:
     finally:
         await server.stop()
     output.note("issuer stopped")
+
+
+def _rate(text: str) -> int:
+    if not _RATE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate: use 1 to 99999")
+    return int(text)
 
 
 def _address(text: str) -> tuple[str, int]:
