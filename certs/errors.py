@@ -40,3 +40,9 @@ class SourceDenied(CertsError):
 
 class IdentityWithdrawn(SourceDenied):
     """The source says that the identity which it gave must not be used any more."""
+
+
+class ExportFailed(CertsError):
+    """An identity couldn't be written to a folder; what was there before is still there."""
+
+    retryable = True

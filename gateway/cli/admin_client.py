@@ -59,7 +59,7 @@ class AdminClient:
                 configuration file is the reason.
         """
         reply = self._request("POST", target, deadline_s)
-        _raise_for(reply, target)
+        _raise_for(reply, target.partition("?")[0])
         return reply.body
 
     def _request(self, method: str, target: str, deadline_s: float) -> Reply:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from gateway.cli import output
 from gateway.cli.admin_client import AdminClient, client_for
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.identity_export import add_export
 from gateway.cli.parsers import add_commands, seconds
 from gateway.cli.status_view import identity_lines
 from gateway.errors import GatewayError
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=30.0,
         help="give up waiting after this long (default: %(default)g)",
     )
+    add_export(commands)
 
 
 def _show(args: argparse.Namespace) -> int:

@@ -88,8 +88,12 @@ VERBS: Final = (
     Verb(
         "identity",
         "gateway.cli.identity",
-        "show or renew the running gateway's identity",
-        ("devwiz-gw identity show", "devwiz-gw identity renew"),
+        "show, renew, verify or export the running gateway's identity",
+        (
+            "devwiz-gw identity show",
+            "devwiz-gw identity renew",
+            "devwiz-gw identity export --dir tls",
+        ),
     ),
     Verb(
         "secret",

@@ -8,7 +8,7 @@ from identity.errors import InvalidSecretName
 from identity.secret_stores.base import SecretRef
 
 LOOPBACKS = ("127.0.0.1", "::1")
-_MOST_UID = 2**32 - 2
+MOST_UID = 2**32 - 2
 
 
 def read_rules(table: Table, *, tokens: bool = True) -> tuple[AllowRule, ...]:
@@ -17,10 +17,10 @@ def read_rules(table: Table, *, tokens: bool = True) -> tuple[AllowRule, ...]:
     """
     rules = []
     for entry in table.tables("allow"):
-        uid = entry.whole("uid", 0, least=0, most=_MOST_UID) if "uid" in entry else None
+        uid = entry.whole("uid", 0, least=0, most=MOST_UID) if "uid" in entry else None
         rule = AllowRule(
             uid=uid,
-            exe=entry.converted("exe", _program) or "",
+            exe=entry.converted("exe", program) or "",
             token=entry.converted("token", _token) or "",
         )
         if rule.token and not tokens:
@@ -44,7 +44,8 @@ def is_reachable_from_afar(address: TcpAddress | UnixAddress) -> bool:
     return isinstance(address, TcpAddress) and address.host not in LOOPBACKS
 
 
-def _program(text: str) -> str:
+def program(text: str) -> str:
+    """A program's full path."""
     if not text.startswith("/"):
         raise Rejected(f"{text!r} is not a program's full path", 'such as "/usr/bin/python3.11"')
     return text

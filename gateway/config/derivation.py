@@ -12,6 +12,7 @@ from gateway.config.model import (
 )
 from gateway.config.table import Table
 
+_NO_EXPORT = "take it out; the Workload API serves each of them"
 _HINT = "take it out, or use a source that gives the names that it is asked for"
 
 
@@ -24,6 +25,8 @@ def check_derive(table: Table, identity: IdentityConfig) -> None:
     """Note in `table` what stands against deriving identities from this one."""
     if not identity.derive:
         return
+    if identity.exports:
+        table.problem("export", "is for one identity, and there is one of each route", _NO_EXPORT)
     if "spiffe_id" not in table:
         hint = 'the names derived are below it: "SPIFFE_ID/agent/ROUTE"'
         table.problem("spiffe_id", "is missing", hint)

@@ -12,6 +12,7 @@ from typing import Final, Literal, cast
 from gateway.config.addresses import local_path
 from gateway.config.derivation import check_derive, read_derive
 from gateway.config.headers import secret_name
+from gateway.config.identity_export import read_exports
 from gateway.config.model import (
     DEFAULT_IDENTITY,
     CredentialRef,
@@ -71,6 +72,8 @@ def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
     spiffe_id = table.converted("spiffe_id", _spiffe_id) or ""
     crl = table.converted("crl", partial(local_path, base=base))
     derive = read_derive(table)
+    exports = read_exports(table, base=base)
+    allow_export = table.flag("allow_export", default=False)
     chosen = _chosen(table)
     for name in chosen:
         if name not in found:
@@ -80,7 +83,14 @@ def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
         hint = f'the name to ask the {named[0]} for, like "spiffe://acme.example/agent/laptop"'
         table.problem("spiffe_id", "is missing", hint)
     sources = tuple(found[name] for name in chosen if name in found)
-    identity = IdentityConfig(sources=sources, spiffe_id=spiffe_id, derive=derive, crl=crl)
+    identity = IdentityConfig(
+        sources=sources,
+        spiffe_id=spiffe_id,
+        derive=derive,
+        crl=crl,
+        exports=exports,
+        allow_export=allow_export,
+    )
     check_derive(table, identity)
     table.finish()
     return identity

@@ -276,6 +276,19 @@ SourceConfig = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportConfig:
+    """`[[identity.export]]`: a folder that key, chain and bundle are written to. After each change
+    `command` is run, and `signal` sent to the process that `pid_file` names.
+    """
+
+    folder: Path
+    combined: bool = False
+    command: tuple[str, ...] = ()
+    signal: str = ""
+    pid_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityConfig:
     """`[identity]` or `[identities.NAME]`: the chosen source, or several, best first.
 
@@ -284,12 +297,16 @@ class IdentityConfig:
             names itself.
         derive: whether each route has an identity of its own, named below `spiffe_id`.
         crl: revocation lists of its authorities.
+        exports: folders that the gateway writes it to.
+        allow_export: whether a command may ask for its key.
     """
 
     sources: tuple[SourceConfig, ...]
     spiffe_id: str = ""
     derive: bool = False
     crl: Path | None = None
+    exports: tuple[ExportConfig, ...] = ()
+    allow_export: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,6 +369,25 @@ class AdminConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadRule:
+    """A caller of the Workload API, by user and program ("": any), and the names of the identities
+    that it gets; none stands for all.
+    """
+
+    uid: int
+    exe: str = ""
+    identities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadApiConfig:
+    """`[workload_api]`: without rules the gateway's own user gets all identities."""
+
+    socket: Path
+    allow: tuple[WorkloadRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryConfig:
     """`[telemetry]`: metrics are on `metrics_listen`, too. Spans go to `otlp_endpoint` ("": none)
     with `otlp_headers`; `sample_ratio` is the part that is sent of requests without a trace.
@@ -380,3 +416,4 @@ class Config:
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
     identities: Mapping[str, IdentityConfig] = field(default_factory=dict)
+    workload_api: WorkloadApiConfig | None = None

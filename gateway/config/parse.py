@@ -6,12 +6,14 @@ Pure: what depends on the machine comes in as arguments.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal, cast
 
 from gateway.config.addresses import check_socket_path, local_path, unix_path
 from gateway.config.admin_socket import admin_socket
+from gateway.config.identities import identities_of
 from gateway.config.identity_source import read_identities, read_identity
 from gateway.config.model import (
     DEFAULT_IDENTITY,
@@ -27,6 +29,7 @@ from gateway.config.model import (
 from gateway.config.routes import RouteReader
 from gateway.config.table import Rejected, Table
 from gateway.config.telemetry import read_telemetry
+from gateway.config.workload_api import read_workload_api
 from gateway.errors import ConfigInvalid, ConfigProblem
 from identity.errors import InvalidSecretName
 from identity.secret_stores.base import SecretRef
@@ -69,10 +72,17 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         telemetry=read_telemetry(top.table("telemetry"), project=project, take=reader.take),
         secrets=_secrets(top.table("secrets"), base=base),
     )
+    workload_api = read_workload_api(
+        top.table("workload_api"),
+        reader,
+        base=base,
+        max_socket_path=max_socket_path,
+        identities=identities_of(config),
+    )
     top.finish()
     if problems:
         raise ConfigInvalid(str(path), problems)
-    return config
+    return replace(config, workload_api=workload_api)
 
 
 def _project(top: Table) -> str:

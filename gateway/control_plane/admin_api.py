@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aiohttp import web
 
+from gateway.config.model import DEFAULT_IDENTITY
 from gateway.control_plane import status
 from gateway.control_plane.listeners import open_unix_socket, remove_own_socket
 from gateway.control_plane.probes import add_probes
@@ -31,6 +32,8 @@ _UCRED: Final = struct.Struct("3i")
 MOST_REQUESTS: Final = 1000
 #: The most time that retired workers can be given.
 MOST_DEADLINE_S: Final = 86_400.0
+#: The longest that a command may wait for the next certificate in one request.
+MOST_WAIT_S: Final = 60.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -60,6 +63,10 @@ class Controls(Protocol):
         """Ask for a new certificate of an identity now; how it stands, with when that is possible;
         None for a name that none has.
         """
+        ...
+
+    async def material(self, name: str, who: str, *, but: str, wait_s: float) -> dict[str, Any]:
+        """An identity with its key, for files; see `Outlets.material`. Raises `Fault`."""
         ...
 
     def denied(self, uid: int, what: str) -> None:
@@ -118,6 +125,7 @@ class AdminApi:
         application.router.add_post("/workers/replace", self._replace_workers)
         application.router.add_post("/drain", self._drain)
         application.router.add_post("/identity/renew", self._renew)
+        application.router.add_post("/identity/export", self._export)
         return application
 
     @web.middleware
@@ -177,6 +185,27 @@ class AdminApi:
             return problem(404, "no identity has this name", f"there are: {', '.join(names)}")
         age, wait = _seconds(identity.since, now), _seconds(now, identity.earliest_renewal)
         return web.json_response({"ok": True, "age_s": age, "possible_in_s": wait})
+
+    async def _export(self, request: web.Request) -> web.Response:
+        transport = request.transport
+        uid = peer_uid(transport.get_extra_info("socket")) if transport else None
+        who = "an unknown user" if uid is None else f"uid:{uid}"
+        folder = request.query.get("dir", "")
+        material = await self._controls.material(
+            request.query.get("identity", DEFAULT_IDENTITY),
+            f"{who} for {folder}" if folder else who,
+            but=request.query.get("but", ""),
+            wait_s=min(_seconds_of(request, "wait_s"), MOST_WAIT_S),
+        )
+        return web.json_response(material)
+
+
+def _seconds_of(request: web.Request, name: str) -> float:
+    """A number of seconds of the query, 0 where it isn't there."""
+    text = request.query.get(name, "0")
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", text):
+        raise web.HTTPBadRequest(reason=f"{name} is not a number of seconds")
+    return float(text)
 
 
 def _deadline(request: web.Request) -> float | None:

@@ -234,4 +234,5 @@ async def _succeed(old: _Kept | None, fresh: _Kept | None) -> None:
 
 
 def _source(wanted: IdentityConfig) -> IdentityConfig:
-    return replace(wanted, crl=None)  # revocation lists are the trust feed's
+    # Revocation lists are the trust feed's, exports the outlets'.
+    return replace(wanted, crl=None, exports=(), allow_export=False)

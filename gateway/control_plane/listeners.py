@@ -165,8 +165,10 @@ class ListenerSet:
         return OpenListener(id=id_, bound=TcpAddress(address.host, port), sockets=sockets)
 
 
-def open_unix_socket(path: Path) -> tuple[socket.socket, tuple[int, int]]:
-    """Listen on a Unix socket with mode 0600 in a folder that nobody else can write to.
+def open_unix_socket(
+    path: Path, *, mode: int = _SOCKET_MODE
+) -> tuple[socket.socket, tuple[int, int]]:
+    """Listen on a Unix socket with mode 0600, or `mode`, in a folder that nobody else can write to.
 
     A socket left behind by a program that is gone is replaced. The second value is for
     `remove_own_socket`. Blocks.
@@ -180,10 +182,10 @@ def open_unix_socket(path: Path) -> tuple[socket.socket, tuple[int, int]]:
     try:
         # Not by a umask: it is the whole process's, and other threads make folders meanwhile.
         if sys.platform == "linux":
-            os.fchmod(item.fileno(), _SOCKET_MODE)  # what `bind` makes has the socket's mode
+            os.fchmod(item.fileno(), mode)  # what `bind` makes has the socket's mode
         item.bind(str(path))
-        if sys.platform != "linux":
-            path.chmod(_SOCKET_MODE)  # the folder is nobody else's, and our umask private
+        if sys.platform != "linux" or mode != _SOCKET_MODE:
+            path.chmod(mode)  # the folder is nobody else's, and our umask private
         item.listen(_BACKLOG)
         item.setblocking(False)
         status = path.lstat()

@@ -14,6 +14,7 @@ _FIXED: Final[dict[str, Callable[[Config], object]]] = {
     "admin.socket": lambda config: config.admin.socket,
     "limits.workers": lambda config: config.limits.workers,
     "telemetry.metrics_listen": lambda config: config.telemetry.metrics_listen,
+    "workload_api.socket": lambda config: config.workload_api and config.workload_api.socket,
     "log.file": lambda config: config.log.file,
     "log.format": lambda config: config.log.format,
 }

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from gateway.config.identities import identity_of
 from gateway.config.model import DEFAULT_IDENTITY, Config, Route
-from gateway.control_plane.views import IdentityView, SecretView, TrustView, WorkerView
+from gateway.control_plane.views import ExportView, IdentityView, SecretView, TrustView, WorkerView
 from gateway.ipc.snapshot import RouteSpec, Snapshot
 from gateway.ipc.stats import RouteStats
 
@@ -45,6 +45,7 @@ class GatewayState:
     spans: Mapping[str, int] = field(default_factory=dict)
     config_error: str = ""
     trust: Mapping[str, TrustView] = field(default_factory=dict)
+    exports: tuple[ExportView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,17 @@ def document(state: GatewayState) -> dict[str, Any]:
             {"name": secret.name, "route": secret.route, "state": secret.state}
             for secret in state.secrets
         ],
+        "exports": [
+            {
+                "identity": export.identity,
+                "dir": export.folder,
+                "serial": export.serial or None,
+                "exported_at": rfc3339(export.exported_at),
+                "error": export.error or None,
+            }
+            for export in state.exports
+        ],
+        "workload_api": str(api.socket) if (api := state.config.workload_api) else None,
     }
 
 
@@ -149,6 +161,7 @@ def reasons(state: GatewayState) -> list[str]:
             found.append(_of(name, view.reason))
     if state.config_error:
         found.append(f"the last reload was refused: {state.config_error}")
+    found += [f"export to {item.folder}: {item.error}" for item in state.exports if item.error]
     for name, trust in sorted(state.trust.items()):
         found += [f"route {name}: {problem}" for problem in trust.problems]
     return found

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from certs.clock import SystemClock
 from certs.generation import Generation
@@ -22,6 +22,7 @@ from gateway.control_plane.feeds import Feeds
 from gateway.control_plane.identities import Identities
 from gateway.control_plane.listeners import ListenerChange, ListenerSet
 from gateway.control_plane.metrics_server import MetricsServer
+from gateway.control_plane.outlets import Outlets
 from gateway.control_plane.reload import refuse_unchangeable
 from gateway.control_plane.request_history import Meaning, RequestHistory
 from gateway.control_plane.resolver import Lookup, Resolver, look_up
@@ -103,6 +104,7 @@ class Supervisor:
         self._headers = parts.feeds.headers(config, self._publish)
         self._trust = TrustFeed(self._publish, self._on_trust, clock=SystemClock())
         self._audit = AuditQueue(parts.journal)
+        self._outlets = Outlets(config, self._audit.put, clock=SystemClock())
         self._admin = AdminApi(config.admin.socket, self, self._history)
         self._metrics = MetricsServer(config.telemetry.metrics_listen, self.state)
         self._stop = asyncio.Event()
@@ -121,6 +123,7 @@ class Supervisor:
         finally:
             await asyncio.to_thread(self._listeners.close)
             await self._metrics.close()
+            await self._outlets.close()
             await self._admin.close()
             await self._identities.close()
         await self._parts.exporter.finish(EXPORT_S)
@@ -157,6 +160,7 @@ class Supervisor:
             rejected=dict(self._rejected),
             secrets=self._headers.secrets,
             trust=self._trust.views(now),
+            exports=self._outlets.exports,
             access_lines_dropped=self._pool.access_lines_dropped + self._parts.sink.lines_dropped,
             config_error=self._config_error,
             reloads=dict(self._reloads),
@@ -213,6 +217,10 @@ class Supervisor:
             self._identities.refresh(name, "asked for by the operator")
         return view
 
+    async def material(self, name: str, who: str, *, but: str, wait_s: float) -> dict[str, Any]:
+        """See `Outlets.material`."""
+        return await self._outlets.material(name, who, but=but, wait_s=wait_s)
+
     def denied(self, uid: int, what: str) -> None:
         """Somebody else's user knocked at the admin socket."""
         self._audit.put("admin.access", outcome="denied", name=what, reason=f"uid {uid}")
@@ -232,6 +240,7 @@ class Supervisor:
         await asyncio.to_thread(self._parts.journal.record, "gateway.start", outcome="ok")
         self._resolver.watch(_targets(config))
         self._listeners.commit(await asyncio.to_thread(self._listeners.prepare, config.routes))
+        await self._outlets.start()
         await self._admin.start()
         await self._metrics.start()
         self._announce()
@@ -251,6 +260,7 @@ class Supervisor:
                 tasks.create_task(self._audit.run()),
                 tasks.create_task(self._resolver.run()),
                 tasks.create_task(self._trust.run()),
+                tasks.create_task(self._outlets.run()),
                 tasks.create_task(self._start_headers()),
                 tasks.create_task(self._settle()),
                 tasks.create_task(self._parts.exporter.run()),
@@ -337,6 +347,7 @@ class Supervisor:
 
     def _on_generation(self, name: str, generation: Generation) -> None:
         self._history.note_generation(name, generation)
+        self._outlets.put(name, generation)
         self._publish()
         shown = generation.spiffe_id or generation.serial
         reason = f"generation {generation.number}{_named(name)}"
@@ -425,6 +436,7 @@ class Supervisor:
         self._resolver.watch(_targets(config))
         self._listeners.commit(change)
         self._publish()
+        await self._outlets.use(config)
         await asyncio.to_thread(change.finish)
         logging.getLogger().setLevel(config.log.level.upper())
         if self._snapshot is not None:

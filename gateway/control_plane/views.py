@@ -46,6 +46,19 @@ class SecretView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportView:
+    """One folder that an identity is written to: the serial number of the certificate in it, as far
+    as this process wrote it or found it there, and what failed last.
+    """
+
+    identity: str
+    folder: str
+    serial: str = ""
+    exported_at: datetime | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustView:
     """How it stands with the files that a route's trust is read from.
 

@@ -12,10 +12,9 @@ import socket
 import struct
 from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from typing import Any, Final
 
-from gateway.data_plane.program import program_of_peer, program_of_socket
+from gateway.local_programs import program_of_peer, program_of_socket, unmapped_uid
 
 _NETLINK_SOCK_DIAG: Final = 4
 _SOCK_DIAG_BY_FAMILY: Final = 20
@@ -88,7 +87,7 @@ class CallerLookup:
 
     def __init__(self) -> None:
         self._sequence = 0
-        self._nobody = _unmapped_uid()
+        self._nobody = unmapped_uid()
         self._netlink: socket.socket | None = None
 
     def open(self) -> None:
@@ -178,18 +177,6 @@ def _unix_caller(sock: socket.socket) -> Caller:
     data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size)
     pid, uid, _gid = _PEERCRED.unpack(data)
     return Caller(uid, pid, program=program_of_peer(sock, pid))
-
-
-def _unmapped_uid() -> int:
-    """The number by which users without one in our user namespace are shown; -1 when all have one
-    (user_namespaces(7)).
-    """
-    try:
-        mapped = Path("/proc/self/uid_map").read_text(encoding="ascii").split()
-        shown = Path("/proc/sys/kernel/overflowuid").read_text(encoding="ascii")
-    except OSError:
-        return -1
-    return -1 if mapped == ["0", "0", "4294967295"] else int(shown)
 
 
 def _is_loopback(address: str) -> bool:

@@ -59,6 +59,7 @@ def test_each_limit_has_its_default(limit: Any) -> None:
         "secrets",
         "log",
         "telemetry",
+        "workload_api",
     ],
 )
 def test_each_known_key_is_described(table: str) -> None:

@@ -61,6 +61,12 @@ class FakeControls:
     def drain(self) -> None:
         self.called.append("drain")
 
+    async def material(self, name: str, who: str, *, but: str, wait_s: float) -> dict[str, Any]:
+        self.called.append(f"material {name} {who} {but} {wait_s:g}")
+        if self.fault:
+            raise self.fault
+        return {"identity": name}
+
     def denied(self, uid: int, what: str) -> None:
         self.called.append(f"denied {uid} {what}")
 

@@ -1,4 +1,4 @@
-"""`gateway.data_plane.program`, asked of the real kernel about real processes."""
+"""`gateway.local_programs`, asked of the real kernel about real processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.data_plane.program import SO_PEERPIDFD, program_of_peer, program_of_socket
+from gateway.local_programs import SO_PEERPIDFD, program_of_peer, program_of_socket
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells on Linux only")
 

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 #: Linux 6.5 and later (asm-generic/socket.h).
@@ -94,3 +95,15 @@ def _link(path: str) -> str:
         return os.readlink(path)  # noqa: PTH115 - there are thousands of them
     except OSError:
         return ""
+
+
+def unmapped_uid() -> int:
+    """The number by which users without one in our user namespace are shown; -1 when all have one
+    (user_namespaces(7)).
+    """
+    try:
+        mapped = Path("/proc/self/uid_map").read_text(encoding="ascii").split()
+        shown = Path("/proc/sys/kernel/overflowuid").read_text(encoding="ascii")
+    except OSError:
+        return -1
+    return -1 if mapped == ["0", "0", "4294967295"] else int(shown)
