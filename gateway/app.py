@@ -56,7 +56,7 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
     redactor = Redactor()
     sink = _open_log(config.log)
     install(sink, redactor, config.log.level)
-    store = open_store(config.secrets.store, folder=config.secrets.folder)
+    store = open_store(config.secrets.store, folder=config.secrets.folder, asker=config.path)
     journal = Journal(
         journal_path(config.project, env), project=config.project, keeping=_keeping(config)
     )

@@ -37,6 +37,38 @@ class SecretDamaged(StoreUnavailable):
     retryable = False
 
 
+class ProjectElsewhere(IdentityError):
+    """The project's secrets belong to another configuration file than the one that asks."""
+
+
+class VaultLocked(StoreUnavailable):
+    """The vault is there, and nobody has unlocked it."""
+
+
+class VaultMissing(StoreUnavailable):
+    """There is no vault at the place where it is looked for."""
+
+    retryable = False
+
+
+class VaultExists(IdentityError):
+    """There is something where a vault was to be made; it is left as it is."""
+
+
+class VaultDamaged(StoreUnavailable):
+    """The vault's file is not as it was left. It is never changed or removed."""
+
+    retryable = False
+
+
+class VaultRolledBack(VaultDamaged):
+    """The vault's file is older than its last state, or that state is not known here."""
+
+
+class UnlockRefused(IdentityError):
+    """What was given does not open the vault, or its slots can't be changed like that."""
+
+
 class InvalidEndpoint(IdentityError):
     """A text is not the address of a SPIFFE Workload API."""
 

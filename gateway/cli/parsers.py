@@ -66,7 +66,19 @@ class Commands:
         run: Callable[[argparse.Namespace], int],
     ) -> argparse.ArgumentParser:
         """Add one command and return its parser, for options of its own."""
-        parser = self._actions.add_parser(
+        parser = self._parser(name, summary=summary, examples=examples)
+        add_config(parser)
+        parser.set_defaults(run=run)
+        return parser
+
+    def group(self, name: str, *, summary: str, examples: Sequence[str]) -> Commands:
+        """Add a command that has commands of its own, like `vault slots add`."""
+        return Commands(self._parser(name, summary=summary, examples=examples))
+
+    def _parser(
+        self, name: str, *, summary: str, examples: Sequence[str]
+    ) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = self._actions.add_parser(
             name,
             help=summary,
             description=_sentence(summary),
@@ -74,8 +86,6 @@ class Commands:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        add_config(parser)
-        parser.set_defaults(run=run)
         return parser
 
 

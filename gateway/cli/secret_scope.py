@@ -51,21 +51,22 @@ def opened(args: argparse.Namespace) -> Iterator[Scope]:
     Raises:
         Fault: no project is named, the file can't be read, or the store keeps nothing.
     """
-    raw, base = _configuration(args)
+    raw, path = look(args, required=args.project is None)
     # Also with --project: which store is used is the configuration's to say, not to be guessed.
-    kind = _text(raw, "secrets", "store") or "keychain"
+    kind = text_of(raw, "secrets", "store") or "keychain"
     if kind == "memory":
         raise UsageError(
             "the memory store ends with its process: there is nothing here to set or read",
             hint='[secrets] store = "keychain" keeps secrets',
         )
-    own = _text(raw, "project")
+    own = text_of(raw, "project")
     project = own if args.project is None else args.project
     check_project(project)
-    folder = _text(raw, "secrets", "folder")
     store = open_blocking_store(
         kind,
-        folder=base / folder if folder else None,
+        folder=secrets_folder(raw, path),
+        # Whoever names a project means it, wherever its configuration is.
+        asker=path if args.project is None else None,
         warm_up=True,
         on_prompt=_say_that_it_waits,
     )
@@ -79,27 +80,32 @@ def opened(args: argparse.Namespace) -> Iterator[Scope]:
 
 def project_of(args: argparse.Namespace) -> str:
     """The project that `--config` and `--project` mean. Raises as `opened` does."""
-    raw, _ = _configuration(args)
-    project = _text(raw, "project") if args.project is None else str(args.project)
+    raw, _ = look(args, required=args.project is None)
+    project = text_of(raw, "project") if args.project is None else str(args.project)
     check_project(project)
     return project
 
 
-def _configuration(args: argparse.Namespace) -> tuple[dict[str, object], Path]:
-    """The configuration's tables, as far as they can be read, and the folder of the file."""
+def look(args: argparse.Namespace, *, required: bool) -> tuple[dict[str, object], Path | None]:
+    """The configuration's tables, as far as they can be read, and the file's path.
+
+    Raises:
+        UsageError: there is no file, and one is `required`.
+        ConfigInvalid: the file that `--config` names is not there, or a file is not TOML.
+    """
     try:
         path = find_config(args.config, cwd=Path.cwd(), env=os.environ)
     except ConfigInvalid:
         if args.config is not None:
             raise
-        if args.project is None:
+        if required:
             raise UsageError(
                 "no configuration file says which project is meant",
                 hint="pass --project NAME, or run this where devwiz-gw.toml is",
             ) from None
-        return {}, Path.cwd()
+        return {}, None
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8")), path.parent
+        return tomllib.loads(path.read_text(encoding="utf-8")), path
     except (OSError, ValueError, RecursionError):
         from gateway.config.load import load
 
@@ -107,7 +113,14 @@ def _configuration(args: argparse.Namespace) -> tuple[dict[str, object], Path]:
         raise
 
 
-def _text(raw: object, *keys: str) -> str:
+def secrets_folder(raw: Mapping[str, object], path: Path | None) -> Path | None:
+    """`secrets.folder` of the configuration at `path`, if it has one."""
+    folder = text_of(raw, "secrets", "folder")
+    return path.parent / folder if folder and path is not None else None
+
+
+def text_of(raw: object, *keys: str) -> str:
+    """The text at `keys`, or an empty one."""
     for key in keys:
         raw = raw.get(key) if isinstance(raw, dict) else None
     return raw if isinstance(raw, str) else ""
@@ -124,9 +137,9 @@ def _references(raw: Mapping[str, object]) -> dict[str, list[str]]:
 def _named(raw: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
     """The secrets that are named, by whom."""
     for route in _tables(raw, "routes"):
-        tokens = [_text(rule, "token") for rule in _tables(route, "allow")]
+        tokens = [text_of(rule, "token") for rule in _tables(route, "allow")]
         local = [LOCAL_PREFIX + token for token in tokens if token]
-        yield _text(route, "name"), _in_headers(_table(route, "headers")) + local
+        yield text_of(route, "name"), _in_headers(_table(route, "headers")) + local
     yield TELEMETRY, _in_headers(_table(raw.get("telemetry"), "otlp_headers"))
 
 

@@ -112,6 +112,12 @@ VERBS: Final = (
         ),
     ),
     Verb(
+        "vault",
+        "gateway.cli.vault",
+        "make, unlock and lock the encrypted store of machines without a keychain",
+        ("devwiz-gw vault init", "devwiz-gw vault unlock", "devwiz-gw vault lock"),
+    ),
+    Verb(
         "client",
         "gateway.cli.client",
         "print what a local client needs to reach a route",

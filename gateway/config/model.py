@@ -345,10 +345,15 @@ class LogConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretsConfig:
-    """`[secrets]`: the store that secrets are read from; `folder` is set for store "folder"."""
+    """`[secrets]`: the store that secrets are read from.
 
-    store: Literal["keychain", "folder", "memory"] = "keychain"
+    `folder` is set for store "folder", and for a vault that is not the user's own. `auto_lock_s` is
+    how long an unlocked vault may be unused; 0 means for ever.
+    """
+
+    store: Literal["keychain", "vault", "folder", "memory"] = "keychain"
     folder: Path | None = None
+    auto_lock_s: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -179,13 +179,20 @@ def _audit(table: Table) -> AuditConfig:
 
 
 def _secrets(table: Table, *, base: Path) -> SecretsConfig:
-    store = table.choice("store", ("keychain", "folder", "memory"), "keychain")
+    store = table.choice("store", ("keychain", "vault", "folder", "memory"), "keychain")
     folder = table.converted("folder", partial(local_path, base=base))
     if store == "folder" and folder is None:
         table.problem("folder", 'store = "folder" needs it', 'such as folder = "/run/secrets"')
-    elif store != "folder" and folder is not None:
+    elif store not in {"folder", "vault"} and folder is not None:
         table.problem("folder", f'store = "{store}" has no folder', 'use store = "folder"')
+    if store != "vault" and "auto_lock_s" in table:
+        table.problem("auto_lock_s", f'store = "{store}" is not locked', 'use store = "vault"')
+    auto_lock_s = table.seconds(
+        "auto_lock_s", SecretsConfig().auto_lock_s, least=0.0, most=_DAY_S * 30
+    )
     table.finish()
     return SecretsConfig(
-        store=cast("Literal['keychain', 'folder', 'memory']", store), folder=folder
+        store=cast("Literal['keychain', 'vault', 'folder', 'memory']", store),
+        folder=folder,
+        auto_lock_s=auto_lock_s,
     )

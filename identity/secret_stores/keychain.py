@@ -6,6 +6,7 @@ from typing import Any
 
 from identity.errors import SecretDamaged, StoreUnavailable
 from identity.secret_stores.base import Secret, SecretRef, check_project, check_value, not_set
+from identity.secret_stores.keychain_frames import Area
 from identity.secret_stores.keychain_helper import HelperEnded, HelperTimedOut, KeychainHelper
 
 
@@ -14,11 +15,16 @@ class Keychain:
 
     A locked keychain puts its question to the person once; until it was seen unlocked again,
     further calls only look. So a gateway that polls doesn't raise the question again and again.
+
+    `area` is whose items are meant: "secrets", or those of the vault, which no project can name.
     """
 
-    def __init__(self, helper: KeychainHelper) -> None:
+    def __init__(
+        self, helper: KeychainHelper, *, area: Area = "secrets", may_prompt: bool = True
+    ) -> None:
         self._helper = helper
-        self._may_prompt = True
+        self._area: Area = area
+        self._prompts = self._may_prompt = may_prompt
 
     def get(self, ref: SecretRef) -> Secret:
         """See `SecretStore.get`. Raises `SecretDamaged` for a value that is not whole."""
@@ -52,6 +58,7 @@ class Keychain:
 
     def _ask(self, op: str, project: str, **more: str) -> dict[str, Any]:
         request = {"op": op, "project": project, "unlock": self._may_prompt, **more}
+        request["area"] = self._area
         try:
             answer = self._helper.call(request)
         except HelperTimedOut as error:
@@ -59,7 +66,7 @@ class Keychain:
             raise _timed_out(error) from error
         except HelperEnded as error:
             raise _unusable(f"its helper process failed: {error}", "try again") from error
-        self._may_prompt = answer.get("error") != "locked"
+        self._may_prompt = self._prompts and answer.get("error") != "locked"
         if "error" in answer:
             raise _refusal(answer["error"], answer["reason"], project, more.get("name"))
         return answer

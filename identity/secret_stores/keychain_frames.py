@@ -1,6 +1,7 @@
 """The messages between the keychain store and its helper process: length, then JSON. Pure.
 
-A request: {"op": "get"|"set"|"delete"|"names", "project", "name"?, "value"?, "unlock": bool}.
+A request: {"op": "get"|"set"|"delete"|"names", "area", "project", "name"?,
+"value"?, "unlock": bool}.
 An answer: {"value": text or null}, {"names": […]}, {"removed": bool}, {} for `set`, or
 {"error": "locked"|"absent"|"failed"|"damaged", "reason": text}. Before its answer the helper may
 say {"notice": "prompting"}: from then on it waits for a person.
@@ -10,21 +11,44 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import IO, Any, Final
+from typing import Any, Final, Literal, Protocol
+
+#: Whose items a request is about: the projects' secrets, or what the vault keeps for itself.
+Area = Literal["secrets", "vault"]
 
 _LENGTH: Final = struct.Struct(">I")
 #: Six bytes of JSON for each byte of the longest value, and room for the rest.
 _MAX_BYTES: Final = 1024 * 1024
 
 
-def write_frame(stream: IO[bytes], message: dict[str, Any]) -> None:
+class Source(Protocol):
+    """What messages are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """That many bytes; fewer at the end."""
+        ...
+
+
+class Sink(Protocol):
+    """What messages are written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of it."""
+        ...
+
+    def flush(self) -> object:
+        """Hand it on."""
+        ...
+
+
+def write_frame(stream: Sink, message: dict[str, Any]) -> None:
     """Send one message. Raises OSError when the other side is gone."""
     body = json.dumps(message).encode()
     stream.write(_LENGTH.pack(len(body)) + body)
     stream.flush()
 
 
-def read_frame(stream: IO[bytes]) -> dict[str, Any] | None:
+def read_frame(stream: Source) -> dict[str, Any] | None:
     """The next message, or None when the other side is gone or talks nonsense."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:

@@ -17,7 +17,6 @@ from identity.secret_stores import item_codec
 from identity.secret_stores.base import SecretRef
 from identity.secret_stores.item_codec import Damaged, Encoded, Head, Shards
 
-_ROOT: Final = "devwiz-gw"
 _READ_ATTEMPTS: Final = 3
 
 
@@ -49,22 +48,24 @@ class Items(Protocol):
 class Addresses:
     """Where things are kept. No two ever share an address.
 
-    With `fold_case` the keychain takes "Token" and "token" for the same: capitals are marked.
+    All begin with `root`. With `fold_case` the keychain takes "Token" and "token" for the same:
+    capitals are marked.
     """
 
-    def __init__(self, *, fold_case: bool) -> None:
+    def __init__(self, root: str, *, fold_case: bool) -> None:
+        self._root = root
         self._fold_case = fold_case
 
     def index(self, project: str) -> str:
         """The item with the names of a project."""
-        return f"{_ROOT}/{project}"
+        return f"{self._root}/{project}"
 
     def value(self, ref: SecretRef) -> str:
         """The item with the value of a secret, or with the head of its shards."""
         name = ref.name
         if self._fold_case:
             name = "".join(f"^{char.lower()}" if char.isupper() else char for char in name)
-        return f"{_ROOT}/{ref.project}/{name}"
+        return f"{self._root}/{ref.project}/{name}"
 
 
 class ShardedItems:

@@ -20,7 +20,7 @@ from typing import IO, Any, Final, Literal, Protocol
 
 from identity.secret_stores.base import SecretRef
 from identity.secret_stores.item_codec import Damaged
-from identity.secret_stores.keychain_frames import read_frame, write_frame
+from identity.secret_stores.keychain_frames import Area, read_frame, write_frame
 from identity.secret_stores.keychain_items import (
     Addresses,
     ItemStore,
@@ -33,6 +33,8 @@ State = Literal["open", "locked", "new"]
 # One service name for each item, so the user name never tells items apart: Windows would move an
 # item away when a second user name appears under its service name.
 _USER: Final = "devwiz-gw"
+#: What an area's addresses begin with: no project's name leads from one into the other.
+_ROOTS: Final[dict[Area, str]] = {"secrets": "devwiz-gw", "vault": "devwiz-gw-vault"}
 
 
 class Keyring(Protocol):
@@ -130,7 +132,7 @@ class Server:
     def __init__(self, make_backend: Callable[[], Backend], *, lock_file: Path) -> None:
         self._make_backend = make_backend
         self._lock_file = lock_file
-        self._opened: tuple[Backend, ItemStore] | None = None
+        self._opened: tuple[Backend, dict[Area, ItemStore]] | None = None
 
     def answer(self, request: dict[str, Any], notify: Callable[[str], None]) -> dict[str, Any]:
         """The answer to a request; `notify` is called before waiting for a person."""
@@ -145,7 +147,8 @@ class Server:
             return {"error": "failed", "reason": reason.lower()}
 
     def _answer(self, request: dict[str, Any], notify: Callable[[str], None]) -> dict[str, Any]:
-        backend, store = self._opened = self._opened or self._open()
+        backend, stores = self._opened = self._opened or self._open()
+        store = stores[request["area"]]
         with _translated():
             state = backend.state()
         op = request["op"]
@@ -167,15 +170,22 @@ class Server:
         store.set(ref, request["value"])
         return {}
 
-    def _open(self) -> tuple[Backend, ItemStore]:
+    def _open(self) -> tuple[Backend, dict[Area, ItemStore]]:
         backend = self._make_backend()
         values = ShardedItems(
             KeyringItems(backend.keyring),
             limit=backend.limit,
             new_generation=lambda: os.urandom(8).hex(),
         )
-        addresses = Addresses(fold_case=backend.fold_case)
-        return backend, ItemStore(values, addresses, lock=lambda: _locked(self._lock_file))
+        stores = {
+            area: ItemStore(
+                values,
+                Addresses(root, fold_case=backend.fold_case),
+                lock=lambda: _locked(self._lock_file),
+            )
+            for area, root in _ROOTS.items()
+        }
+        return backend, stores
 
 
 def serve(make_backend: Callable[[], Backend], *, lock_file: Path) -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from identity.errors import StoreUnavailable
 from identity.secret_stores.base import BlockingStore, SecretStore
 
+if TYPE_CHECKING:
+    from identity.secret_stores.vault.client import VaultClient
 
-def open_store(kind: str, *, folder: Path | None = None) -> SecretStore:
-    """The store called `kind`: "keychain", "folder" or "memory". None falls back to another.
 
-    `folder` is where the store "folder" finds its files. Nothing is started, or found missing,
-    before the first call.
+def open_store(kind: str, *, folder: Path | None = None, asker: Path | None = None) -> SecretStore:
+    """The store called `kind`: "keychain", "vault", "folder" or "memory".
+
+    None falls back to another. `folder` is where the store "folder" finds its files, and where a
+    vault is that is not the user's own. `asker` is the configuration file that the secrets are for.
+    Nothing is started, or found missing, before the first call.
 
     Raises:
         StoreUnavailable: there is no such store.
@@ -23,7 +28,7 @@ def open_store(kind: str, *, folder: Path | None = None) -> SecretStore:
         from identity.secret_stores.memory import MemoryStore
 
         return MemoryStore()
-    store = open_blocking_store(kind, folder=folder)
+    store = open_blocking_store(kind, folder=folder, asker=asker)
     from identity.secret_stores.threaded import ThreadedStore
 
     return ThreadedStore(store)
@@ -33,11 +38,13 @@ def open_blocking_store(
     kind: str,
     *,
     folder: Path | None = None,
+    asker: Path | None = None,
     warm_up: bool = False,
     on_prompt: Callable[[], None] = lambda: None,
 ) -> BlockingStore:
-    """The store called `kind`, for a command that has no event loop: "keychain" or "folder".
+    """The store called `kind`, for a command that has no event loop: any but "memory".
 
+    `folder` and `asker` are as for `open_store`; without `asker` a person named the project.
     `warm_up` starts at once what the first call would have to wait for. `on_prompt` is called
     when the store begins to wait for a person.
 
@@ -48,6 +55,8 @@ def open_blocking_store(
         from identity.secret_stores.folder import SecretFolder
 
         return SecretFolder(folder)
+    if kind == "vault":
+        return open_vault(folder=folder, asker=asker)
     if kind != "keychain":
         raise StoreUnavailable(
             f"there is no secret store {kind!r} for this", hint='"keychain" keeps secrets'
@@ -59,3 +68,13 @@ def open_blocking_store(
     if warm_up:
         helper.start()
     return Keychain(helper)
+
+
+def open_vault(*, folder: Path | None, asker: Path | None) -> VaultClient:
+    """The store "vault" as itself, with what it can do beyond a `BlockingStore`."""
+    from identity.secret_stores.vault.client import VaultClient
+    from identity.secret_stores.vault.place import find_place
+
+    # A link to the folder is the folder; a link to the file is a name of its own.
+    file = None if asker is None else str(asker.parent.resolve() / asker.name)
+    return VaultClient(find_place(folder, os.environ), asker=file)

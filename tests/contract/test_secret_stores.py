@@ -15,6 +15,7 @@ from identity.secret_stores.threaded import ThreadedStore
 from tests.contract.secret_store_suite import SecretStoreSuite
 from tests.fakes import keychain_backend
 from tests.fakes.secret_service import SessionBus, gnome_keyring, session_bus
+from tests.fakes.vault import VaultRig
 
 
 class TestMemory(SecretStoreSuite):
@@ -39,6 +40,29 @@ class TestKeychainWithTheLimitsOfWindows(SecretStoreSuite):
         keychain = ThreadedStore(Keychain(KeychainHelper({}, command=command)))
         yield keychain
         await keychain.close()
+
+
+@pytest.fixture(scope="module")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultRig]:
+    rig = VaultRig(tmp_path_factory.mktemp("vault")).make()
+    rig.start()
+    yield rig
+    rig.stop()
+
+
+class TestVault(SecretStoreSuite):
+    """Over the process that holds the key."""
+
+    @pytest.fixture
+    async def store(self, vault: VaultRig) -> AsyncIterator[SecretStore]:
+        store = ThreadedStore(vault.client("/home/acme/devwiz-gw.toml"))
+        try:
+            yield store
+        finally:
+            for project in ("acme", "other"):
+                for name in await store.names(project):
+                    await store.delete(SecretRef(project, name))
+            await store.close()
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def store_over(items: DictItems, *, limit: int | None = LIMIT) -> ItemStore:
     values = ShardedItems(
         items, limit=limit, new_generation=lambda: f"{id(numbers):x}{prefix:x}{next(numbers):x}"
     )
-    return ItemStore(values, Addresses(fold_case=False), lock=nullcontext)
+    return ItemStore(values, Addresses("devwiz-gw", fold_case=False), lock=nullcontext)
 
 
 @pytest.mark.parametrize("limit", [LIMIT, None])
@@ -164,7 +164,7 @@ def test_a_read_does_not_fail_for_an_index_that_can_not_be_written() -> None:
         raise OSError("read-only")
 
     values = ShardedItems(items, limit=None, new_generation=lambda: "ab")
-    store = ItemStore(values, Addresses(fold_case=False), lock=refused)
+    store = ItemStore(values, Addresses("devwiz-gw", fold_case=False), lock=refused)
     assert store.get(TOKEN) == SHORT
 
 
@@ -185,7 +185,7 @@ def test_the_index_holds_no_value() -> None:
 
 
 def test_no_two_secrets_share_an_address_where_case_is_ignored() -> None:
-    addresses = Addresses(fold_case=True)
+    addresses = Addresses("devwiz-gw", fold_case=True)
     names = ("token", "Token", "TOKEN", "tOken")
     refs = [*(SecretRef("acme", name) for name in names), SecretRef("acme.token", "token")]
     found = {addresses.value(ref).lower() for ref in refs} | {addresses.index("acme")}

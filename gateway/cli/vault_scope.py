@@ -1,0 +1,107 @@
+"""Which vault a command is about, and how it is opened for one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from gateway.cli.secret_scope import look, secrets_folder, text_of
+from gateway.cli.vault_answers import Answers, add_passphrase_options, refuse_values
+from gateway.cli.vault_kinds import KIND_NAMES, slot_kind
+from gateway.config.model import SecretsConfig
+from identity.hardening import harden_process
+from identity.secret_stores.keychain import Keychain
+from identity.secret_stores.keychain_helper import KeychainHelper
+from identity.secret_stores.vault.attempts import attempt
+from identity.secret_stores.vault.contents import SlotRow
+from identity.secret_stores.vault.marks import MarkInKeychain, MarkKeeper
+from identity.secret_stores.vault.opening import Unlocked, read_slots, unlock
+from identity.secret_stores.vault.place import Place, find_place
+from identity.secret_stores.vault.vault import Vault
+
+_DAY_S: Final = 86_400.0
+
+
+class Scope(NamedTuple):
+    """The vault that is meant, and how long it may be unlocked without use."""
+
+    place: Place
+    auto_lock_s: float
+    config: Path | None
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A vault that this command opened, for itself."""
+
+    unlocked: Unlocked
+    vault: Vault
+
+
+def scope_of(args: argparse.Namespace) -> Scope:
+    """The vault of the configuration, or the user's own."""
+    raw, path = look(args, required=False)
+    folder = secrets_folder(raw, path) if text_of(raw, "secrets", "store") == "vault" else None
+    return Scope(find_place(folder, os.environ), _auto_lock_s(raw), path, text_of(raw, "project"))
+
+
+def _auto_lock_s(raw: dict[str, object]) -> float:
+    secrets = raw.get("secrets")
+    value = secrets.get("auto_lock_s") if isinstance(secrets, dict) else None
+    if isinstance(value, int | float) and 0 <= value <= 30 * _DAY_S:
+        return float(value)
+    return SecretsConfig().auto_lock_s
+
+
+def add_opening_options(parser: argparse.ArgumentParser, *, new: bool = False) -> None:
+    """Add the options that say how the vault is opened."""
+    parser.add_argument(
+        "--with",
+        dest="kind",
+        metavar="KIND",
+        choices=KIND_NAMES,
+        default="passphrase",
+        help=f"the kind of slot to open it by: {', '.join(KIND_NAMES)} (default: passphrase)",
+    )
+    parser.add_argument("--slot", type=int, metavar="N", help="open it by this slot only")
+    add_passphrase_options(parser, new=new)
+
+
+def open_vault(args: argparse.Namespace, scope: Scope) -> Opened:
+    """Open the vault by what the command was told.
+
+    Raises:
+        UnlockRefused: it doesn't open, or it is too soon for another attempt.
+        Fault: the vault can't be read, or a slot's kind can't be asked.
+    """
+    refuse_values(args)
+    harden_process()
+    slots = read_slots(scope.place)
+    answers = Answers(args, os.environ)
+    if args.kind == "passphrase":
+        answers.passphrase()  # while nobody else is kept waiting
+    elif args.kind == "recovery":
+        answers.recovery_code()
+    kind = slot_kind(args.kind, answers)
+    with attempt(scope.place.attempts, time.time):
+        unlocked = unlock(scope.place, kind, only=args.slot)
+    keys = unlocked.keys()
+    return Opened(unlocked, Vault(scope.place, lambda: keys, far=far_marks(slots, unlocked)))
+
+
+def far_marks(slots: tuple[SlotRow, ...], unlocked: Unlocked) -> tuple[MarkKeeper, ...]:
+    """Where the vault's state is marked beside the file: the keychain, if it opens the vault."""
+    if not marks_in_keychain(slots):
+        return ()
+    keychain = Keychain(KeychainHelper(os.environ), area="vault", may_prompt=False)
+    return (MarkInKeychain(keychain, unlocked.vault_id),)
+
+
+def marks_in_keychain(slots: tuple[SlotRow, ...]) -> bool:
+    """Whether the keychain is this vault's business."""
+    return any(row.kind == "keychain" for row in slots)

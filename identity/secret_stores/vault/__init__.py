@@ -1,0 +1,3 @@
+"""The encrypted local store: a SQLite file under one master key, which several slots can open."""
+
+__all__: list[str] = []

@@ -1,0 +1,143 @@
+"""The store "vault", as far as this process has a part in it: it asks the process with the key.
+
+Nothing here knows a key, so it imports no cryptography and starts at once.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Final
+
+from identity.errors import (
+    IdentityError,
+    InvalidSecretName,
+    InvalidSecretValue,
+    ProjectElsewhere,
+    SecretDamaged,
+    SecretNotFound,
+    StoreUnavailable,
+    VaultDamaged,
+    VaultLocked,
+    VaultMissing,
+    VaultRolledBack,
+)
+from identity.secret_stores.base import Secret, SecretRef, check_project, check_value
+from identity.secret_stores.keychain_frames import read_frame, write_frame
+from identity.secret_stores.vault.peer import is_own_process
+from identity.secret_stores.vault.place import Place, check_folder, check_private
+
+#: What the process with the key may answer instead of a result, by name.
+ERRORS: Final[dict[str, type[IdentityError]]] = {
+    kind.__name__: kind
+    for kind in (
+        InvalidSecretName,
+        InvalidSecretValue,
+        ProjectElsewhere,
+        SecretDamaged,
+        SecretNotFound,
+        StoreUnavailable,
+        VaultDamaged,
+        VaultMissing,
+        VaultRolledBack,
+    )
+}
+_TIMEOUT_S: Final = 30.0
+
+
+class VaultClient:
+    """A `BlockingStore` whose calls are made by the process that holds the unlocked key.
+
+    `asker` is the configuration file that the secrets are for; None where a person names a project.
+    """
+
+    def __init__(self, place: Place, *, asker: str | None, timeout_s: float = _TIMEOUT_S) -> None:
+        self._place = place
+        self._asker = asker
+        self._timeout_s = timeout_s
+        self._connection: socket.socket | None = None
+
+    def get(self, ref: SecretRef) -> Secret:
+        """See `SecretStore.get`."""
+        return Secret(self._call("get", project=ref.project, name=ref.name)["value"])
+
+    def set(self, ref: SecretRef, value: Secret) -> None:
+        """See `SecretStore.set`."""
+        check_value(value)
+        self._call("set", project=ref.project, name=ref.name, value=value.reveal())
+
+    def delete(self, ref: SecretRef) -> None:
+        """See `SecretStore.delete`."""
+        self._call("delete", project=ref.project, name=ref.name)
+
+    def names(self, project: str) -> list[str]:
+        """See `SecretStore.names`."""
+        check_project(project)
+        return list(self._call("names", project=project)["names"])
+
+    def bind(self, project: str) -> None:
+        """Let the asking configuration use the secrets of `project`."""
+        self._call("bind", project=project)
+
+    def status(self) -> dict[str, Any]:
+        """What the process with the key says of itself. Raises `VaultLocked`."""
+        return self._call("status")
+
+    def lock(self) -> None:
+        """End the process with the key, and wait until it has wiped it.
+
+        Raises:
+            VaultLocked: there is none.
+        """
+        self._call("lock")
+
+    def close(self) -> None:
+        """Nothing is held open between calls."""
+
+    def interrupt(self) -> None:
+        """Give up the call in progress."""
+        connection = self._connection
+        if connection is not None:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return
+
+    def _call(self, op: str, **more: str) -> dict[str, Any]:
+        try:
+            answer = self._converse({"op": op, "asker": self._asker, **more})
+        except (FileNotFoundError, ConnectionError):
+            check_private(self._place)  # says it better, if there is no vault
+            raise VaultLocked(
+                "the vault is locked: unlock it", hint="run: devwiz-gw vault unlock"
+            ) from None
+        except OSError as error:
+            raise StoreUnavailable(
+                f"the process that holds the vault's key did not answer: {error.strerror or error}",
+                hint="run: devwiz-gw vault lock, then devwiz-gw vault unlock",
+            ) from error
+        if kind := answer.get("error"):
+            raise ERRORS.get(kind, StoreUnavailable)(answer["message"], hint=answer["hint"])
+        return answer
+
+    def _converse(self, request: dict[str, Any]) -> dict[str, Any]:
+        check_folder(self._place.folder)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            self._connection = connection
+            try:
+                connection.settimeout(self._timeout_s)
+                connection.connect(str(self._place.socket))
+                if not is_own_process(connection):
+                    raise StoreUnavailable(
+                        f"another user's process listens on {self._place.socket}",
+                        hint="it is asked nothing; look at who may write to that folder",
+                    )
+                with connection.makefile("rwb") as stream:
+                    write_frame(stream, request)
+                    answer = read_frame(stream)
+                    if request["op"] == "lock":
+                        stream.read(1)
+            finally:
+                self._connection = None
+        if answer is None:
+            raise ConnectionResetError
+        return answer
