@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from gateway.cli import output
+from gateway.cli import identity_rehearse, output
 from gateway.cli.admin_client import AdminClient, client_for
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.identity_export import add_export
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         examples=("devwiz-gw identity renew",),
         run=_renew,
     )
+    identity_rehearse.add_command(commands)
     renew.add_argument(
         "--timeout",
         metavar="SECONDS",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli import issuer_locks, issuer_rotation, output
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.issuer_arguments import add_folder, add_json, duration
-from gateway.cli.parsers import UsageError, add_commands
+from gateway.cli.issuer_arguments import add_folder, add_json
+from gateway.cli.parsers import UsageError, add_commands, duration
 
 if TYPE_CHECKING:
     from certs.issuer.http import IssuerServer

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.issuer_arguments import add_folder, add_json, duration
-from gateway.cli.parsers import Commands, UsageError
+from gateway.cli.issuer_arguments import add_folder, add_json
+from gateway.cli.parsers import Commands, UsageError, duration
 
 if TYPE_CHECKING:
     from certs.issuer.authority_rotation import AuthorityRotation, AuthorityView, RotationView

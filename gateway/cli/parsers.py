@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, NoReturn
 
 from identity.fault import Fault
 
 PROGRAM: Final = "devwiz-gw"
+
+_DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class UsageError(Fault):
@@ -98,6 +103,14 @@ def seconds(text: str) -> float:
     if not 0.1 <= value <= 86_400:
         raise argparse.ArgumentTypeError(f"{text} is not between 0.1 and 86400 seconds")
     return value
+
+
+def duration(text: str) -> timedelta:
+    """The type of an argument that is a span of time, like 45s, 30m, 12h or 7d."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: use 45s, 30m, 12h or 7d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def add_commands(parser: argparse.ArgumentParser) -> Commands:
