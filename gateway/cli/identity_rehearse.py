@@ -1,5 +1,5 @@
-"""`devwiz-gw identity rehearse`: the configuration's identity, through renewals, outages and sleeps
-in seconds.
+"""`devwiz-gw identity rehearse`: the configuration's identities, through renewals, outages, sleeps
+and new authorities in seconds.
 """
 
 from __future__ import annotations
