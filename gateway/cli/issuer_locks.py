@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.issuer_arguments import add_folder, add_json, duration
-from gateway.cli.parsers import Commands
+from gateway.cli.issuer_arguments import add_folder, add_json
+from gateway.cli.parsers import Commands, duration
 
 if TYPE_CHECKING:
     from certs.issuer.locking import InstanceView, Locking
