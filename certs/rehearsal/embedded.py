@@ -22,6 +22,7 @@ from certs.errors import SourceDenied, SourceUnavailable
 from certs.generation import Generation
 from certs.issuer.ca_rotation import Phase
 from certs.issuer.folder import OpenedIssuer, init, open_issuer
+from certs.issuer.limits import Limits, Rates
 from certs.issuer.refusal import Code, Refused
 from certs.issuer.service import Grant, Issued
 from certs.issuer.worker import Worker
@@ -115,7 +116,9 @@ async def embedded_issuer(
 
     def make(folder: Path) -> OpenedIssuer:
         init(folder, trust_domain=offer.trust_domain, now=clock.now())
-        return open_issuer(folder, leaf_life=offer.life)
+        # Counted by the rehearsal's seconds, too.
+        limits = Limits(Rates(), monotonic_s=lambda: clock.now().timestamp())
+        return open_issuer(folder, leaf_life=offer.life, limits=limits)
 
     with (
         tempfile.TemporaryDirectory(prefix="devwiz-gw-", dir=place) as folder,

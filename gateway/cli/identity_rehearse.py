@@ -59,7 +59,7 @@ def add_command(commands: Commands) -> None:
 def _add_counts(parser: argparse.ArgumentParser) -> None:
     for option, default, most, what in (
         ("--renewals", 100, 10_000, "simulated renewals (default: %(default)s)"),
-        ("--real-renewals", 3, 100, "renewals with the configured issuer (default: %(default)s)"),
+        ("--real-renewals", 3, 50, "renewals with the configured issuer (default: %(default)s)"),
         (
             "--token-uses",
             1,
