@@ -25,6 +25,7 @@ from gateway.control_plane.feeds import Feeds, HeaderFeed, IdentityFeed
 from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.identity_feed import RotationFeed
 from gateway.control_plane.supervisor import Parts, Supervisor
+from gateway.control_plane.token_feed import TokenFeed
 from gateway.data_plane.failure import explanation
 from gateway.descriptor_limit import raise_descriptor_limit
 from gateway.errors import StartFailed
@@ -32,6 +33,7 @@ from gateway.identity_sources import open_source
 from gateway.telemetry.logs import LogSink, Redactor, install
 from gateway.telemetry.readable import readable
 from gateway.telemetry.span_exporter import SpanExporter
+from gateway.token_sources import TokenOpener
 from identity.fault import Fault
 from identity.secret_stores.base import SecretStore
 from identity.secret_stores.open import open_store
@@ -110,7 +112,12 @@ def _feeds(store: SecretStore, journal: Journal, env: Mapping[str, str]) -> Feed
         return RotationFeed(source, publish, failed, clock=SystemClock(), rng=random.SystemRandom())
 
     def headers(config: Config, changed: Callable[[], None]) -> HeaderFeed:
-        return StoreHeaderFeed(config, changed, store=store, journal=journal)
+        tokens = TokenFeed(
+            TokenOpener(store=store, journal=journal, env=env),
+            clock=SystemClock(),
+            rng=random.SystemRandom(),
+        )
+        return StoreHeaderFeed(config, changed, store=store, tokens=tokens, journal=journal)
 
     return Feeds(identity=identity, headers=headers)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Final, assert_never
+from typing import assert_never
 
 from certs.sources.base import IdentitySource
 from certs.sources.credential import ReadCredential
@@ -22,12 +20,11 @@ from gateway.config.model import (
     StepCaSourceConfig,
     VaultSourceConfig,
 )
+from gateway.credentials import reader_of
 from gateway.errors import StartFailed
 from identity.endpoint import ENVIRONMENT_NAME, Endpoint, parse_endpoint
-from identity.errors import InvalidEndpoint, SecretNotFound
-from identity.secret_stores.base import Secret, SecretRef, SecretStore
-
-_MAX_CREDENTIAL_BYTES: Final = 64 * 1024
+from identity.errors import InvalidEndpoint
+from identity.secret_stores.base import SecretStore
 
 
 def open_source(
@@ -37,7 +34,7 @@ def open_source(
     identity = identities_of(config)[name]
 
     def reader(ref: CredentialRef | None) -> ReadCredential:
-        return _reader(ref, config.project, store, env)
+        return reader_of(ref, config.project, store, env)
 
     opened = [_open(wanted, identity.spiffe_id, reader, env) for wanted in identity.sources]
     if len(opened) == 1:
@@ -160,39 +157,3 @@ def _endpoint_of(env: Mapping[str, str]) -> Endpoint:
         return parse_endpoint(text)
     except InvalidEndpoint as error:
         raise StartFailed(f"{ENVIRONMENT_NAME}: {error}", hint=error.hint) from error
-
-
-def _reader(
-    ref: CredentialRef | None, project: str, store: SecretStore, env: Mapping[str, str]
-) -> ReadCredential:
-    async def read() -> Secret:
-        return await _credential(ref, project, store, env)
-
-    return read
-
-
-async def _credential(
-    ref: CredentialRef | None, project: str, store: SecretStore, env: Mapping[str, str]
-) -> Secret:
-    """Read a token or a key from where the configuration says, at the moment when it is needed."""
-    if ref is None:
-        raise SecretNotFound(
-            "the configuration names no join token",
-            hint="set token_file, token_env or token_secret under [identity.issuer]",
-        )
-    if ref.kind == "secret":
-        return await store.get(SecretRef(project, ref.value))
-    if ref.kind == "env":
-        text = env.get(ref.value, "")
-        where = f"the environment variable {ref.value}"
-    else:
-        text = await asyncio.to_thread(_read_text, Path(ref.value))
-        where = ref.value
-    if not text.strip():
-        raise SecretNotFound(f"{where} is empty")
-    return Secret(text.strip())
-
-
-def _read_text(path: Path) -> str:
-    with path.open(encoding="ascii", errors="replace") as file:
-        return file.read(_MAX_CREDENTIAL_BYTES)

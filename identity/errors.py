@@ -75,3 +75,25 @@ class InvalidEndpoint(IdentityError):
 
 class JoinTokenInvalid(IdentityError):
     """A join token has the wrong form."""
+
+
+class TokenError(IdentityError):
+    """A token source gave no token. `retry_after_s` is when to ask again, where that is known."""
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class TokenUnavailable(TokenError):
+    """Not now: the source didn't answer, or said that it can't."""
+
+    retryable = True
+
+
+class TokenDenied(TokenError):
+    """The source refuses, or is set up wrongly; somebody has to mend that."""
+
+
+class TokenEnded(TokenDenied):
+    """There is no session, or it was ended: what it gave before isn't to be used any more."""

@@ -19,9 +19,9 @@ from google.auth import exceptions, identity_pool, pluggable
 
 from certs.errors import SourceDenied, SourceUnavailable
 from certs.sources.credential import ReadCredential, credential
-from certs.sources.google_transport import HostRefused, PinnedTransport
 from certs.sources.https_call import json_object
 from certs.sources.signing_key import read_signing_key
+from identity.token_sources.google_transport import HostRefused, PinnedTransport
 
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 _MAX_FILE_BYTES: Final = 64 * 1024

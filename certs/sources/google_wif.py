@@ -17,11 +17,11 @@ from certs.errors import CertsError, ReplyRejected, SourceDenied
 from certs.generation import Generation
 from certs.sources.base import Identity
 from certs.sources.google_token import GoogleTokens, OwnSubject
-from certs.sources.google_transport import PinnedTransport
 from certs.sources.https_call import Answer, Far, HttpsCaller, json_object, skew_remark
 from certs.sources.verified_reply import verified_reply
 from certs.svid import MAX_CHAIN_LENGTH
 from identity.spiffe import SpiffeId
+from identity.token_sources.google_transport import PinnedTransport
 
 _CAS: Final = Far(
     name="the Certificate Authority Service",

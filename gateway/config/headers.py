@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-from gateway.config.model import HeaderTemplate
+from gateway.config.model import TOKEN_PREFIX, HeaderTemplate
 from gateway.config.table import Rejected, Table
 from identity.errors import InvalidSecretName
 from identity.secret_stores.base import OWN_PREFIX, SecretRef
@@ -41,6 +41,7 @@ _OWN: Final = frozenset(
     }
 )
 _PUNCTUATION: Final = re.compile(r"[^a-z0-9]+")
+_TOKEN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 def read_headers(table: Table, *, project: str) -> tuple[HeaderTemplate, ...]:
@@ -98,10 +99,11 @@ _OWN_NAMES: Final = frozenset(map(same_name, _OWN))
 
 
 def header_template(name: str, text: str, *, project: str) -> HeaderTemplate:
-    """The value of a header: text with `{secret:NAME}` in it, `{{` and `}}` for braces.
+    """The value of a header: text with `{secret:NAME}` and `{token:NAME}` in it, `{{` and `}}` for
+    braces.
 
     Raises:
-        Rejected: the template or a secret's name is malformed.
+        Rejected: the template or a name in it is malformed.
     """
     if not _FIELD_TEXT.fullmatch(text):
         raise Rejected("holds characters that a header can't", "use visible ASCII and blanks")
@@ -117,19 +119,21 @@ def header_template(name: str, text: str, *, project: str) -> HeaderTemplate:
         elif piece[1] is None:
             raise Rejected(f"a lone {piece[0]!r}", "write {{ or }} for a brace that is meant so")
         else:
-            parts += [_secret_name(piece[1], project=project), ""]
+            parts += [_placeholder(piece[1], project=project), ""]
     parts[-1] += text[end:]
     return HeaderTemplate(name, tuple(parts))
 
 
-def _secret_name(placeholder: str, *, project: str) -> str:
-    kind, colon, name = placeholder.partition(":")
-    if kind != "secret" or not colon:
-        raise Rejected(
-            f"unknown placeholder {{{placeholder}}}",
-            "{secret:NAME} is known; write {{ and }} for braces that are meant so",
-        )
-    return secret_name(name, project=project)
+def _placeholder(text: str, *, project: str) -> str:
+    kind, colon, name = text.partition(":")
+    if kind == "secret" and colon:
+        return secret_name(name, project=project)
+    if kind == "token" and colon:
+        return TOKEN_PREFIX + token_name(name)
+    raise Rejected(
+        f"unknown placeholder {{{text}}}",
+        "{secret:NAME} and {token:NAME} are known; write {{ and }} for braces that are meant so",
+    )
 
 
 def secret_name(name: str, *, project: str) -> str:
@@ -140,3 +144,15 @@ def secret_name(name: str, *, project: str) -> str:
         return SecretRef(project, name).name
     except InvalidSecretName as error:
         raise Rejected(str(error), error.hint) from None
+
+
+def token_name(name: str) -> str:
+    """The name of a `[tokens.NAME]` table. Raises `Rejected`."""
+    if not _TOKEN_NAME.fullmatch(name):
+        raise Rejected(f"{name!r} is not a token's name", "use a–z, 0–9 and '-', 63 at most")
+    return name
+
+
+def fits_a_header(value: str) -> bool:
+    """Visible ASCII with blanks inside only: what every server reads as the same value."""
+    return value.isascii() and value.isprintable() and value == value.strip()

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal, cast
 
 from gateway.config.addresses import local_path
+from gateway.config.credentials import Place, credential_named, needed_credential
 from gateway.config.derivation import check_derive, read_derive
-from gateway.config.headers import secret_name
 from gateway.config.identity_export import read_exports
 from gateway.config.model import (
     DEFAULT_IDENTITY,
-    CredentialRef,
     FilesSourceConfig,
     GoogleWifSourceConfig,
     IdentityConfig,
@@ -45,15 +43,6 @@ _GOOGLE_HOSTS: Final = (
     "iamcredentials.googleapis.com",
     "privateca.googleapis.com",
 )
-_ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where the file is, and whose secrets it may name."""
-
-    base: Path
-    project: str
 
 
 def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
@@ -62,7 +51,7 @@ def read_identity(table: Table, *, base: Path, project: str) -> IdentityConfig:
 
     The other sources' tables may stay in the file, ready to be switched to; they are checked too.
     """
-    place = _Place(base=base, project=project)
+    place = Place(base=base, project=project)
     table.know(*_READERS)
     found = {
         name: read(table.table(name), place) for name, read in _READERS.items() if name in table
@@ -135,17 +124,17 @@ def _chosen(table: Table) -> list[str]:
     return chosen
 
 
-def _issuer(table: Table, place: _Place) -> SourceConfig:
+def _issuer(table: Table, place: Place) -> SourceConfig:
     pin = ""
     url = _url(table, 'the issuer\'s address, like "https://127.0.0.1:8440"')
     if table.required("ca_pin", '"sha256:…", the issuer\'s CA pin as `issuer init` printed it'):
         pin = table.converted("ca_pin", _ca_pin) or ""
-    token = _credential(table, place, ("token",))
+    token = credential_named(table, place, ("token",))
     table.finish()
     return IssuerSourceConfig(url=url, ca_pin=pin, token=token)
 
 
-def _files(table: Table, place: _Place) -> SourceConfig:
+def _files(table: Table, place: Place) -> SourceConfig:
     def file(name: str, what: str) -> Path:
         if not table.required(name, what):
             return place.base
@@ -160,13 +149,13 @@ def _files(table: Table, place: _Place) -> SourceConfig:
     return config
 
 
-def _step_ca(table: Table, place: _Place) -> SourceConfig:
+def _step_ca(table: Table, place: Place) -> SourceConfig:
     fingerprint = ""
     url = _url(table, 'the CA\'s address, like "https://ca.acme.example:9000"')
     if table.required("fingerprint", "what `step certificate fingerprint root_ca.crt` prints"):
         fingerprint = table.converted("fingerprint", _fingerprint) or ""
     provisioner = table.text("provisioner")
-    credential = _needed_credential(table, place, ("provisioner_key", "token"))
+    credential = needed_credential(table, place, ("provisioner_key", "token"))
     mints = any(name.startswith("provisioner_key_") and name in table for name in table.entries())
     if mints:
         table.required("provisioner", "the name of the JWK provisioner whose key is given")
@@ -179,7 +168,7 @@ def _step_ca(table: Table, place: _Place) -> SourceConfig:
     )
 
 
-def _vault(table: Table, place: _Place) -> SourceConfig:
+def _vault(table: Table, place: Place) -> SourceConfig:
     url = _url(table, 'the server\'s address, like "https://vault.acme.example:8200"')
     table.required("role", "the role of the PKI engine")
     auth = table.choice("auth", _VAULT_CREDENTIALS, "token")
@@ -198,13 +187,13 @@ def _vault(table: Table, place: _Place) -> SourceConfig:
         auth_mount=table.converted("auth_mount", _vault_path) or auth,
         auth_role=table.text("auth_role"),
         role_id=table.text("role_id"),
-        credential=_needed_credential(table, place, (_VAULT_CREDENTIALS[auth],)),
+        credential=needed_credential(table, place, (_VAULT_CREDENTIALS[auth],)),
     )
     table.finish()
     return config
 
 
-def _spiffe(table: Table, _place: _Place) -> SourceConfig:
+def _spiffe(table: Table, _place: Place) -> SourceConfig:
     config = SpiffeSourceConfig(
         endpoint=table.converted("socket", _endpoint), hint=table.text("hint")
     )
@@ -212,7 +201,7 @@ def _spiffe(table: Table, _place: _Place) -> SourceConfig:
     return config
 
 
-def _google_wif(table: Table, place: _Place) -> SourceConfig:
+def _google_wif(table: Table, place: Place) -> SourceConfig:
     def path(text: str) -> Path:
         return local_path(text, base=place.base)
 
@@ -239,8 +228,8 @@ def _google_wif(table: Table, place: _Place) -> SourceConfig:
     return config
 
 
-def _signer(table: Table, place: _Place) -> SignerConfig | None:
-    key = _credential(table, place, ("signer_key",))
+def _signer(table: Table, place: Place) -> SignerConfig | None:
+    key = credential_named(table, place, ("signer_key",))
     issuer, subject = table.text("signer_issuer"), table.text("signer_subject")
     if key is None:
         for name in ("signer_issuer", "signer_subject"):
@@ -252,7 +241,7 @@ def _signer(table: Table, place: _Place) -> SignerConfig | None:
     return SignerConfig(issuer=issuer, subject=subject, key=key)
 
 
-_READERS: Final[dict[str, Callable[[Table, _Place], SourceConfig]]] = {
+_READERS: Final[dict[str, Callable[[Table, Place], SourceConfig]]] = {
     "issuer": _issuer,
     "files": _files,
     "step-ca": _step_ca,
@@ -269,35 +258,6 @@ def _url(table: Table, what: str) -> str:
         return ""
     origin = table.converted("url", https_origin)
     return f"https://{origin}" if origin else ""
-
-
-def _needed_credential(table: Table, place: _Place, kinds: tuple[str, ...]) -> CredentialRef:
-    found = _credential(table, place, kinds)
-    keys = [f"{kind}_{where}" for kind in kinds for where in ("file", "env", "secret")]
-    if not any(key in table for key in keys):
-        table.problem(keys[0], "is missing", f"give this or one of {', '.join(keys[1:])}")
-    return found or CredentialRef("file", "")
-
-
-def _credential(table: Table, place: _Place, kinds: tuple[str, ...]) -> CredentialRef | None:
-    """The one credential that a table names, by `KIND_file`, `KIND_env` or `KIND_secret`."""
-    readers: dict[str, Callable[[str], CredentialRef]] = {}
-    for kind in kinds:
-        readers |= {
-            f"{kind}_file": lambda text: CredentialRef(
-                "file", str(local_path(text, base=place.base))
-            ),
-            f"{kind}_env": lambda text: CredentialRef("env", _environment_name(text)),
-            f"{kind}_secret": lambda text: CredentialRef(
-                "secret", secret_name(text, project=place.project)
-            ),
-        }
-    given = [name for name in readers if name in table]
-    for name in given[1:]:
-        what = "credential" if len(kinds) > 1 else kinds[0]
-        table.problem(name, f"the {what} is named by {given[0]} already", "keep one of them")
-    found = [table.converted(name, read) for name, read in readers.items()]
-    return next((ref for ref in found if ref is not None), None)
 
 
 def _spiffe_id(text: str) -> str:
@@ -346,12 +306,3 @@ def _fingerprint(text: str) -> str:
     if not _FINGERPRINT.fullmatch(digits):
         raise Rejected("is not a fingerprint", "write the 64 hexadecimal digits of a SHA-256")
     return digits
-
-
-def _environment_name(text: str) -> str:
-    if not _ENVIRONMENT_NAME.fullmatch(text):
-        raise Rejected(
-            "is not the name of an environment variable",
-            "name the variable that holds the value; the value itself has no place here",
-        )
-    return text

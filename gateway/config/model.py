@@ -60,20 +60,38 @@ class PeerName:
 
 @dataclass(frozen=True, slots=True)
 class HeaderTemplate:
-    """A header that the route attaches: `parts` alternate literal text and secret names.
+    """A header that the route attaches: `parts` alternate literal text and names of values.
 
     "Bearer {secret:planner-token}" becomes parts ("Bearer ", "planner-token", ""): even indexes
-    are literal text, odd indexes name secrets of the configuration's project.
+    are literal text, odd indexes name secrets of the configuration's project, or with
+    `TOKEN_PREFIX` its tokens.
     """
 
     name: str
     parts: tuple[str, ...]
 
     @property
-    def secret_names(self) -> tuple[str, ...]:
-        """The secrets that the value needs, in order."""
+    def value_names(self) -> tuple[str, ...]:
+        """All that the value needs, in order; tokens with their prefix."""
         return self.parts[1::2]
 
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """The secrets that the value needs, in order."""
+        return tuple(name for name in self.value_names if not name.startswith(TOKEN_PREFIX))
+
+    @property
+    def token_names(self) -> tuple[str, ...]:
+        """The tokens that the value needs, in order."""
+        return tuple(
+            name.removeprefix(TOKEN_PREFIX)
+            for name in self.value_names
+            if name.startswith(TOKEN_PREFIX)
+        )
+
+
+#: What tells a token from a secret among the names of a template; no secret's name has a colon.
+TOKEN_PREFIX: Final = "token:"  # noqa: S105 - a prefix
 
 #: What the names of the secrets begin with that hold local tokens.
 LOCAL_PREFIX: Final = "local-token."
@@ -367,6 +385,102 @@ class AuditConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SupabaseTokenConfig:
+    """`[tokens.NAME]` with source "supabase": the session that `login supabase` began.
+
+    `url` is the project's; `publishable_key` goes with every request, and is no secret.
+    """
+
+    name: str
+    url: str
+    publishable_key: str
+    audience: str
+    ca_file: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthClientConfig:
+    """Who asks a token endpoint; a public client has no `secret`."""
+
+    id: str
+    secret: CredentialRef | None
+    method: Literal["basic", "post"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCredentialsConfig:
+    """`[tokens.NAME]` with source "client-credentials": RFC 6749 section 4.4."""
+
+    name: str
+    token_url: str
+    client: OAuthClientConfig
+    scope: str
+    audience: str
+    resource: str
+    ca_file: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenExchangeConfig:
+    """`[tokens.NAME]` with source "token-exchange": RFC 8693."""
+
+    name: str
+    token_url: str
+    client: OAuthClientConfig | None
+    scope: str
+    audience: str
+    resource: str
+    ca_file: Path | None
+    subject: CredentialRef
+    subject_type: str
+    requested_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoogleTokenConfig:
+    """`[tokens.NAME]` with source "google": an ID token for `audience`, or an access token with
+    `scopes` where that is "".
+    """
+
+    name: str
+    credential_file: Path
+    audience: str
+    scopes: tuple[str, ...]
+    allowed_hosts: tuple[str, ...]
+    ca_file: Path | None
+    allow_executables: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecTokenConfig:
+    """`[tokens.NAME]` with source "exec": what a program prints. `pass_env` names variables."""
+
+    name: str
+    command: tuple[str, ...]
+    pass_env: tuple[str, ...]
+    timeout_s: float
+    refresh_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileTokenConfig:
+    """`[tokens.NAME]` with source "file": what somebody else writes into a file."""
+
+    name: str
+    path: Path
+
+
+TokenConfig = (
+    SupabaseTokenConfig
+    | ClientCredentialsConfig
+    | TokenExchangeConfig
+    | GoogleTokenConfig
+    | ExecTokenConfig
+    | FileTokenConfig
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdminConfig:
     """`[admin]`: where the running gateway is asked and told things."""
 
@@ -422,3 +536,4 @@ class Config:
     audit: AuditConfig = field(default_factory=AuditConfig)
     identities: Mapping[str, IdentityConfig] = field(default_factory=dict)
     workload_api: WorkloadApiConfig | None = None
+    tokens: tuple[TokenConfig, ...] = ()

@@ -29,6 +29,7 @@ from gateway.config.model import (
 from gateway.config.routes import RouteReader
 from gateway.config.table import Rejected, Table
 from gateway.config.telemetry import read_telemetry
+from gateway.config.tokens import read_tokens, refuse_unknown_tokens
 from gateway.config.workload_api import read_workload_api
 from gateway.errors import ConfigInvalid, ConfigProblem
 from identity.errors import InvalidSecretName
@@ -71,6 +72,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         log=_log(top.table("log"), base=base),
         telemetry=read_telemetry(top.table("telemetry"), project=project, take=reader.take),
         secrets=_secrets(top.table("secrets"), base=base),
+        tokens=read_tokens(top.table("tokens"), base=base, project=project),
     )
     workload_api = read_workload_api(
         top.table("workload_api"),
@@ -79,6 +81,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         max_socket_path=max_socket_path,
         identities=identities_of(config),
     )
+    refuse_unknown_tokens(top, config)
     top.finish()
     if problems:
         raise ConfigInvalid(str(path), problems)

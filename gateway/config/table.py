@@ -58,6 +58,10 @@ class Table:
         """Note that something is wrong with the key `name` or one item of its list."""
         self._problems.append(ConfigProblem(self.at(name, index), message, hint))
 
+    def problem_at(self, key: str, message: str, hint: str = "") -> None:
+        """Note that something is wrong elsewhere in the file, at the dotted `key`."""
+        self._problems.append(ConfigProblem(key, message, hint))
+
     def holds_nothing(self, name: str) -> bool:
         """Whether `name` is an empty list."""
         return self._raw.get(name) == []

@@ -35,7 +35,7 @@ def read_telemetry(
             inner.problem(header.name, "is set by the exporter itself", "leave it out")
     if headers and "otlp_endpoint" not in table:
         table.problem("otlp_headers", "lead nowhere without otlp_endpoint", f"add it, {_FORM}")
-    has_secrets = any(header.secret_names for header in headers)
+    has_secrets = any(header.value_names for header in headers)
     if has_secrets and endpoint.startswith("http:") and not _is_here(endpoint):
         hint = "use https://, or a collector on this machine"
         table.problem("otlp_headers", "would send secrets over a network in plaintext", hint)

@@ -1,4 +1,4 @@
-"""The routes' header values, read from the secret store and kept fresh."""
+"""The routes' header values: secrets from the store and tokens from their sources, kept fresh."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.audit.journal import AuditFailed, Journal
-from gateway.config.model import TELEMETRY, AllowRule, Config, HeaderTemplate
+from gateway.config.headers import fits_a_header
+from gateway.config.model import TELEMETRY, TOKEN_PREFIX, AllowRule, Config, HeaderTemplate
 from gateway.control_plane.snapshots import Attached
+from gateway.control_plane.token_feed import TokenFeed
 from gateway.control_plane.views import SecretView
 from identity.errors import IdentityError, SecretNotFound
 from identity.secret_stores.base import Secret, SecretRef, SecretStore
@@ -24,7 +26,7 @@ RETRY_S: Final = 5.0
 
 
 class StoreHeaderFeed:
-    """A `HeaderFeed` over one secret store.
+    """A `HeaderFeed` over one secret store and the tokens of one feed.
 
     A value that was read once stays in use while the store can't be asked; a secret that is gone
     from the store is gone from the route. Each first use of a value by a route is on paper, in
@@ -37,11 +39,13 @@ class StoreHeaderFeed:
         changed: Callable[[], None],
         *,
         store: SecretStore,
+        tokens: TokenFeed,
         journal: Journal,
     ) -> None:
         self._config = config
         self._changed = changed
         self._store = store
+        self._tokens = tokens
         self._journal = journal
         self._values: dict[str, Secret] = {}
         self._problems: dict[str, str] = {}
@@ -61,7 +65,7 @@ class StoreHeaderFeed:
         return tuple(
             SecretView(name=name, route=owner.name, state=self._state(name))
             for owner in _owners(self._config)
-            for name in (*_names(owner), *_tokens(owner))
+            for name in (*_names(owner), *_local_tokens(owner))
         )
 
     async def prepare(self, config: Config) -> None:
@@ -74,20 +78,40 @@ class StoreHeaderFeed:
     async def _take_over(self, config: Config) -> None:
         silent: IdentityError | None = None
         owners = _owners(config)
-        wanted = {name for owner in owners for name in (*_names(owner), *_tokens(owner))}
-        for name in sorted(wanted):
+        wanted = {name for owner in owners for name in (*_names(owner), *_local_tokens(owner))}
+        tokens = {name for name in wanted if name.startswith(TOKEN_PREFIX)}
+        for name in sorted(wanted - tokens):
             silent = await self._read(SecretRef(config.project, name), silent)
+        await self._tokens.use(config, {name.removeprefix(TOKEN_PREFIX) for name in tokens})
         attached = {owner.name: await self._attach(owner) for owner in owners}
         # Both at once, so that a reload which is given up on the way changes nothing.
         self._config, self._attached = config, attached
 
     async def run(self) -> None:
         """See `HeaderFeed.run`."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._tokens.run())
+            tasks.create_task(self._follow_store())
+            tasks.create_task(self._follow_tokens())
+
+    async def _follow_store(self) -> None:
         while True:
             await asyncio.sleep(RETRY_S if self._problems else INTERVAL_S)
             before = self._attached
             async with self._turn:
                 await self._take_over(self._config)
+            if self._attached != before:
+                self._changed()
+
+    async def _follow_tokens(self) -> None:
+        """Put a token that changed into the headers; the store isn't asked for that."""
+        while True:
+            await self._tokens.changed.wait()
+            self._tokens.changed.clear()
+            before = self._attached
+            async with self._turn:
+                owners = _owners(self._config)
+                self._attached = {owner.name: await self._attach(owner) for owner in owners}
             if self._attached != before:
                 self._changed()
 
@@ -104,7 +128,7 @@ class StoreHeaderFeed:
             self._blame(ref.name, f"the secret {ref.name} can't be read: {error}")
             return error if error.retryable else None
         else:
-            if _fits_a_header(value.reveal()):
+            if fits_a_header(value.reveal()):
                 self._values[ref.name] = value
                 self._problems.pop(ref.name, None)
             else:
@@ -120,15 +144,19 @@ class StoreHeaderFeed:
         self._problems[name] = problem
 
     def _state(self, name: str) -> str:
+        if name.startswith(TOKEN_PREFIX):
+            return self._tokens.problem(name.removeprefix(TOKEN_PREFIX)) or "ready"
         if name in self._problems:
             return self._problems[name]
         return "ready" if name in self._values else "not read yet"
 
     async def _attach(self, owner: _Owner) -> Attached:
+        values: dict[str, str] = {}
         for name in _names(owner):
-            if name not in self._values:
-                return Attached(unavailable=self._problems[name])
-        values = {name: self._values[name].reveal() for name in _names(owner)}
+            value = self._value(name)
+            if value is None:
+                return Attached(unavailable=self._state(name))
+            values[name] = value.reveal()
         try:
             await self._put_on_paper(owner.name, values)
         except AuditFailed as failed:
@@ -155,11 +183,21 @@ class StoreHeaderFeed:
             },
         )
 
+    def _value(self, name: str) -> Secret | None:
+        if name.startswith(TOKEN_PREFIX):
+            return self._tokens.value(name.removeprefix(TOKEN_PREFIX))
+        return self._values.get(name)
+
     async def _put_on_paper(self, owner: str, values: Mapping[str, str]) -> None:
         for name, value in values.items():
             if self._on_paper.get((owner, name)) != value:
+                action = "token.use" if name.startswith(TOKEN_PREFIX) else "secret.use"
                 await asyncio.to_thread(
-                    self._journal.record, "secret.use", outcome="ok", name=name, reason=owner
+                    self._journal.record,
+                    action,
+                    outcome="ok",
+                    name=name.removeprefix(TOKEN_PREFIX),
+                    reason=owner,
                 )
                 self._on_paper[owner, name] = value
 
@@ -180,17 +218,10 @@ def _owners(config: Config) -> list[_Owner]:
     return owners
 
 
-def _tokens(owner: _Owner) -> tuple[str, ...]:
+def _local_tokens(owner: _Owner) -> tuple[str, ...]:
     """The secrets that hold the local tokens of the rules."""
     return tuple(dict.fromkeys(rule.token_secret for rule in owner.allow if rule.token))
 
 
-def _fits_a_header(value: str) -> bool:
-    """Visible ASCII with blanks inside only: what every server reads as the same value."""
-    return value.isascii() and value.isprintable() and value == value.strip()
-
-
 def _names(owner: _Owner) -> tuple[str, ...]:
-    return tuple(
-        dict.fromkeys(name for template in owner.headers for name in template.secret_names)
-    )
+    return tuple(dict.fromkeys(name for template in owner.headers for name in template.value_names))

@@ -25,8 +25,9 @@ from gateway.config.model import (
     StepCaSourceConfig,
     VaultSourceConfig,
 )
+from gateway.credentials import reader_of
 from gateway.errors import StartFailed
-from gateway.identity_sources import _reader, open_source
+from gateway.identity_sources import open_source
 from identity.endpoint import UnixEndpoint
 from identity.errors import SecretNotFound
 from identity.secret_stores.base import Secret, SecretRef
@@ -75,7 +76,7 @@ async def test_a_credential_is_read_from_where_the_file_says(tmp_path: Path) -> 
     env = {"JOIN": "from-env"}
 
     async def read(ref: CredentialRef | None) -> str:
-        return (await _reader(ref, "acme", store, env)()).reveal()
+        return (await reader_of(ref, "acme", store, env)()).reveal()
 
     assert await read(CredentialRef("file", str(path))) == "from-file"
     assert await read(CredentialRef("env", "JOIN")) == "from-env"

@@ -83,6 +83,24 @@ def test_each_known_key_is_described(table: str) -> None:
         assert f"| `{key}` |" in PAGE or f"{table}.{key}]" in PAGE
 
 
+SOURCES = ("supabase", "client-credentials", "token-exchange", "google", "exec", "file")
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_each_key_of_a_token_is_described(source: str) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        read({"tokens": {"t": {"source": source, "?": 1}}})
+    (known,) = [
+        found[1]
+        for problem in caught.value.problems
+        if problem.key == 'tokens.t."?"' and (found := KNOWN.search(problem.hint))
+    ]
+    section = PAGE[PAGE.index(f'### `source = "{source}"`') :]
+    section = PAGE[PAGE.index("## `[tokens.NAME]`") :][: -len(section)] + section.split("\n##")[0]
+    for key in known.split(", "):
+        assert f"`{key}`" in section
+
+
 def test_the_journal_is_where_the_page_says() -> None:
     path = journal_path("PROJECT", {"XDG_STATE_HOME": "/state"})
     assert str(path).replace("/state", "`$XDG_STATE_HOME", 1) + "`" in PAGE

@@ -461,7 +461,10 @@ def test_header_templates(text: str, parts: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("{token:x}", "unknown placeholder {token:x} | {secret:NAME} is known"),
+        ("{tokens:x}", "unknown placeholder {tokens:x} | {secret:NAME} and {token:NAME} are known"),
+        ("{token:x}", "there is no token 'x' | add a table [tokens.x]"),
+        ("{token:}", "not a token's name"),
+        ("{token:X}", "not a token's name"),
         ("{secret}", "unknown placeholder"),
         ("{}", "unknown placeholder"),
         ("{secret:a b}", "not usable"),

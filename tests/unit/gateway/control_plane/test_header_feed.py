@@ -3,18 +3,22 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from gateway.audit.journal import Journal
-from gateway.config.model import TELEMETRY, HeaderTemplate, TelemetryConfig
+from gateway.config.model import TELEMETRY, FileTokenConfig, HeaderTemplate, TelemetryConfig
 from gateway.control_plane import header_feed
 from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.snapshots import Attached
-from identity.errors import StoreUnavailable
+from gateway.control_plane.token_feed import TokenFeed
+from identity.errors import StoreUnavailable, TokenUnavailable
 from identity.secret_stores.base import Secret, SecretRef
 from identity.secret_stores.memory import MemoryStore
 from tests.fakes import configs
+from tests.fakes.clock import FakeClock, settle
+from tests.fakes.token_source import ScriptedSource
 
 REF = SecretRef("acme", "planner-token")
 ROUTE = configs.route(headers=(HeaderTemplate("Authorization", ("Bearer ", "planner-token", "")),))
@@ -30,8 +34,14 @@ class Bench:
         self.path = journal or folder / "audit.jsonl"
         self.config = configs.config(folder, ROUTE, configs.route("plain"))
         self.changes = 0
+        self.clock = FakeClock()
+        self.source = ScriptedSource(self.clock)
         self.feed = StoreHeaderFeed(
-            self.config, self._changed, store=store, journal=Journal(self.path, project="acme")
+            self.config,
+            self._changed,
+            store=store,
+            tokens=TokenFeed(lambda *_: self.source, clock=self.clock, rng=Random(1)),
+            journal=Journal(self.path, project="acme"),
         )
 
     def _changed(self) -> None:
@@ -190,3 +200,76 @@ async def test_the_exporter_s_headers_are_fed_like_a_route_s(tmp_path: Path) -> 
         ("planner-token", TELEMETRY)
     ]
     assert bench.uses() == [("planner-token", TELEMETRY)]
+
+
+TOKEN_ROUTE = configs.route(
+    headers=(
+        HeaderTemplate("Authorization", ("Bearer ", "token:idp", "")),
+        HeaderTemplate("X-Key", ("", "planner-token", "")),
+    )
+)
+
+
+class AskedStore(MemoryStore):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    async def get(self, ref: SecretRef) -> Secret:
+        self.asked += 1
+        return await super().get(ref)
+
+
+async def until(bench: Bench, value: str) -> None:
+    """Wait until the route's token is that one, or "" for none."""
+    async with asyncio.timeout(20):
+        while bench.feed.attached["planner"].headers[:1] != (
+            (("Authorization", f"Bearer {value}"),) if value else ()
+        ):
+            await settle()
+            await asyncio.sleep(0.001)
+
+
+async def test_a_token_is_swapped_live_and_the_store_is_not_asked_for_it(tmp_path: Path) -> None:
+    store = AskedStore()
+    await store.set(REF, Secret("hunter2"))
+    bench = Bench(tmp_path, store)
+    token = FileTokenConfig(name="idp", path=tmp_path / "t")
+    bench.config = configs.config(tmp_path, TOKEN_ROUTE, tokens=(token,))
+    attached = await bench.prepare()
+    assert "still being asked for" in attached.unavailable
+    running = asyncio.create_task(bench.feed.run())
+    await until(bench, "token-1")
+    assert bench.feed.attached["planner"].redact == ("token-1", "hunter2")
+    asked = store.asked
+    await bench.clock.advance(3300)
+    await until(bench, "token-2")
+    assert store.asked == asked
+    assert [view.state for view in bench.feed.secrets] == ["ready", "ready"]
+    bench.source.error = TokenUnavailable("away")
+    await bench.clock.advance(3300)
+    await until(bench, "token-2")
+    assert "away" in bench.feed.secrets[0].state
+    await bench.clock.advance(400)
+    await until(bench, "")
+    assert "away" in bench.feed.attached["planner"].unavailable
+    running.cancel()
+    await asyncio.wait([running])
+    assert bench.source.is_closed
+    assert bench.uses() == [
+        ("idp", "planner"),
+        ("planner-token", "planner"),
+        ("idp", "planner"),
+    ]
+    assert bench.changes >= 3
+
+
+async def test_a_reload_waits_for_the_first_token(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, await store_with("hunter2"))
+    running = asyncio.create_task(bench.feed.run())
+    await settle()
+    token = FileTokenConfig(name="idp", path=tmp_path / "t")
+    bench.config = configs.config(tmp_path, TOKEN_ROUTE, tokens=(token,))
+    assert (await bench.prepare()).redact == ("token-1", "hunter2")
+    running.cancel()
+    await asyncio.wait([running])

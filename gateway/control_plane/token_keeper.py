@@ -1,0 +1,130 @@
+"""One token, kept fresh by the one task that asks its source."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+
+from certs.clock import Clock
+from gateway.config.headers import fits_a_header
+from identity.errors import IdentityError, TokenDenied, TokenEnded, TokenUnavailable
+from identity.secret_stores.base import Secret
+from identity.token_sources.base import Token, TokenSource
+from identity.token_sources.refresh import pause_s, retry_s
+
+_LOG: Final = logging.getLogger(__name__)
+
+#: How often the wall clock is looked at: a machine that slept wakes to a token that has ended.
+TICK_S: Final = 5.0
+#: The deadline of one question, beside the source's own.
+FETCH_S: Final = 60.0
+
+
+class TokenKeeper:
+    """Asks a source ahead of its token's end. A token that was given stays in use to its end while
+    the source fails, and no longer; one whose session was ended is dropped at once.
+
+    Args:
+        changed: called when `value` or `problem` is another one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: TokenSource,
+        changed: Callable[[], None],
+        *,
+        clock: Clock,
+        rng: Random,
+    ) -> None:
+        self._name = name
+        self._source = source
+        self._changed = changed
+        self._clock = clock
+        self._rng = rng
+        self._token: Token | None = None
+        self._failures = 0
+        self._problem = f"the token {name} is still being asked for"
+        #: Set once the source was asked for the first time.
+        self.asked = asyncio.Event()
+
+    @property
+    def value(self) -> Secret | None:
+        """The token, while there is one that has not ended."""
+        token = self._token
+        return token.value if token is not None and not self._has_ended(token) else None
+
+    @property
+    def problem(self) -> str:
+        """Why there is no token, or the next one can't be had; "" when all is well."""
+        if not self._problem and self.value is None:
+            return f"the token {self._name} has ended"
+        return self._problem
+
+    async def run(self) -> None:
+        """Keep the token fresh for ever; cancelled at the end, which closes the source."""
+        try:
+            while True:
+                pause = await self._ask()
+                self.asked.set()
+                await self._wait(self._clock.now() + timedelta(seconds=pause))
+        finally:
+            await self._source.close()
+
+    async def _wait(self, until: datetime) -> None:
+        """Wait by the wall clock, noticing when the token ends meanwhile."""
+        while (left_s := (until - self._clock.now()).total_seconds()) > 0:
+            await self._clock.sleep(min(TICK_S, left_s))
+            if self._token is not None and self._has_ended(self._token):
+                self._token = None
+                self._changed()
+                return
+
+    async def _ask(self) -> float:
+        """Ask once; how long to wait with the next question."""
+        try:
+            async with asyncio.timeout(FETCH_S):
+                token = await self._source.fetch()
+            self._check(token)
+        except TimeoutError:
+            return self._fail(TokenUnavailable(f"no answer in {FETCH_S:g} s"))
+        except IdentityError as error:
+            return self._fail(error)
+        before, self._token = self._token, token
+        self._failures = 0
+        is_news = before is None or before.value.reveal() != token.value.reveal()
+        if self._problem or is_news:
+            self._problem = ""
+            self._changed()
+        return pause_s(token, self._clock.now(), self._rng.random())
+
+    def _check(self, token: Token) -> None:
+        if not fits_a_header(token.value.reveal()):
+            raise TokenDenied("it holds characters that can't be in a header")
+        if self._has_ended(token):
+            raise TokenUnavailable("the source gave one that has ended", hint="check the clock")
+
+    def _fail(self, error: IdentityError) -> float:
+        self._failures += 1
+        if isinstance(error, TokenEnded):
+            self._token = None
+        problem = f"the token {self._name} can't be had: {error}"
+        if error.hint:
+            problem += f"; {error.hint}"
+        if problem != self._problem:
+            self._problem = problem
+            _LOG.warning("%s", problem, extra={"event": "token_problem"})
+            self._changed()
+        return retry_s(
+            self._failures,
+            self._rng.random(),
+            denied=not error.retryable,
+            told_s=getattr(error, "retry_after_s", None),
+        )
+
+    def _has_ended(self, token: Token) -> bool:
+        return token.expires_at is not None and self._clock.now() >= token.expires_at

@@ -1,0 +1,3 @@
+"""Sessions of Supabase Auth: begun by a person, kept in the secret store, refreshed once."""
+
+__all__: list[str] = []

@@ -1,0 +1,193 @@
+"""The HTTP calls of token sources: one connection a call, bounded in time and size, to nobody but
+the server that was named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from yarl import URL
+
+from identity.errors import TokenDenied, TokenUnavailable
+
+TIMEOUT_S: Final = 15.0
+_MAX_REPLY_BYTES: Final = 256 * 1024
+_MOST_WORDS: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Answer:
+    """What came back; it may hold tokens, so it has no repr that tells."""
+
+    status: int
+    body: bytes
+    retry_after_s: float | None = None
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same request may well succeed later."""
+        return self.status in {408, 409, 425, 429} or self.status >= 500
+
+    def json(self) -> dict[str, Any]:
+        """The JSON object, or an empty one for anything else."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+class Caller:
+    """Calls the server at `base`. Follows no redirect and no proxy of the environment, so that
+    what is sent goes to nobody else.
+
+    Args:
+        what: what messages call the server, like "the token endpoint".
+        ca_file: authorities of its certificate, PEM; the operating system's when None.
+
+    Raises:
+        TokenDenied: `base` is neither https nor an http address of this machine.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        *,
+        what: str,
+        ca_file: Path | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self._base = URL(base)
+        self._what = what
+        self._ca_file = ca_file
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        if self._base.scheme != "https" and not is_local(self._base):
+            raise TokenDenied(
+                f"{what} {self._base.origin()} is not https, and not on this machine",
+                hint="tokens are sent in plaintext to a loopback address only",
+            )
+
+    def __str__(self) -> str:
+        return f"{self._what} {self._base.origin()}"
+
+    async def call(
+        self,
+        method: str,
+        path: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Send a request with a `form`, a JSON `body` or nothing, to `path` below the base.
+
+        Raises:
+            TokenUnavailable: no whole answer in time.
+            TokenDenied: somebody else answers, or the answer is too large.
+        """
+        url = self._base if not path else URL(str(self._base).rstrip("/") + path, encoded=True)
+        connector = aiohttp.TCPConnector(ssl=await self._context())
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    connector=connector, timeout=self._timeout, trust_env=False
+                ) as session,
+                session.request(
+                    method,
+                    url.update_query(query) if query else url,
+                    data=form,
+                    json=body,
+                    headers={"Accept": "application/json", **(headers or {})},
+                    allow_redirects=False,
+                ) as response,
+            ):
+                return Answer(
+                    status=response.status,
+                    body=await self._bounded(response),
+                    retry_after_s=_retry_after_s(response.headers.get("Retry-After", "")),
+                )
+        except TimeoutError as error:
+            raise TokenUnavailable(
+                f"{self} didn't answer in {self._timeout.total or 0:g} s"
+            ) from error
+        except (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError) as error:
+            raise TokenDenied(
+                f"the certificate of {self} is refused",
+                hint="is this the right server? ca_file names other authorities",
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise TokenUnavailable(
+                f"{self} can't be reached", hint="is the network there, and the url right?"
+            ) from error
+
+    def refused(self, answer: Answer, *, hint: str = "") -> TokenUnavailable | TokenDenied:
+        """The error for an answer that is no success; a word of the server's is in it."""
+        said = error_word(answer)
+        text = f"{self} answered {answer.status}" + (f": {said}" if said else "")
+        if answer.is_temporary:
+            return TokenUnavailable(text, retry_after_s=answer.retry_after_s)
+        return TokenDenied(text, hint=hint)
+
+    async def _context(self) -> ssl.SSLContext | bool:
+        if self._base.scheme != "https":
+            return True
+        try:
+            return await asyncio.to_thread(_context, self._ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise TokenDenied(f"{self._ca_file} can't be used as authorities") from error
+
+    async def _bounded(self, response: aiohttp.ClientResponse) -> bytes:
+        content = bytearray()
+        async for chunk in response.content.iter_any():
+            content += chunk
+            if len(content) > _MAX_REPLY_BYTES:
+                raise TokenDenied(f"the answer of {self} is larger than {_MAX_REPLY_BYTES} bytes")
+        return bytes(content)
+
+
+def is_local(url: URL) -> bool:
+    """Whether plaintext stays on this machine."""
+    if url.scheme != "http":
+        return False
+    try:
+        return ip_address(url.host or "").is_loopback
+    except ValueError:
+        return url.host == "localhost"
+
+
+def error_word(answer: Answer) -> str:
+    """What the server says of an error: its code and a sentence, cut and printable.
+
+    OAuth (RFC 6749 section 5.2) says `error`; Supabase `error_code` or, by its later API, `code`.
+    """
+    told = answer.json()
+    code = told.get("error_code") or told.get("error") or told.get("code")
+    words = told.get("error_description") or told.get("msg") or told.get("message")
+    words = words or told.get("detail")
+    parts = [part for part in (code, words) if isinstance(part, str) and part]
+    text = "".join(char if char.isprintable() else " " for char in ": ".join(parts))
+    return text[:_MOST_WORDS]
+
+
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _retry_after_s(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None

@@ -1,0 +1,207 @@
+"""Google access and ID tokens for a credential file: of a person (`gcloud auth application-default
+login`), a service account, or workload identity federation; impersonation included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from google.auth import exceptions, identity_pool, impersonated_credentials, pluggable
+from google.oauth2 import credentials as person
+from google.oauth2 import service_account
+
+from identity.errors import TokenDenied, TokenError, TokenUnavailable
+from identity.secret_stores.base import Secret
+from identity.token_sources.base import Token
+from identity.token_sources.google_transport import HostRefused, PinnedTransport
+
+_MAX_FILE_BYTES: Final = 64 * 1024
+_FETCH_S: Final = 40.0
+_MOST_WORDS: Final = 300
+_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*|ya29\.\S+")
+_ACCOUNT: Final = re.compile(r"/serviceAccounts/([^/:]+):generate(?:AccessToken|IdToken)$")
+# What google-auth lets through where a file or an answer has another shape than it expects.
+_ODD: Final = (ValueError, OSError, KeyError, TypeError, AttributeError)
+
+
+class GoogleTokenSource:
+    """A `TokenSource`: an ID token for `audience`, or an access token for `scopes` where it is "".
+
+    Args:
+        transport: where requests go, and nowhere else.
+        allow_executables: whether the file may name a program to run.
+    """
+
+    def __init__(
+        self,
+        credential_file: Path,
+        transport: PinnedTransport,
+        *,
+        audience: str,
+        scopes: Sequence[str],
+        allow_executables: bool,
+    ) -> None:
+        self._file = credential_file
+        self._transport = transport
+        self._audience = audience
+        self._scopes = list(scopes)
+        self._allow_executables = allow_executables
+
+    async def fetch(self) -> Token:
+        """See `TokenSource.fetch`."""
+        try:
+            async with asyncio.timeout(_FETCH_S):
+                return await asyncio.to_thread(self._fetch)
+        except TimeoutError as error:
+            raise TokenUnavailable(f"Google gave no token within {_FETCH_S:g} s") from error
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    # In a thread
+
+    def _fetch(self) -> Token:
+        try:
+            made = self._credentials(self._info())
+            made.refresh(self._transport)
+        except HostRefused as error:
+            raise TokenDenied(
+                f"{self._file} sends tokens to {error}, which is not allowed",
+                hint="nothing was sent; is the file from where you think? else add the host to "
+                "allowed_hosts",
+            ) from error
+        except exceptions.TransportError as error:
+            raise TokenUnavailable(f"no answer from {_clean(error)}") from error
+        except (exceptions.GoogleAuthError, *_ODD) as error:
+            raise self._refusal(error) from error
+        value, end = made.token, made.expiry
+        if not isinstance(value, str) or not value or not isinstance(end, datetime):
+            raise TokenDenied("Google gave no token with an end")
+        # google-auth writes UTC without saying so.
+        return Token(value=Secret(value), expires_at=end.replace(tzinfo=UTC))
+
+    def _info(self) -> dict[str, Any]:
+        try:
+            with self._file.open("rb") as file:
+                info = json.loads(file.read(_MAX_FILE_BYTES))
+        except OSError as error:
+            raise TokenDenied(
+                f"{self._file} can't be read: {(error.strerror or '').lower()}"
+            ) from error
+        except (ValueError, RecursionError):
+            info = None
+        if not isinstance(info, dict) or not isinstance(info.get("type"), str):
+            raise TokenDenied(
+                f"{self._file} holds no Google credentials",
+                hint="make some: gcloud auth application-default login",
+            )
+        return info
+
+    def _credentials(self, info: dict[str, Any]) -> Any:
+        if not self._audience:
+            return self._base(info, self._scopes)
+        if info["type"] == "service_account":
+            return service_account.IDTokenCredentials.from_service_account_info(
+                info, target_audience=self._audience
+            )
+        return self._of_account(info)
+
+    def _base(self, info: dict[str, Any], scopes: list[str]) -> Any:
+        match info["type"]:
+            case "authorized_user":
+                return person.Credentials.from_authorized_user_info(info, scopes=scopes)
+            case "service_account":
+                return service_account.Credentials.from_service_account_info(info, scopes=scopes)
+            case "external_account":
+                return self._federated(info, scopes)
+            case "impersonated_service_account":
+                return impersonated_credentials.Credentials(
+                    source_credentials=self._base(_source_of(info), [_SCOPE]),
+                    target_principal=_account(info),
+                    target_scopes=scopes,
+                    delegates=info.get("delegates") or None,
+                )
+            case kind:
+                raise TokenDenied(
+                    f"{self._file} holds credentials of the type {kind[:40]!r}, which isn't known"
+                )
+
+    def _federated(self, info: dict[str, Any], scopes: list[str]) -> Any:
+        if "executable" not in (info.get("credential_source") or {}):
+            return identity_pool.Credentials.from_info(info, scopes=scopes)
+        if not self._allow_executables:
+            raise TokenDenied(
+                f"{self._file} names a program to run, which is not allowed",
+                hint="set allow_executables = true, and the environment variable "
+                "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1, if you trust the file",
+            )
+        return pluggable.Credentials.from_info(info, scopes=scopes)
+
+    def _of_account(self, info: dict[str, Any]) -> Any:
+        """ID tokens are a service account's: that which the file impersonates."""
+        account = _account(info)
+        if info["type"] == "impersonated_service_account":
+            source = self._base(_source_of(info), [_SCOPE])
+        else:
+            source = self._base(
+                {k: v for k, v in info.items() if k != "service_account_impersonation_url"},
+                [_SCOPE],
+            )
+        target = impersonated_credentials.Credentials(
+            source_credentials=source,
+            target_principal=account,
+            target_scopes=[_SCOPE],
+            delegates=info.get("delegates") or None,
+        )
+        return impersonated_credentials.IDTokenCredentials(
+            target, target_audience=self._audience, include_email=True
+        )
+
+    def _refusal(self, error: Exception) -> TokenError:
+        last = self._transport.last
+        text = f"Google gave no token: {_clean(error)}"
+        if last is not None and (last.status == 429 or last.status >= 500):
+            return TokenUnavailable(text, retry_after_s=_retry_after_s(last.headers))
+        return TokenDenied(
+            text, hint="check the file and its rights; a person signs in again with gcloud"
+        )
+
+
+def _source_of(info: Mapping[str, Any]) -> dict[str, Any]:
+    source = info.get("source_credentials")
+    if not isinstance(source, dict) or source.get("type") == "impersonated_service_account":
+        raise ValueError("the file has no source_credentials that can be used")
+    return source
+
+
+def _account(info: Mapping[str, Any]) -> str:
+    found = _ACCOUNT.search(str(info.get("service_account_impersonation_url", "")))
+    if found is None:
+        raise TokenDenied(
+            "these credentials are no service account's, and only those have ID tokens",
+            hint="impersonate one: gcloud … --impersonate-service-account",
+        )
+    return found[1]
+
+
+def _clean(error: Exception) -> str:
+    """The first line of an error, without tokens."""
+    told = error.args[0] if error.args and isinstance(error.args[0], str) else type(error).__name__
+    text = "".join(char if char.isprintable() else " " for char in _TOKEN.sub("…", told))
+    return text[:_MOST_WORDS]
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    try:
+        seconds = float(headers.get("Retry-After", ""))
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+import pytest
+
+from gateway.control_plane.token_keeper import FETCH_S, TICK_S, TokenKeeper
+from identity.errors import SecretNotFound, TokenDenied, TokenEnded, TokenUnavailable
+from identity.secret_stores.base import Secret
+from identity.token_sources.base import Token
+from tests.fakes.clock import FakeClock, settle
+from tests.fakes.token_source import ScriptedSource
+
+
+class Bench:
+    def __init__(self, **source: float | None) -> None:
+        self.clock = FakeClock()
+        self.source = ScriptedSource(self.clock, **source)
+        self.news = 0
+        self.keeper = TokenKeeper(
+            "idp", self.source, self._changed, clock=self.clock, rng=Random(1)
+        )
+
+    def _changed(self) -> None:
+        self.news += 1
+
+    @property
+    def value(self) -> str:
+        return self.keeper.value.reveal() if self.keeper.value else ""
+
+
+@asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[Bench]:
+    task = asyncio.create_task(bench.keeper.run())
+    await settle()
+    yield bench
+    task.cancel()
+    await asyncio.wait([task])
+    assert bench.source.is_closed
+
+
+async def test_the_next_one_is_there_before_the_end() -> None:
+    async with running(Bench()) as bench:
+        assert (bench.value, bench.keeper.problem, bench.news) == ("token-1", "", 1)
+        await bench.clock.advance(3600 - 360 * 1.2 - 1)
+        assert bench.source.asked == 1
+        await bench.clock.advance(360 * 0.2 + 1 + TICK_S)
+        assert bench.source.asked == 2
+        assert (bench.value, bench.news) == ("token-2", 2)
+
+
+async def test_the_last_good_one_is_used_to_its_end_and_no_longer() -> None:
+    async with running(Bench(life_s=600)) as bench:
+        bench.source.error = TokenUnavailable("the server is away", hint="wait")
+        await bench.clock.advance(600 - 1)
+        assert bench.value == "token-1"
+        assert bench.keeper.problem == "the token idp can't be had: the server is away; wait"
+        await bench.clock.advance(1 + TICK_S)
+        assert bench.value == ""
+        bench.source.error = None
+        await bench.clock.advance(61)
+        assert bench.value.startswith("token-")
+        assert bench.keeper.problem == ""
+
+
+async def test_a_refusal_leaves_it_and_the_end_of_the_session_takes_it() -> None:
+    async with running(Bench()) as bench:
+        bench.source.error = TokenDenied("no")
+        await bench.clock.advance(3500)
+        assert bench.value == "token-1"
+        asked, bench.source.error = bench.source.asked, TokenEnded("signed out")
+        while bench.source.asked == asked:
+            await bench.clock.advance(TICK_S)
+        assert bench.value == ""
+        assert "signed out" in bench.keeper.problem
+
+
+async def test_a_machine_that_slept_sees_the_end_and_asks_at_once() -> None:
+    async with running(Bench()) as bench:
+        await bench.clock.jump(8 * 3600)
+        assert bench.keeper.problem == "the token idp has ended"
+        assert bench.value == ""
+        await bench.clock.advance(TICK_S)
+        assert bench.value == "token-2"
+
+
+async def test_a_source_that_tells_when_is_asked_then() -> None:
+    async with running(Bench()) as bench:
+        bench.source.error = TokenUnavailable("away", retry_after_s=120)
+        await bench.clock.advance(3300)
+        asked = bench.source.asked
+        assert asked > 1
+        await bench.clock.advance(100)
+        assert bench.source.asked <= asked + 1
+
+
+async def test_a_token_without_an_end_is_asked_for_when_its_source_wants() -> None:
+    bench = Bench(life_s=None)
+    bench.source.ask_again_s = 2.0
+    async with running(bench):
+        await bench.clock.advance(20)
+        assert bench.source.asked == 11
+        assert bench.news == 11
+
+
+async def test_the_same_value_is_no_news() -> None:
+    class Same(ScriptedSource):
+        async def fetch(self) -> Token:
+            await super().fetch()
+            return Token(value=Secret("same"), ask_again_s=2.0)
+
+    bench = Bench()
+    bench.source = Same(bench.clock)
+    bench.keeper = TokenKeeper(
+        "idp", bench.source, bench._changed, clock=bench.clock, rng=Random(1)
+    )
+    async with running(bench):
+        await bench.clock.advance(20)
+        assert (bench.source.asked, bench.news) == (11, 1)
+
+
+async def test_a_problem_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.source.error = SecretNotFound("secret acme/x is not set")
+    async with running(bench):
+        await bench.clock.advance(600)
+        assert bench.source.asked > 2
+        assert len(caplog.records) == 1
+        assert bench.news == 1
+
+
+@pytest.mark.parametrize("value", ["two\r\nlines", "ümlaut", " blank"])
+async def test_what_does_not_fit_a_header_is_refused(
+    value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd(ScriptedSource):
+        async def fetch(self) -> Token:
+            return Token(value=Secret(value))
+
+    bench = Bench()
+    bench.source = Odd(bench.clock)
+    bench.keeper = TokenKeeper(
+        "idp", bench.source, bench._changed, clock=bench.clock, rng=Random(1)
+    )
+    async with running(bench):
+        assert bench.value == ""
+        assert "can't be in a header" in bench.keeper.problem
+        assert value not in caplog.text + bench.keeper.problem
+
+
+async def test_one_that_has_ended_already_is_not_used() -> None:
+    async with running(Bench(life_s=0)) as bench:
+        assert bench.value == ""
+        assert "has ended" in bench.keeper.problem
+
+
+async def test_a_silent_source_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert FETCH_S <= 60
+    monkeypatch.setattr("gateway.control_plane.token_keeper.FETCH_S", 0.01)
+
+    class Silent(ScriptedSource):
+        async def fetch(self) -> Token:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    bench = Bench()
+    bench.source = Silent(bench.clock)
+    bench.keeper = TokenKeeper(
+        "idp", bench.source, bench._changed, clock=bench.clock, rng=Random(1)
+    )
+    async with running(bench):
+        async with asyncio.timeout(20):
+            await bench.keeper.asked.wait()
+        assert "no answer in" in bench.keeper.problem

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from identity.errors import TokenDenied, TokenUnavailable
+from identity.token_sources.call import Answer, Caller, error_word
+from tests.fakes.http_thread import HttpThread, Reply, Request
+
+
+class Odd(HttpThread):
+    """Redirects, and sends more than anybody wants."""
+
+    def answer(self, request: Request) -> Reply:
+        if request.path == "/large":
+            return Reply(body="x" * 300_000)
+        if request.path == "/here":
+            return Reply(status=307, headers={"Location": "/there"})
+        return Reply(body={"path": request.path, **request.query})
+
+
+async def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with Odd() as server:
+        answer = await Caller(server.url + "/", what="it").call("POST", "/here", body={"a": 1})
+        assert answer.status == 307
+        assert server.paths() == ["/here"]
+
+
+async def test_a_path_and_a_query_are_put_below_the_base() -> None:
+    with Odd() as server:
+        caller = Caller(server.url + "/v1/", what="it")
+        answer = await caller.call("GET", "/a", query={"b": "c d"})
+        assert answer.json() == {"path": "/v1/a", "b": "c d"}
+
+
+async def test_an_endless_answer_is_not_taken() -> None:
+    with Odd() as server, pytest.raises(TokenDenied, match="larger than"):
+        await Caller(server.url, what="it").call("GET", "/large")
+
+
+async def test_authorities_that_are_not_there_are_told(tmp_path: object) -> None:
+    from pathlib import Path
+
+    caller = Caller("https://127.0.0.1:1", what="it", ca_file=Path(str(tmp_path)) / "ca.pem")
+    with pytest.raises(TokenDenied, match="can't be used as authorities"):
+        await caller.call("GET")
+    with pytest.raises(TokenUnavailable):
+        await Caller("https://127.0.0.1:1", what="it").call("GET")
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b'{"error":"a","error_description":"b"}', "a: b"),
+        (b'{"code":400,"error_code":"a","msg":"b"}', "a: b"),
+        (b'{"code":"a","message":"b\\u001b[31m"}', "a: b [31m"),
+        (b'{"detail":"b"}', "b"),
+        (b"[]", ""),
+        (b"<html>", ""),
+        (b'{"msg":"' + b"x" * 999 + b'"}', "x" * 200),
+    ],
+)
+def test_the_word_of_an_error_by_everybody_s_spelling(body: bytes, word: str) -> None:
+    answer = Answer(status=400, body=body)
+    assert error_word(answer) == word
+    assert body.decode() not in repr(answer)
