@@ -9,18 +9,20 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import hdrs, web
 
 from certs.clock import Clock
 from certs.issuer.bundle_api import BundleApi, tagged
+from certs.issuer.joins.desk import JoinDesk
 from certs.issuer.limits import Limits
 from certs.issuer.news import News
 from certs.issuer.refusal import Code, Refused
 from certs.issuer.renew_window import Window
 from certs.issuer.service import Issued, IssuerService
+from certs.issuer.strict_json import json_object, text_member
 from certs.issuer.worker import Worker
 from identity.secret_stores.base import Secret
 
@@ -37,6 +39,25 @@ _STATUS: Final = {
     Code.CERTIFICATE_UNKNOWN: 403,
     Code.TOKEN_EXPIRED: 403,
     Code.TOKEN_SPENT: 403,
+    Code.RULE_UNKNOWN: 401,
+    Code.METHOD_MISMATCH: 400,
+    Code.PROVIDER_UNAVAILABLE: 503,
+    Code.ID_TOKEN_MALFORMED: 401,
+    Code.ID_TOKEN_ALGORITHM: 401,
+    Code.ID_TOKEN_KEY_UNKNOWN: 401,
+    Code.ID_TOKEN_SIGNATURE: 401,
+    Code.ID_TOKEN_ISSUER: 401,
+    Code.ID_TOKEN_AUDIENCE: 401,
+    Code.ID_TOKEN_EXPIRED: 401,
+    Code.ID_TOKEN_NOT_YET_VALID: 401,
+    Code.ID_TOKEN_CLAIMS: 403,
+    Code.PROOF_INVALID: 401,
+    Code.CHALLENGE_EXPIRED: 401,
+    Code.KEY_NOT_BOUND: 403,
+    Code.REGISTRATION_INVALID: 403,
+    Code.JOIN_STATE_INVALID: 401,
+    Code.JOIN_STATE_MISMATCH: 403,
+    Code.RECOVERY_LIMIT: 403,
     Code.NAMES_REFUSED: 403,
     Code.GENERATION_MISMATCH: 403,
     Code.INSTANCE_LOCKED: 403,
@@ -63,10 +84,18 @@ class IssuerApi:
     """The handlers, over one service that is used in one worker."""
 
     def __init__(
-        self, *, service: IssuerService, worker: Worker, clock: Clock, limits: Limits, news: News
+        self,
+        *,
+        service: IssuerService,
+        joins: JoinDesk,
+        worker: Worker,
+        clock: Clock,
+        limits: Limits,
+        news: News,
     ) -> None:
         self._bundles = BundleApi(service=service, worker=worker, news=news)
         self._service = service
+        self._joins = joins
         self._worker = worker
         self._clock = clock
         self._limits = limits
@@ -82,6 +111,8 @@ class IssuerApi:
                 web.get("/v1/renew-window", self._renew_window),
                 web.post("/v1/join", self._join),
                 web.post("/v1/renew", self._renew),
+                web.post("/v1/renew-ended", self._renew_ended),
+                web.post("/v1/challenge", self._challenge),
             ]
         )
         return application
@@ -110,8 +141,11 @@ class IssuerApi:
     async def _join(self, request: web.Request) -> web.StreamResponse:
         peer = _peer(request)
         self._limits.address(peer)
-        body = await _members(request, "token", "csr_pem")
-        token, csr_pem = Secret(body["token"]), body["csr_pem"].encode()
+        content = await _content(request)
+        if "rule" in content:
+            return _reply(await self._joins.join(content, peer=peer))
+        token = Secret(text_member(content, "token"))
+        csr_pem = text_member(content, "csr_pem").encode()
         issued = await self._worker.run(
             lambda: self._service.join(token, csr_pem, peer=peer, now=self._clock.now())
         )
@@ -119,12 +153,21 @@ class IssuerApi:
 
     async def _renew(self, request: web.Request) -> web.StreamResponse:
         leaf_der = _client_leaf(request)
-        body = await _members(request, "csr_pem")
-        csr_pem, peer = body["csr_pem"].encode(), _peer(request)
+        csr_pem, peer = text_member(await _content(request), "csr_pem").encode(), _peer(request)
         issued = await self._worker.run(
             lambda: self._service.renew(leaf_der, csr_pem, peer=peer, now=self._clock.now())
         )
         return _reply(issued)
+
+    async def _renew_ended(self, request: web.Request) -> web.StreamResponse:
+        peer = _peer(request)
+        self._limits.address(peer)
+        return _reply(await self._joins.renew_ended(await _content(request), peer=peer))
+
+    async def _challenge(self, request: web.Request) -> web.StreamResponse:
+        self._limits.address(_peer(request))
+        challenge = await self._joins.challenge(await _content(request))
+        return _document({"challenge": challenge})
 
 
 @web.middleware
@@ -175,41 +218,19 @@ def _refusal_of(error: web.HTTPException) -> Refused:
             return Refused(Code.MALFORMED_REQUEST, "the request can't be read")
 
 
-async def _members(request: web.Request, *names: str) -> dict[str, str]:
-    """The named members of the JSON body, each a non-empty string; others are let pass."""
+async def _content(request: web.Request) -> dict[str, Any]:
+    """The JSON object in the body."""
     try:
         async with asyncio.timeout(_BODY_DEADLINE_S):
             body = await request.read()
-        content = json.loads(body, object_pairs_hook=_unique)
     except TimeoutError as error:
         raise Refused(Code.MALFORMED_REQUEST, "the body didn't arrive in time") from error
-    except (ValueError, RecursionError):
-        # Not chained: the parser's error holds the body, and the body holds the token.
-        raise Refused(Code.MALFORMED_REQUEST, "the body is not JSON in UTF-8") from None
-    if not isinstance(content, dict):
-        raise Refused(Code.MALFORMED_REQUEST, "the body is not a JSON object")
-    for name in names:
-        if not _is_text(content.get(name)):
-            raise Refused(Code.MALFORMED_REQUEST, f"the body has no text member {name!r}")
-    return {name: content[name] for name in names}
-
-
-def _is_text(value: object) -> bool:
-    if not isinstance(value, str) or not value:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        # JSON can spell half of a surrogate pair, which is no character (RFC 8259 §8.2).
-        return False
-    return True
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is there twice")
-    return members
+    content = json_object(body)
+    if content is None:
+        raise Refused(
+            Code.MALFORMED_REQUEST, "the body is not a JSON object in UTF-8 with distinct members"
+        )
+    return content
 
 
 def _reply(issued: Issued) -> web.Response:
@@ -223,6 +244,12 @@ def _reply(issued: Issued) -> web.Response:
         "bundle_sequence": issued.bundle.sequence,
         **_advice(issued.renew_window),
     }
+    if issued.join_state:
+        content["join_state"] = issued.join_state
+    return _document(content)
+
+
+def _document(content: Mapping[str, Any]) -> web.Response:
     response = web.Response(body=json.dumps(content).encode(), content_type="application/json")
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
     return response

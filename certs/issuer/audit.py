@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -20,7 +20,7 @@ from certs.issuer.refusal import Code, Refused
 
 _BUSY_RETRY_S: Final = 2.0
 
-Action = Literal["token", "join", "renew", "lock", "unlock", "rotate", "renew_window"]
+Action = Literal["token", "rule", "join", "renew", "lock", "unlock", "rotate", "renew_window"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +39,7 @@ class Event:
     phase: str = ""
     target: str = ""
     revoke: str = ""
+    evidence: dict[str, str] = field(default_factory=dict)
 
 
 class AuditFile:
@@ -57,7 +58,7 @@ class AuditFile:
         """
         fields = {"time": now.isoformat(timespec="milliseconds"), **asdict(event)}
         line = json.dumps(
-            {name: value for name, value in fields.items() if value not in ("", None)}
+            {name: value for name, value in fields.items() if value not in ("", None, {})}
         )
         try:
             # One write of one line to an O_APPEND file: lines of two processes don't mix.

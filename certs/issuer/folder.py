@@ -3,6 +3,7 @@
 state.db            SQLite: tokens, instances, certificates, settings
 audit.jsonl         one line for each token made, issue and denial
 authorities/N/      keys and certificates of each authority
+join-state.key      signs challenges and join states
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from certs.issuer.authorities import CurrentAuthorities, authority_folder, keep_
 from certs.issuer.authority_rotation import AuthorityRotation
 from certs.issuer.ca import Authority, RandomBytes
 from certs.issuer.ca_rotation import Rotation
+from certs.issuer.joins import signing_key
+from certs.issuer.joins.rule_book import RuleBook
+from certs.issuer.joins.service import JoinService
+from certs.issuer.joins.statements import Signer
 from certs.issuer.limits import Limits
 from certs.issuer.locking import Locking
 from certs.issuer.service import IssuerService
@@ -47,6 +52,8 @@ class OpenedIssuer:
     rotation: AuthorityRotation
     locking: Locking
     dns_names: tuple[str, ...]
+    joins: JoinService
+    rule_book: RuleBook
 
 
 def init(
@@ -131,11 +138,16 @@ def open_issuer(
         rotation = AuthorityRotation(
             store=store, folder=folder, audit=audit, trust_domain=trust_domain, random=random
         )
+        signer = Signer(
+            signing_key.load_or_make(folder), issuer=f"spiffe://{trust_domain}{policy.ISSUER_PATH}"
+        )
         return OpenedIssuer(
             service=service,
             rotation=rotation,
             locking=Locking(store, audit),
             dns_names=tuple(json.loads(store.settings.value("dns_names") or "[]")),
+            joins=JoinService(service, store, signer=signer, random=random),
+            rule_book=RuleBook(store, audit, trust_domain=trust_domain, random=random),
         )
     except OSError as error:
         store.close()

@@ -21,6 +21,9 @@ from certs.errors import CertsError
 from certs.issuer.api import IssuerApi
 from certs.issuer.authority_rotation import AuthorityRotation
 from certs.issuer.folder import OpenedIssuer, open_issuer
+from certs.issuer.joins.desk import JoinDesk
+from certs.issuer.joins.providers import Providers
+from certs.issuer.joins.rule_book import NewRule, RuleBook, RuleWish
 from certs.issuer.limits import Limits, Rates
 from certs.issuer.news import News
 from certs.issuer.refusal import Refused
@@ -75,6 +78,7 @@ class IssuerServer:
         self._worker = Worker()
         self._cleanup = contextlib.AsyncExitStack()
         self._service: IssuerService
+        self._rule_book: RuleBook
 
     def __repr__(self) -> str:
         return f"IssuerServer({self._folder}, {self.url})"
@@ -109,7 +113,7 @@ class IssuerServer:
                     open_issuer, self._folder, leaf_life=self._leaf_life, limits=self._limits
                 )
             )
-            self._service = opened.service
+            self._service, self._rule_book = opened.service, opened.rule_book
             cleanup.push_async_callback(self._worker.run, opened.service.close)
             news = News()
             await self._listen(opened, news, cleanup)
@@ -129,6 +133,10 @@ class IssuerServer:
         """Make a join token; raises as `IssuerService.make_token`."""
         return await self._worker.run(lambda: self._service.make_token(grant, self._clock.now()))
 
+    async def add_rule(self, wish: RuleWish) -> NewRule:
+        """Make a join rule; raises as `RuleBook.add`."""
+        return await self._worker.run(lambda: self._rule_book.add(wish, self._clock.now()))
+
     async def _listen(
         self, opened: OpenedIssuer, news: News, cleanup: contextlib.AsyncExitStack
     ) -> None:
@@ -140,8 +148,12 @@ class IssuerServer:
             addresses=() if address.is_unspecified else (address,),
             clock=self._clock,
         )
+        desk = JoinDesk(
+            service=opened.joins, worker=self._worker, clock=self._clock, providers=Providers()
+        )
         api = IssuerApi(
             service=opened.service,
+            joins=desk,
             worker=self._worker,
             clock=self._clock,
             limits=self._limits,

@@ -13,7 +13,7 @@ from certs.errors import CertsError
 from certs.issuer.audit import AuditFile, Event, audited
 from certs.issuer.locks import MAX_MESSAGE, Lock, LockKind, Reason, Target
 from certs.issuer.store import Store
-from certs.issuer.tables.instances import InstanceRow
+from certs.issuer.tables.instances import Instance, InstanceRow
 
 _MAX_TTL: Final = timedelta(days=3650)
 #: An instance may be named by the beginning of its id, as long as nobody else's begins so.
@@ -119,13 +119,18 @@ class Locking:
             return target
         if target.kind is LockKind.INSTANCE:
             return self._one(target, self._store.instances.ids_like(target.name))
-        if self._store.tokens.is_known(target.name):
+        if self._store.tokens.is_known(target.name) or self._is_rule(target.name):
             return target
         raise LockRefused(
             f"there is no join token {target.name!r}",
-            hint="its id is the middle part of the token, and in the audit file; "
+            hint="its id is the middle part of the token, and in the audit file, a rule's is "
+            "'rule:' and its name; "
             "'devwiz-gw issuer instances' shows who joined with which",
         )
+
+    def _is_rule(self, name: str) -> bool:
+        kind, _, rule = name.partition(":")
+        return kind == "rule" and self._store.join_rules.find(rule) is not None
 
     def _locked(self, target: Target, now: datetime) -> Target:
         found = [lock.target.name for lock in self.locks(now) if lock.target.kind is target.kind]
@@ -158,6 +163,16 @@ def put(store: Store, lock: Lock, revoke: Reason | None, now: datetime) -> int:
     """Set a lock within a transaction; how many certificates were taken back."""
     store.locks.put(lock)
     return 0 if revoke is None else store.locks.revoke(lock.target, revoke, now)
+
+
+def lock_copied(store: Store, instance: Instance, shown: str, event: Event, now: datetime) -> None:
+    """Keep out both holders of a copied identity, and nobody else, until a person has looked. What
+    they hold is put on hold, not taken back for good: one of them is honest.
+    """
+    target = instance.targets[0]
+    message = f"in use in two places: {shown} was shown again"
+    event.target, event.revoke = str(target), Reason.HOLD
+    put(store, Lock(target=target, message=message, locked=now), Reason.HOLD, now)
 
 
 def checked_message(text: str) -> str:

@@ -89,7 +89,32 @@ CREATE TABLE revocation_lists (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _REVOCATIONS)
+_JOIN_RULES: Final = """
+CREATE TABLE join_rules (
+  name TEXT PRIMARY KEY,
+  workload TEXT NOT NULL,
+  spiffe_id TEXT NOT NULL,
+  dns_names TEXT NOT NULL,
+  max_life_ms INTEGER NOT NULL,
+  terms TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE bound_keys (
+  rule TEXT PRIMARY KEY,
+  binding TEXT NOT NULL,
+  key_pem TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  registration_end_ms INTEGER NOT NULL,
+  instance_id TEXT NOT NULL,
+  joins INTEGER NOT NULL,
+  confirmed_sequence INTEGER NOT NULL,
+  confirmed_state TEXT NOT NULL,
+  pending_sequence INTEGER,
+  pending_state TEXT,
+  pending_generation INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _REVOCATIONS, _JOIN_RULES)
 
 VERSION: Final = len(MIGRATIONS)
 

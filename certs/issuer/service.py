@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,7 +25,7 @@ from certs.issuer.ca import Authority, RandomBytes
 from certs.issuer.crl import Crl, CrlVersion
 from certs.issuer.generation import Link, Verdict
 from certs.issuer.limits import Limits, Rates
-from certs.issuer.locks import Lock, Reason, Target
+from certs.issuer.locks import Target
 from certs.issuer.policy import Binding, InvalidPolicy
 from certs.issuer.refusal import Code, Refused
 from certs.issuer.renew_window import Window
@@ -42,6 +42,9 @@ JOIN_RETRY_WINDOW: Final = timedelta(minutes=10)
 
 #: Expired certificates and tokens are remembered this long, so that a late use is still explained.
 _KEPT_AFTER_END: Final = timedelta(days=7)
+
+#: For so long after its end a certificate can be renewed by its key alone.
+RENEWABLE_AFTER_END: Final = _KEPT_AFTER_END
 
 _INSTANCE_ID_BYTES: Final = 16
 
@@ -70,6 +73,28 @@ class Issued:
     bundle: BundleVersion
     not_after: datetime
     renew_window: Window
+    join_state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who joined: the instance, the link of its chain to certify, and the join state to give."""
+
+    instance: Instance
+    link: Link
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """Somebody who proved to be what a token or rule is for, unless one of `targets` is locked.
+    `choose` is called with the pin of the key to certify, inside the transaction; a refusal that
+    it returns, instead of raising it, keeps what it changed.
+    """
+
+    binding: Binding
+    targets: tuple[Target, ...]
+    choose: Callable[[str], Admitted | Refused]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,19 +217,58 @@ class IssuerService:
             Refused: the token, the request or policy stands against it.
         """
         event = Event(action="join", peer=peer)
-        with audited(self._audit, event, now):
-            token = self._known_token(token_text, event)
-            self._limits.token(token.id)
-            request = _parsed(csr_pem)
-            policy.check_request(request, token.binding.names)
-            with self._store.transaction():
-                instance = self._joined(token.id, keys.spki_pin(request.public_key), event, now)
-                event.instance = instance.id
-                leaf = self._sign(instance, instance.lineage.confirmed, request, event, now)
-            return self._issued(instance, event, leaf)
 
-    def renew(self, leaf_der: bytes, csr_pem: bytes, *, peer: str, now: datetime) -> Issued:
+        def applicant() -> Applicant:
+            token = self._known_token(token_text, event)
+
+            def choose(key: str) -> Admitted:
+                instance = self._joined(token.id, key, event, now)
+                return Admitted(instance, instance.lineage.confirmed)
+
+            return Applicant(token.binding, token.targets, choose)
+
+        return self.admit(applicant, csr_pem, event=event, now=now)
+
+    def admit(
+        self, prove: Callable[[], Applicant], csr_pem: bytes, *, event: Event, now: datetime
+    ) -> Issued:
+        """Certify who proves that it may join; everything that comes of it is one transaction.
+
+        Raises:
+            Refused: by `prove`, by policy, or by what the applicant came to.
+        """
+        with audited(self._audit, event, now):
+            applicant = prove()
+            self._limits.token(event.token_id)
+            event.spiffe_id = applicant.binding.names.spiffe_id
+            request = _parsed(csr_pem)
+            policy.check_request(request, applicant.binding.names)
+            with self._store.transaction():
+                self._check_locks(applicant.targets, now)
+                chosen = applicant.choose(keys.spki_pin(request.public_key))
+                result = (
+                    chosen
+                    if isinstance(chosen, Refused)
+                    else self._certified(chosen, request, event, now)
+                )
+            # A lock has to be kept, so its refusal is raised outside its transaction.
+            if isinstance(result, Refused):
+                raise result
+            return result
+
+    def renew(
+        self,
+        leaf_der: bytes,
+        csr_pem: bytes,
+        *,
+        peer: str,
+        now: datetime,
+        prove: Callable[[x509.Certificate], None] | None = None,
+    ) -> Issued:
         """Turn a current certificate, shown in a TLS handshake, into its successor.
+
+        A certificate that has ended shows in no handshake: `prove` then checks by other means that
+        its key is held, and it may have ended up to `RENEWABLE_AFTER_END` ago.
 
         Raises:
             Refused: the certificate is not current, or policy stands against it. On
@@ -212,7 +276,7 @@ class IssuerService:
         """
         event = Event(action="renew", peer=peer)
         with audited(self._audit, event, now):
-            holder = self._known_certificate(leaf_der, event, now)
+            holder = self._known_certificate(leaf_der, event, now, prove)
             self._limits.instance(holder.instance_id)
             request = _parsed(csr_pem)
             with self._store.transaction():
@@ -228,7 +292,8 @@ class IssuerService:
                     instance = replace(instance, lineage=decision.lineage)
                     leaf = self._sign(instance, decision.link, request, event, now)
                 elif decision.verdict is Verdict.MISMATCH:
-                    self._lock_copied(instance, holder, event, now)
+                    shown = f"generation {holder.link.generation}"
+                    locking.lock_copied(self._store, instance, shown, event, now)
             # The lock has to be kept, so the refusal is raised outside its transaction.
             if leaf is None:
                 code, message, hint = _VERDICTS[decision.verdict]
@@ -281,7 +346,6 @@ class IssuerService:
         earlier = self._store.tokens.join_of(token_id, key)
         if token is None:
             raise Refused(Code.TOKEN_EXPIRED, "the join token has expired")
-        self._check_locks(token.targets, now)
         if earlier is not None and now - earlier.joined <= JOIN_RETRY_WINDOW:
             return self._joined_before(earlier.instance_id, key, event, now)
         if now >= token.not_after:
@@ -315,7 +379,13 @@ class IssuerService:
             raise Refused(Code.TOKEN_SPENT, "the join token has been used by this key")
         return instance
 
-    def _known_certificate(self, leaf_der: bytes, event: Event, now: datetime) -> IssuedCertificate:
+    def _known_certificate(
+        self,
+        leaf_der: bytes,
+        event: Event,
+        now: datetime,
+        prove: Callable[[x509.Certificate], None] | None,
+    ) -> IssuedCertificate:
         leaf = x509.load_der_x509_certificate(leaf_der)
         event.serial = _serial_text(leaf)
         known = self._store.instances.certificate(event.serial)
@@ -326,8 +396,11 @@ class IssuerService:
                 hint="join again with a new token",
             )
         event.instance, event.generation = known.instance_id, known.link.generation
+        if prove is not None:
+            prove(leaf)
         # The handshake checked it too, but a connection may outlive the certificate.
-        if now >= leaf.not_valid_after_utc:
+        grace = timedelta(0) if prove is None else RENEWABLE_AFTER_END
+        if now >= leaf.not_valid_after_utc + grace:
             raise Refused(
                 Code.CERTIFICATE_EXPIRED,
                 "the client certificate has expired",
@@ -339,17 +412,6 @@ class IssuerService:
         lock = self._store.locks.on(targets, now)
         if lock is not None:
             raise locks.refusal(lock)
-
-    def _lock_copied(
-        self, instance: Instance, holder: IssuedCertificate, event: Event, now: datetime
-    ) -> None:
-        """Keep out both holders of a copied identity, and nobody else, until a person has looked.
-        What they hold is put on hold, not taken back for good: one of them is honest.
-        """
-        target = instance.targets[0]
-        message = f"in use in two places: generation {holder.link.generation} was shown again"
-        event.target, event.revoke = str(target), Reason.HOLD
-        locking.put(self._store, Lock(target=target, message=message, locked=now), Reason.HOLD, now)
 
     def _instance(self, instance_id: str) -> Instance:
         instance = self._store.instances.find(instance_id)
@@ -383,6 +445,13 @@ class IssuerService:
         )
         event.serial, event.generation = _serial_text(leaf), link.generation
         return Signed(leaf=leaf, authorities=authorities)
+
+    def _certified(
+        self, admitted: Admitted, request: SigningRequest, event: Event, now: datetime
+    ) -> Issued:
+        event.instance = admitted.instance.id
+        signed = self._sign(admitted.instance, admitted.link, request, event, now)
+        return replace(self._issued(admitted.instance, event, signed), join_state=admitted.state)
 
     def _issued(self, instance: Instance, event: Event, signed: Signed) -> Issued:
         leaf, authorities = signed.leaf, signed.authorities

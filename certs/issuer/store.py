@@ -18,6 +18,7 @@ from certs.errors import CertsError
 from certs.issuer import schema
 from certs.issuer.tables.authorities import Authorities
 from certs.issuer.tables.instances import Instances
+from certs.issuer.tables.join_rules import JoinRules
 from certs.issuer.tables.locks import Locks
 from certs.issuer.tables.revocation_lists import SignedLists
 from certs.issuer.tables.settings import Settings
@@ -55,6 +56,7 @@ class Store:
         self.settings = Settings(self._db)
         self.authorities = Authorities(self._db)
         self.tokens = Tokens(self._db)
+        self.join_rules = JoinRules(self._db)
         self.locks = Locks(self._db)
         self.instances = Instances(self._db)
         self.revocation_lists = SignedLists(self._db)

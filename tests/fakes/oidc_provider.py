@@ -12,18 +12,23 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 class OidcProvider:
-    """Serves plain HTTP until it is closed. One RSA key, named `key_id`."""
+    """Serves plain HTTP until it is closed. One RSA key, named `key_id`.
+
+    `asked` has each path that was asked for and the Authorization header that came along;
+    `answers` replaces documents: by a status, or by bytes.
+    """
 
     def __init__(self) -> None:
         self.key_id = "idp-1"
+        self.asked: list[tuple[str, str]] = []
+        self.answers: dict[str, int | bytes] = {}
         self._key = rsa.generate_private_key(65537, 2048)
-        documents = self._documents
+        answer = self._answer
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                document = documents().get(self.path)
-                body = json.dumps(document).encode()
-                self.send_response(200 if document else 404)
+                status, body = answer(self.path, self.headers.get("Authorization", ""))
+                self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -61,6 +66,21 @@ class OidcProvider:
         """A token of this issuer."""
         headers = {"kid": self.key_id}
         return jwt.encode({"iss": self.issuer} | claims, self._key, "RS256", headers=headers)
+
+    def rotate(self, key_id: str) -> None:
+        """Sign with another key, and publish no other."""
+        self.key_id = key_id
+        self._key = rsa.generate_private_key(65537, 2048)
+
+    def _answer(self, path: str, authorization: str) -> tuple[int, bytes]:
+        self.asked.append((path, authorization))
+        scripted = self.answers.get(path)
+        if isinstance(scripted, int):
+            return scripted, b""
+        if scripted is not None:
+            return 200, scripted
+        document = self._documents().get(path)
+        return (200 if document else 404), json.dumps(document).encode()
 
     def _documents(self) -> dict[str, Any]:
         return {

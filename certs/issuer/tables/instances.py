@@ -163,12 +163,15 @@ class Instances:
         return int(row[0]), int(row[1])
 
     def prune(self, before: datetime) -> None:
-        """Forget certificates that ended before then, and instances that have no other."""
+        """Forget certificates that ended before then, and instances that have no other: except
+        those that a bound key may bring back however late, with their locks.
+        """
         end = (to_ms(before),)
         self._db.execute("DELETE FROM certificates WHERE not_after_ms < ?", end)
         self._db.execute(
             "DELETE FROM instances WHERE seen_ms < ?"
-            " AND id NOT IN (SELECT instance_id FROM certificates)",
+            " AND id NOT IN (SELECT instance_id FROM certificates)"
+            " AND id NOT IN (SELECT instance_id FROM bound_keys)",
             end,
         )
 

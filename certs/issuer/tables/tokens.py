@@ -81,9 +81,13 @@ class Tokens:
     def spend(self, token: Token, *, key: str, instance_id: str, now: datetime) -> None:
         """Take one use off the token and remember who took it."""
         self._db.execute("UPDATE tokens SET uses_left = uses_left - 1 WHERE id = ?", (token.id,))
+        self.remember_join(token.id, key=key, instance_id=instance_id, now=now)
+
+    def remember_join(self, token_id: str, *, key: str, instance_id: str, now: datetime) -> None:
+        """Remember what `key` got for a token, or by a join rule of that id."""
         # A key whose window has passed may spend another use of a multi-use token.
         self._db.execute(
-            "REPLACE INTO joins VALUES (?, ?, ?, ?)", (token.id, key, instance_id, to_ms(now))
+            "REPLACE INTO joins VALUES (?, ?, ?, ?)", (token_id, key, instance_id, to_ms(now))
         )
 
     def join_of(self, token_id: str, key: str) -> Join | None:
@@ -95,6 +99,9 @@ class Tokens:
         return None if row is None else Join(instance_id=row[0], joined=from_ms(row[1]))
 
     def prune(self, before: datetime) -> None:
-        """Forget tokens that ended before then, and their joins."""
-        self._db.execute("DELETE FROM tokens WHERE not_after_ms < ?", (to_ms(before),))
-        self._db.execute("DELETE FROM joins WHERE token_id NOT IN (SELECT id FROM tokens)")
+        """Forget tokens that ended before then, and joins that no token explains any more."""
+        end = (to_ms(before),)
+        self._db.execute("DELETE FROM tokens WHERE not_after_ms < ?", end)
+        self._db.execute(
+            "DELETE FROM joins WHERE joined_ms < ? AND token_id NOT IN (SELECT id FROM tokens)", end
+        )

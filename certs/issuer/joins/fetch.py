@@ -1,0 +1,71 @@
+"""One bounded GET of a provider's document: no redirect, no proxy of the environment, deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from certs.issuer.joins.key_set import MAX_BYTES
+from certs.issuer.joins.rules import Provider
+
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
+_MAX_BEARER_BYTES: Final = 16_384
+
+
+class FetchFailed(Exception):
+    """The document can't be had now; the message says why, for the operator."""
+
+
+async def fetch(url: str, provider: Provider) -> bytes:
+    """The document at `url`.
+
+    Raises:
+        FetchFailed: no answer in time, not status 200, or larger than a key set may be.
+    """
+    try:
+        headers = {"Accept": "application/json"} | await _credential(provider)
+        connector = aiohttp.TCPConnector(ssl=_context(provider.ca_pem))
+        async with (
+            aiohttp.ClientSession(
+                connector=connector, timeout=_TIMEOUT, trust_env=False
+            ) as session,
+            session.get(url, headers=headers, allow_redirects=False) as response,
+        ):
+            if response.status != 200:
+                raise FetchFailed(f"{url} answered status {response.status}")
+            return await _bounded(url, response)
+    except TimeoutError:
+        raise FetchFailed(f"{url} didn't answer in {_TIMEOUT.total:g} s") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise FetchFailed(f"{url} can't be fetched: {type(error).__name__}") from error
+
+
+async def _bounded(url: str, response: aiohttp.ClientResponse) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise FetchFailed(f"{url} answered with more than {MAX_BYTES} bytes")
+    return bytes(content)
+
+
+async def _credential(provider: Provider) -> dict[str, str]:
+    if not provider.bearer_file:
+        return {}
+    return {"Authorization": f"Bearer {await asyncio.to_thread(_read, provider.bearer_file)}"}
+
+
+def _read(path: str) -> str:
+    # Read each time: a cluster replaces the token of a pod every hour or so.
+    with Path(path).open(encoding="ascii") as file:
+        return file.read(_MAX_BEARER_BYTES).strip()
+
+
+def _context(ca_pem: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=ca_pem or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
