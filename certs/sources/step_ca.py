@@ -16,10 +16,10 @@ import hashlib
 import re
 import secrets
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -180,14 +180,12 @@ class StepCaSource:
         self, error: SourceDenied, key_text: str, context: ssl.SSLContext
     ) -> SourceDenied:
         """The refusal of a token, with what the CA's list of provisioners tells about it."""
-        if not self._provisioner:
-            return SourceDenied(
-                str(error), hint=f"a token is good once, for some minutes; {error.hint}"
-            )
         try:
             known = await self._client.provisioners(context)
         except CertsError:
-            return error
+            known = []
+        if not self._provisioner:
+            return self._explained_token(error, key_text, known)
         named = [item for item in known if item.get("name") == self._provisioner]
         if known and not named:
             names = ", ".join(sorted(repr(item.get("name"))[:64] for item in known))
@@ -202,6 +200,22 @@ class StepCaSource:
                 hint=f"the configured key's id (kid) is {key_id}; give the provisioner's own key",
             )
         return error
+
+    def _explained_token(
+        self, error: SourceDenied, token: str, known: Sequence[Mapping[str, Any]]
+    ) -> SourceDenied:
+        names = [str(item.get("name")) for item in known]
+        wrong = step_ca_token.wrong_claim(
+            token, audience=self._client.audience("sign"), provisioners=names
+        )
+        if wrong:
+            return SourceDenied(
+                wrong,
+                hint="make a new one: step ca token NAME --san SPIFFE-ID --issuer PROVISIONER",
+            )
+        return SourceDenied(
+            str(error), hint=f"a token is good once (jti), for some minutes; {error.hint}"
+        )
 
     async def _pinned_root(self) -> bytes:
         offered = await self._client.root(tls_context.stranger_context(), self._fingerprint)

@@ -5,9 +5,11 @@ asks for its renewal after the end. Pure.
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import jwt
 from cryptography import x509
@@ -23,6 +25,7 @@ _LIFE: Final = timedelta(minutes=5)
 # step-ca allows a minute between the clocks.
 _LEEWAY: Final = timedelta(minutes=1)
 _RENEWAL_ISSUER: Final = "step-ca-client/1.0"
+_SHOWN: Final = 100
 _KEY: Final = "sign: the provisioner's key"
 
 
@@ -87,6 +90,24 @@ def check_ready(token: str, *, terms: TokenTerms, now: datetime) -> None:
         )
 
 
+def wrong_claim(token: str, *, audience: str, provisioners: Collection[str]) -> str:
+    """Which claim of a one-time token explains that the CA refused it; "" when none is known to.
+
+    Tokens of other issuers (OIDC) name audiences and issuers that only the CA knows.
+    """
+    claims = _claims(token)
+    if not isinstance(claims.get("sans"), list):
+        return ""
+    listed = claims.get("aud")
+    named = [str(item)[:_SHOWN] for item in (listed if isinstance(listed, list) else [listed])]
+    if not any(_origin(item) == _origin(audience) for item in named):
+        return f"sign: the token is for {', '.join(named)} (aud), the CA is asked at {audience}"
+    issuer = str(claims.get("iss"))[:_SHOWN]
+    if provisioners and issuer not in provisioners:
+        return f"sign: the token is of {issuer!r} (iss), which is no provisioner of the CA"
+    return ""
+
+
 def renewal(*, key_pem: bytes, chain_pem: bytes, audience: str, now: datetime, jti: str) -> str:
     """The token by which an expired leaf asks for its renewal: signed with the leaf's key, the
     chain in the header (`step ca renew` makes the same).
@@ -107,6 +128,11 @@ def renewal(*, key_pem: bytes, chain_pem: bytes, audience: str, now: datetime, j
         for item in (chain.leaf, *chain.intermediates)
     ]
     return sign_jwt(claims, keys.from_pem(key_pem), {"x5cInsecure": ders})
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _times(now: datetime) -> dict[str, int]:

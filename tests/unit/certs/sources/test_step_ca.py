@@ -136,7 +136,7 @@ async def test_a_ready_token_is_good_once(authority: StepCa) -> None:
     assert (await source.obtain(None)).spiffe_id == AGENT
     with pytest.raises(SourceDenied, match=r"sign: the step-ca .* refuses \(401\)") as caught:
         await source.obtain(None)
-    assert "a token is good once" in caught.value.hint
+    assert "a token is good once (jti)" in caught.value.hint
 
 
 @real
@@ -148,8 +148,9 @@ async def test_a_ready_token_is_good_once(authority: StepCa) -> None:
         ({"sha": "0" * 64}, "another root"),
         ({"sans": ["spiffe://acme.example/agent/other"]}, r"not for .* alone"),
         ({"sans": [AGENT, "other.example"]}, r"not for .* alone"),
-        ({"aud": "https://other.example/1.0/sign"}, "refuses"),
-        ({"iss": "nobody"}, "refuses"),
+        ({"aud": "https://other.example/1.0/sign"}, r"is for https://other\S* \(aud\)"),
+        ({"aud": ["https://a.example/", "b"]}, r"is for https://a.example/, b \(aud\)"),
+        ({"iss": "nobody"}, r"is of 'nobody' \(iss\)"),
     ],
 )
 async def test_a_useless_token_is_told_by_the_claim(
