@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, eq=False)
 class Credentials:
     """One identity with one trust, as a TLS context; None for plaintext. `not_after` is a Unix
-    time.
+    time, as is `renewable_at`, before which there will be no successor.
     """
 
     generation: int
     context: SSL.Context | None
     not_after: float
     spiffe_id: str = ""
+    renewable_at: float = 0.0
 
 
 PLAINTEXT: Final = Credentials(0, None, inf)

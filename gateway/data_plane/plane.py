@@ -172,7 +172,11 @@ class DataPlane:
                 return None, "the route's trust bundle or the identity can't be used"
             identity = loaded.spec
             credentials = Credentials(
-                identity.generation, context, identity.not_after, identity.spiffe_id
+                identity.generation,
+                context,
+                identity.not_after,
+                identity.spiffe_id,
+                identity.renewable_at,
             )
         made[key] = credentials
         return credentials, ""

@@ -9,8 +9,9 @@ RENEWAL_WAIT_S: Final = 8.0
 
 
 class Refusals:
-    """Waiting makes sense for a while after the first refusal. When the next generation is refused
-    too, the certificate isn't what is wrong, and every request is told at once.
+    """Waiting makes sense for a while after the first refusal, unless the certificate is too young
+    to be renewed meanwhile. When the next generation is refused too, the certificate isn't what is
+    wrong, and every request is told at once.
     """
 
     __slots__ = ("_ends", "_first", "_last")
@@ -26,10 +27,11 @@ class Refusals:
         if generation > self._last:
             self._first = -1
 
-    def refused(self, generation: int, now: float) -> float:
+    def refused(self, generation: int, now: float, renewable_in_s: float = 0.0) -> float:
         """Note that a generation was refused; until when to wait for the next one, or 0."""
         self._last = max(self._last, generation)
         if self._first < 0:
             self._first = generation
             self._ends = now + RENEWAL_WAIT_S
-        return self._ends if generation == self._first and now < self._ends else 0.0
+        is_near = now + max(0.0, renewable_in_s) < self._ends
+        return self._ends if generation == self._first and is_near else 0.0

@@ -322,10 +322,11 @@ class Route:
         client.await_upstream()
 
     def _send_when_renewed(self, client: ClientConnection, failure: Failure, epoch: Epoch) -> None:
-        now = self.plane.reactor.now
+        now, ours = self.plane.reactor.now, epoch.credentials
+        renewable_in_s = ours.renewable_at - time.time()
         if epoch is not self.epoch:
             self._send_again(client, failure)
-        elif ends := self.refusals.refused(epoch.credentials.generation, now):
+        elif ends := self.refusals.refused(ours.generation, now, renewable_in_s):
             self._begin_again(client, failure)
             self._await_next_epoch(client, epoch, failure, ends)
         else:

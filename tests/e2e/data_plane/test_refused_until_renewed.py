@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -326,3 +326,19 @@ def test_a_server_that_got_no_certificate_requires_one(
         answer = client.read_response()
         assert answer.status == 200
         assert b"s_server" in answer.body
+
+
+def test_nobody_waits_where_the_certificate_is_too_young_to_be_renewed(
+    lab: StartLab, authority: Authority
+) -> None:
+    here = lab(answering(echo))
+    _refused(here, authority)
+    assert here.worker.identity is not None
+    renewable_at = time.time() + 10 * RENEWAL_WAIT_S
+    _renew(here, replace(here.worker.identity, renewable_at=renewable_at))
+    answer = _ask(here).read_response()
+    assert answer.status == 502
+    assert "expired" in json.loads(answer.body)["detail"]
+    assert here.worker.stats().retries == {}, "it would have been begun again after the wait"
+    (event,) = here.worker.events("late_alert")
+    assert event["identity"] == "default"

@@ -35,3 +35,11 @@ def test_an_address_that_accepts_what_another_refuses_makes_no_fresh_start() -> 
     refusals.accepted(2)
     assert not refusals.refused(2, 102.0)
     assert not refusals.refused(3, 200.0)
+
+
+def test_nobody_waits_for_a_certificate_that_cant_come_in_time() -> None:
+    refusals = Refusals()
+    assert not refusals.refused(1, 100.0, RENEWAL_WAIT_S)
+    assert not refusals.refused(1, 104.0, RENEWAL_WAIT_S - 4.0)
+    assert refusals.refused(1, 104.0, RENEWAL_WAIT_S - 4.1) == 100.0 + RENEWAL_WAIT_S
+    assert refusals.refused(1, 104.0, -7.0), "it may be renewed at once"
