@@ -229,21 +229,25 @@ def withdrawn(plan: Plan, now: datetime) -> Plan:
     return replace(plan, schedule=replace(plan.schedule, not_after=now))
 
 
-def clock_moved(plan: Plan, now: datetime, by: timedelta) -> Plan:
-    """The plan after the wall clock jumped by `by` and shows `now`: forward when a machine slept,
-    either way when somebody set it. What was waited for in running time keeps its length when the
-    clock goes back; after a sleep a failing source gets a fresh start, the network is another.
+def slept(plan: Plan, now: datetime) -> Plan:
+    """The plan after the machine slept until `now`: a failing source gets a fresh start, as the
+    network is another. What was waited for has passed meanwhile.
     """
-    if by > timedelta(0):
-        if not plan.failures:
-            return plan
-        return replace(plan, due=max(now, plan.earliest), backoff_s=0.0)
+    if not plan.failures:
+        return plan
+    return replace(plan, due=max(now, plan.earliest), backoff_s=0.0)
+
+
+def clock_set(plan: Plan, by: timedelta) -> Plan:
+    """The plan after somebody set the wall clock, either way: what is waited for keeps its length,
+    and what hangs on the life of the identity its time of day.
+    """
+    earliest = plan.earliest + by
     due = plan.due + by
     if plan.schedule is not None and not plan.failures:
-        due = max(due, plan.schedule.renew_at)
-    return replace(
-        plan, due=due, earliest=plan.earliest + by, earliest_news=plan.earliest_news + by
-    )
+        is_waiting = plan.backoff_s > 0
+        due = max(plan.schedule.renew_at, earliest, due if is_waiting else earliest)
+    return replace(plan, due=due, earliest=earliest, earliest_news=plan.earliest_news + by)
 
 
 def next_attempt(plan: Plan, *, is_wanted: bool, has_news: bool = False) -> datetime:

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from certs import renewal
-from certs.clock import Clock
+from certs import clock_skew, renewal
+from certs.clock import BootClock
 from certs.errors import (
     CertsError,
     IdentityWithdrawn,
@@ -29,8 +29,10 @@ _LOG: Final = logging.getLogger(__name__)
 
 # A source has deadlines of its own; this one is for a source that lost count.
 _OBTAIN_TIMEOUT_S: Final = 60.0
-_JUMP: Final = timedelta(seconds=5)
-_SET_BACK: Final = timedelta(seconds=1)
+# A busy machine is this late now and then.
+_SLEPT_S: Final = 5.0
+# NTP moves a clock by less, and more often.
+_SET_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class RotationState:
         reason: why there is no usable identity, or why there may soon be none; "" when all is well.
         renewals: attempts so far by outcome: "ok", "unavailable", "denied", "rejected"; all of them
             took `renewal_s`.
+        clock_skew_s: by how much this machine's clock is ahead of the source's, where it tells.
     """
 
     state: IdentityState
@@ -59,6 +62,7 @@ class RotationState:
     reason: str = ""
     renewals: dict[str, int]
     renewal_s: float = 0.0
+    clock_skew_s: float | None = None
 
 
 class Rotation:
@@ -74,7 +78,7 @@ class Rotation:
         self,
         source: IdentitySource,
         *,
-        clock: Clock,
+        clock: BootClock,
         rng: random.Random,
         publish: Callable[[Generation], None],
         failed: Callable[[], None] = lambda: None,
@@ -90,6 +94,7 @@ class Rotation:
         self._failed_at: datetime | None = None
         self._renewals: dict[str, int] = {}
         self._renewal_s = 0.0
+        self._clock_skew_s: float | None = None
         self._wanted = ""
         self._has_news = False
         self._wake = asyncio.Event()
@@ -115,6 +120,7 @@ class Rotation:
             reason=self._reason(state),
             renewals=dict(self._renewals),
             renewal_s=self._renewal_s,
+            clock_skew_s=self._clock_skew_s,
         )
 
     def refresh(self, reason: str) -> None:
@@ -160,6 +166,7 @@ class Rotation:
             self._fail(error, "unavailable")
         except CertsError as error:
             self._fail(error, "rejected")
+        self._note_skew(self._source.clock_skew_s)
         # No less than nothing, should the clock be set meanwhile.
         self._renewal_s += max(0.0, (self._clock.now() - began).total_seconds())
         # Wishes that came meanwhile are answered by this attempt, too.
@@ -285,6 +292,12 @@ class Rotation:
             case IdentityState.RENEWING | IdentityState.VALID:
                 return f"the renewal failed and is tried again{why}" if self._failure else ""
 
+    def _note_skew(self, skew_s: float | None) -> None:
+        was_told = clock_skew.is_large(self._clock_skew_s)
+        self._clock_skew_s = skew_s
+        if (remark := clock_skew.remark(skew_s, "the source's")) and not was_told:
+            _LOG.warning("%s: certificates may be refused as expired or not valid yet", remark)
+
     # Waiting
 
     async def _until_due(self) -> None:
@@ -296,9 +309,9 @@ class Rotation:
             )
             if now >= due:
                 return
-            wait_s = renewal.next_wait(now, due)
+            wait_s, boottime = renewal.next_wait(now, due), self._clock.boottime()
             await self._wait(wait_s)
-            self._look_for_jump(now, timedelta(seconds=wait_s))
+            self._look_for_jump(now, boottime, wait_s)
 
     async def _wait(self, seconds: float) -> None:
         """Sleep, unless a wish comes or the source has something new."""
@@ -332,17 +345,17 @@ class Rotation:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
 
-    def _look_for_jump(self, before: datetime, waited: timedelta) -> None:
-        now = self._clock.now()
-        passed = now - before
-        if passed > waited + _JUMP:
-            by = passed - waited
-        elif passed < -_SET_BACK:
-            by = passed
-        else:
-            return
-        _LOG.info("the wall clock jumped by %.0f s: a sleep, or it was set", by.total_seconds())
-        self._plan = renewal.clock_moved(self._plan, now, by)
+    def _look_for_jump(self, before: datetime, boottime: float, waited_s: float) -> None:
+        now, passed_s = self._clock.now(), self._clock.boottime() - boottime
+        set_by_s = (now - before).total_seconds() - passed_s
+        if abs(set_by_s) > _SET_S:
+            _LOG.info("the wall clock was set by %+.0f s", set_by_s)
+            self._plan = renewal.clock_set(self._plan, timedelta(seconds=set_by_s))
+            if self._clock_skew_s is not None:
+                self._clock_skew_s += set_by_s
+        if passed_s > waited_s + _SLEPT_S:
+            _LOG.info("the machine slept for %.0f s", passed_s - waited_s)
+            self._plan = renewal.slept(self._plan, now)
 
 
 def _check_better(

@@ -136,6 +136,8 @@ class EmbeddedSource:
     otherwise.
     """
 
+    clock_skew_s = None
+
     def __init__(
         self, name: str, issuer: EmbeddedIssuer, clock: Clock, read_token: ReadCredential
     ) -> None:

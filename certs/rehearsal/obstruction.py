@@ -56,6 +56,11 @@ class ObstructedSource:
         """See `IdentitySource.name`."""
         return self._source.name
 
+    @property
+    def clock_skew_s(self) -> float | None:
+        """See `IdentitySource.clock_skew_s`."""
+        return self._source.clock_skew_s
+
     async def obtain(self, current: Generation | None) -> Identity:
         """See `IdentitySource.obtain`."""
         if self.outage == "refuses":
@@ -89,6 +94,8 @@ class ShiftedSource:
     """An `IdentitySource` over one that lives in the machine's own time: what it gives is dated in
     the rehearsal's time, which runs ahead, and dated back when it is shown to the source.
     """
+
+    clock_skew_s = None
 
     def __init__(self, source: IdentitySource, *, real: Clock, rehearsed: Clock) -> None:
         self._source = source

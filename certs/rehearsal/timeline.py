@@ -43,6 +43,11 @@ class Timeline:
         """The true time."""
         return self._start + timedelta(seconds=self._passed_s)
 
+    @property
+    def passed_s(self) -> float:
+        """The true time since the start."""
+        return self._passed_s
+
     @contextmanager
     def working(self) -> Iterator[None]:
         """Time stands still meanwhile: what happens in the block takes real time, and none here."""
@@ -111,7 +116,7 @@ class Timeline:
 
 
 class Machine:
-    """A `Clock`: one machine's. Its wall clock may be wrong by `error`."""
+    """A `BootClock`: one machine's. Its wall clock may be wrong by `error`."""
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -124,3 +129,7 @@ class Machine:
     async def sleep(self, seconds: float) -> None:
         """See `Clock`."""
         await self._timeline.sleep_of(self, seconds)
+
+    def boottime(self) -> float:
+        """See `BootClock`."""
+        return self._timeline.passed_s

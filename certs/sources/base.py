@@ -39,6 +39,13 @@ class IdentitySource(Protocol):
         """The word used in the configuration and in `status`: the source of what came last."""
         ...
 
+    @property
+    def clock_skew_s(self) -> float | None:
+        """By how much this machine's clock was ahead of the source's at its last answer, whatever
+        that was; None where it doesn't tell.
+        """
+        ...
+
     async def obtain(self, current: Generation | None) -> Identity:
         """Get a fresh identity: the first one when `current` is None, else its successor.
 

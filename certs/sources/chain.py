@@ -60,6 +60,14 @@ class ChainSource:
     def __repr__(self) -> str:
         return f"ChainSource({', '.join(repr(member.source) for member in self._members)})"
 
+    @property
+    def clock_skew_s(self) -> float | None:
+        """What the source in use tells, else the first one that tells any."""
+        told = [member.source.clock_skew_s for member in self._members]
+        if self._active is not None:
+            told.insert(0, self._active.source.clock_skew_s)
+        return next((skew_s for skew_s in told if skew_s is not None), None)
+
     async def obtain(self, current: Generation | None) -> Identity:
         """See `IdentitySource.obtain`."""
         for member in self._members:

@@ -39,6 +39,7 @@ class FilesSource:
     """
 
     name = "files"
+    clock_skew_s = None
 
     def __init__(
         self,

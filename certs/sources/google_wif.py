@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import uuid4
 
-from certs import csr, keys, tls_context
+from certs import clock_skew, csr, keys, tls_context
 from certs.clock import Clock, SystemClock
 from certs.errors import CertsError, ReplyRejected, SourceDenied
 from certs.generation import Generation
 from certs.sources.base import Identity
 from certs.sources.google_token import GoogleTokens, OwnSubject
-from certs.sources.https_call import Answer, Far, HttpsCaller, json_object, skew_remark
+from certs.sources.https_call import Answer, Far, HttpsCaller, json_object
 from certs.sources.verified_reply import verified_reply
 from certs.svid import MAX_CHAIN_LENGTH
 from identity.spiffe import SpiffeId
@@ -107,7 +107,7 @@ class GoogleWifSource:
             raise CertsError(
                 f"{host} is not among allowed_hosts", hint="add it, or correct cas_url"
             )
-        self._caller = HttpsCaller(pool.url, _CAS, timeout_s=step_timeout_s)
+        self._caller = HttpsCaller(pool.url, _CAS, timeout_s=step_timeout_s, now=self._clock.now)
         self._pool = pool
         self._ca_file = ca_file
         self._spiffe_id = SpiffeId.parse_leaf(spiffe_id)
@@ -123,6 +123,11 @@ class GoogleWifSource:
 
     def __repr__(self) -> str:
         return f"GoogleWifSource({self._pool.name})"
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """See `IdentitySource.clock_skew_s`."""
+        return self._caller.skew_s
 
     async def obtain(self, current: Generation | None) -> Identity:  # noqa: ARG002 - the protocol's
         """See `IdentitySource.obtain`."""
@@ -206,7 +211,7 @@ class GoogleWifSource:
         if answer.is_temporary:
             return self._caller.temporary(step, answer, said)
         if answer.status in (400, 401, 403, 404, 409):
-            remarks = (skew_remark(answer, self._clock.now()), _REMEDY)
+            remarks = (clock_skew.remark(answer.skew_s), _REMEDY)
             return SourceDenied(
                 f"{step}: the Certificate Authority Service refuses ({answer.status})"
                 + (said and f": {said}"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,12 +16,11 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
+from certs.clock_skew import ahead_s
 from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
 
 _MAX_REPLY_BYTES: Final = 131_072
 _MAX_RETRY_AFTER_S: Final = 3_600.0
-# Date counts in whole seconds and says when the answer was made, not when it came.
-_SKEW_WORTH_A_WORD_S: Final = 30.0
 
 
 class NoAnswer(SourceUnavailable):
@@ -47,12 +46,12 @@ class Far:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back. `date` is the server's clock, where it told one."""
+    """What came back. This machine's clock is `skew_s` ahead of the server's, where it told one."""
 
     status: int
     body: bytes
     retry_after_s: float | None = None
-    date: datetime | None = None
+    skew_s: float | None = None
 
     @property
     def is_temporary(self) -> bool:
@@ -64,11 +63,24 @@ class HttpsCaller:
     """Calls one origin. Holds no connection between calls; follows no redirect and no proxy of the
     environment, so that a token goes to nobody else.
 
+    Attributes:
+        skew_s: by how much this machine's clock was ahead of the server's at its last answer; None
+            before the first one that told the time.
+
     Raises:
         CertsError: `url` is not an https origin.
     """
 
-    def __init__(self, url: str, far: Far, *, timeout_s: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        far: Far,
+        *,
+        timeout_s: float,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.skew_s: float | None = None
+        self._now = now
         self._url = _origin(url, far.name)
         self._far = far
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -94,7 +106,7 @@ class HttpsCaller:
             SourceDenied: the server is not the one that `context` expects.
             ReplyRejected: the answer is too large.
         """
-        connector = aiohttp.TCPConnector(ssl=context)
+        connector, sent = aiohttp.TCPConnector(ssl=context), self._now()
         try:
             async with (
                 aiohttp.ClientSession(
@@ -114,7 +126,7 @@ class HttpsCaller:
                     status=response.status,
                     body=content,
                     retry_after_s=_retry_after_s(response.headers.get("Retry-After", "")),
-                    date=_date(response.headers.get("Date", "")),
+                    skew_s=self._skew_s(response.headers.get("Date", ""), sent),
                 )
         except TimeoutError as error:
             raise SourceUnavailable(
@@ -125,6 +137,13 @@ class HttpsCaller:
             raise self._stranger(step, error) from error
         except (aiohttp.ClientError, OSError) as error:
             raise self._unreachable(step, error) from error
+
+    def _skew_s(self, text: str, sent: datetime) -> float | None:
+        date = _date(text)
+        if date is None:
+            return None
+        self.skew_s = ahead_s(date, sent=sent, received=self._now())
+        return self.skew_s
 
     def temporary(self, step: str, answer: Answer, reason: str = "") -> SourceUnavailable:
         """The error for an answer that `is_temporary`."""
@@ -172,17 +191,6 @@ def json_object(content: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def skew_remark(answer: Answer, now: datetime) -> str:
-    """What to say of the two clocks beside a refusal; "" when they agree, or nothing is known."""
-    if answer.date is None:
-        return ""
-    ahead_s = (now - answer.date).total_seconds()
-    if abs(ahead_s) < _SKEW_WORTH_A_WORD_S:
-        return ""
-    way = "ahead of" if ahead_s > 0 else "behind"
-    return f"this machine's clock is {abs(ahead_s):.0f} s {way} the server's"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -77,16 +77,21 @@ class IssuerSource:
                 "ca_pin has not the form of a pin",
                 hint="expected 'sha256:' and 64 hex digits, as 'devwiz-gw issuer token' prints it",
             )
-        self._client = IssuerClient(url, timeout_s=step_timeout_s)
+        self._clock = clock or SystemClock()
+        self._client = IssuerClient(url, timeout_s=step_timeout_s, now=self._clock.now)
         self._ca_pin = ca_pin
         self._read_token = read_token
-        self._clock = clock or SystemClock()
         self._step_timeout_s = step_timeout_s
         self._spiffe_id = SpiffeId.parse_leaf(spiffe_id) if spiffe_id else None
         self._next_key: PrivateKey | None = None
 
     def __repr__(self) -> str:
         return f"IssuerSource({self._client})"
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """See `IdentitySource.clock_skew_s`."""
+        return self._client.skew_s
 
     async def obtain(self, current: Generation | None) -> Identity:
         """See `IdentitySource.obtain`."""

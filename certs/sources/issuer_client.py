@@ -5,8 +5,9 @@ about it.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
@@ -68,11 +69,16 @@ class IssuerClient:
     Every method raises `SourceUnavailable`, `SourceDenied` or `ReplyRejected`, naming the step.
     """
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
-        self._caller = HttpsCaller(url, _ISSUER, timeout_s=timeout_s)
+    def __init__(self, url: str, *, timeout_s: float, now: Callable[[], datetime]) -> None:
+        self._caller = HttpsCaller(url, _ISSUER, timeout_s=timeout_s, now=now)
 
     def __str__(self) -> str:
         return str(self._caller)
+
+    @property
+    def skew_s(self) -> float | None:
+        """See `HttpsCaller`."""
+        return self._caller.skew_s
 
     async def bundle(self, context: ssl.SSLContext) -> bytes:
         """The trust bundle, PEM."""

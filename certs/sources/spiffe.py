@@ -58,6 +58,7 @@ class SpiffeSource:
     """
 
     name = "spiffe"
+    clock_skew_s = None
 
     def __init__(
         self,

@@ -81,16 +81,21 @@ class StepCaSource:
             raise CertsError(
                 "fingerprint has not the form of one", hint="expected 64 hexadecimal digits"
             )
-        self._client = StepCaClient(url, timeout_s=step_timeout_s)
+        self._clock = clock or SystemClock()
+        self._client = StepCaClient(url, timeout_s=step_timeout_s, now=self._clock.now)
         self._fingerprint = fingerprint
         self._spiffe_id = SpiffeId.parse_leaf(spiffe_id)
         self._provisioner = provisioner
         self._read_credential = read_credential
-        self._clock = clock or SystemClock()
         self._step_timeout_s = step_timeout_s
 
     def __repr__(self) -> str:
         return f"StepCaSource({self._client})"
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """See `IdentitySource.clock_skew_s`."""
+        return self._client.skew_s
 
     async def obtain(self, current: Generation | None) -> Identity:
         """See `IdentitySource.obtain`."""
@@ -122,9 +127,7 @@ class StepCaSource:
         context = _context("rekey", current.bundle_pem)
         tls_context.load_key_pair(context, key_pem=current.key_pem, chain_pem=current.chain_pem)
         try:
-            chain_pem = await self._client.certify(
-                "rekey", context, now=self._clock.now(), body={"csr": self._csr(key)}
-            )
+            chain_pem = await self._client.certify("rekey", context, body={"csr": self._csr(key)})
         except NoAnswer as error:
             # Without our certificate the CA answers, so it is the certificate that it dislikes.
             await self._client.roots(_context("rekey", current.bundle_pem))
@@ -144,7 +147,7 @@ class StepCaSource:
             jti=secrets.token_hex(16),
         )
         chain_pem = await self._client.certify(
-            "renew", _context("renew", current.bundle_pem), now=now, token=token
+            "renew", _context("renew", current.bundle_pem), token=token
         )
         # A renewal is for the same key; the next one, over mutual TLS, brings a new key.
         key = keys.from_pem(current.key_pem)
@@ -152,12 +155,12 @@ class StepCaSource:
 
     async def _sign(self) -> Identity:
         held = await credential(self._read_credential, step="sign", timeout_s=self._step_timeout_s)
-        text, now, key = held.reveal().strip(), self._clock.now(), keys.generate()
+        text, key = held.reveal().strip(), keys.generate()
         root_pem = await self._pinned_root()
         context = _context("trust", root_pem)
         body = {"csr": self._csr(key), "ott": self._token(text)}
         try:
-            chain_pem = await self._client.certify("sign", context, now=now, body=body)
+            chain_pem = await self._client.certify("sign", context, body=body)
         except SourceDenied as error:
             raise await self._explained(error, text, context) from error
         return await self._verified("sign", key, chain_pem, root_pem)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from certs import clock_skew
 from certs.errors import CertsError, ReplyRejected, SourceDenied
-from certs.sources.https_call import Answer, Far, HttpsCaller, json_object, skew_remark
+from certs.sources.https_call import Answer, Far, HttpsCaller, json_object
 from certs.svid import MAX_CHAIN_LENGTH
 
 _STEP_CA: Final = Far(
@@ -27,11 +28,16 @@ class StepCaClient:
     Every method raises `SourceUnavailable`, `SourceDenied` or `ReplyRejected`, naming the step.
     """
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
-        self._caller = HttpsCaller(url, _STEP_CA, timeout_s=timeout_s)
+    def __init__(self, url: str, *, timeout_s: float, now: Callable[[], datetime]) -> None:
+        self._caller = HttpsCaller(url, _STEP_CA, timeout_s=timeout_s, now=now)
 
     def __str__(self) -> str:
         return str(self._caller)
+
+    @property
+    def skew_s(self) -> float | None:
+        """See `HttpsCaller`."""
+        return self._caller.skew_s
 
     def audience(self, operation: str) -> str:
         """What the `aud` of a token for `operation` has to be."""
@@ -64,7 +70,6 @@ class StepCaClient:
         operation: str,
         context: ssl.SSLContext,
         *,
-        now: datetime,
         body: Mapping[str, str] | None = None,
         token: str = "",
     ) -> bytes:
@@ -73,23 +78,21 @@ class StepCaClient:
         answer = await self._caller.call(
             operation, "POST", f"1.0/{operation}", context, body=body, headers=headers
         )
-        members = self._good(operation, answer, 201, now=now)
+        members = self._good(operation, answer, 201)
         return _texts(operation, members, "certChain", MAX_CHAIN_LENGTH)
 
-    def _good(
-        self, step: str, answer: Answer, *expected: int, now: datetime | None = None
-    ) -> dict[str, Any]:
+    def _good(self, step: str, answer: Answer, *expected: int) -> dict[str, Any]:
         if answer.status not in expected:
-            raise self._refusal(step, answer, now)
+            raise self._refusal(step, answer)
         members = json_object(answer.body)
         if members is None:
             raise ReplyRejected(f"{step}: the reply is not a JSON object")
         return members
 
-    def _refusal(self, step: str, answer: Answer, now: datetime | None) -> CertsError:
+    def _refusal(self, step: str, answer: Answer) -> CertsError:
         if answer.status in (400, 401, 403):
             said = _words(answer.body)
-            remarks = [skew_remark(answer, now) if now else "", "see the CA's log for the reason"]
+            remarks = [clock_skew.remark(answer.skew_s), "see the CA's log for the reason"]
             return SourceDenied(
                 f"{step}: the step-ca {self} refuses ({answer.status})" + (said and f": {said}"),
                 hint="; ".join(remark for remark in remarks if remark),

@@ -113,6 +113,11 @@ class VaultSource:
     def __repr__(self) -> str:
         return f"VaultSource({self._client})"
 
+    @property
+    def clock_skew_s(self) -> float | None:
+        """See `IdentitySource.clock_skew_s`."""
+        return self._client.skew_s
+
     async def obtain(self, current: Generation | None) -> Identity:  # noqa: ARG002 - the protocol's
         """See `IdentitySource.obtain`."""
         key = keys.generate()

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from certs import clock_skew
 from certs.errors import CertsError, ReplyRejected, SourceDenied
-from certs.sources.https_call import Answer, Far, HttpsCaller, json_object, skew_remark
+from certs.sources.https_call import Answer, Far, HttpsCaller, json_object
 from certs.svid import MAX_CHAIN_LENGTH
 
 _VAULT: Final = Far(
@@ -72,13 +73,18 @@ class VaultClient:
         now: Callable[[], datetime],
         timeout_s: float,
     ) -> None:
-        self._caller = HttpsCaller(url, _VAULT, timeout_s=timeout_s)
+        self._caller = HttpsCaller(url, _VAULT, timeout_s=timeout_s, now=now)
         self._namespace = namespace
         self._context = context
         self._now = now
 
     def __str__(self) -> str:
         return str(self._caller)
+
+    @property
+    def skew_s(self) -> float | None:
+        """See `HttpsCaller`."""
+        return self._caller.skew_s
 
     async def log_in(self, mount: str, body: Mapping[str, str]) -> VaultToken:
         """Exchange a credential for a token at `auth/MOUNT`."""
@@ -164,7 +170,7 @@ class VaultClient:
         if answer.status in (400, 403, 404):
             text = f"{step}: the Vault {self} refuses ({answer.status})" + (said and f": {said}")
             hint = "; ".join(
-                remark for remark in (skew_remark(answer, self._now()), _REMEDIES[step]) if remark
+                remark for remark in (clock_skew.remark(answer.skew_s), _REMEDIES[step]) if remark
             )
             kind = TokenRefused if answer.status == 403 else SourceDenied
             return kind(text, hint=hint)

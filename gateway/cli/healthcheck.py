@@ -34,11 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=_STARTED,
         help="ask whether it had all that it needs once: a certificate, and workers with routes",
     )
+    probes.add_argument(
+        "--route", metavar="NAME", help="ask whether this route can serve, whatever the others can"
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
-    target, word = args.probe
+    target, word = (f"/readyz/{args.route}", "ready") if args.route else args.probe
     try:
         reply = client_for(args.config).get(target)
     except GatewayError as error:
@@ -47,7 +50,12 @@ def _run(args: argparse.Namespace) -> int:
         return ExitCode.FAILED
     if reply.status == 200:
         output.line(word)
+        for warning in reply.body.get("warnings") or ():
+            output.note(f"warning: {output.printable(str(warning))}")
         return ExitCode.OK
+    if reply.status == 404:
+        output.fault(GatewayError(f"there is no route {args.route!r}"))
+        return ExitCode.FAILED
     reason = f"the gateway is not {word}: {failed_checks(reply.body)}"
     output.fault(GatewayError(reason, hint="'devwiz-gw status' shows more"))
     return ExitCode.FAILED

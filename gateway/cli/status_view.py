@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from certs import clock_skew
 from gateway.cli.output import duration, paint, pairs, printable, table, width
 
 _STATES: Final = {
@@ -24,14 +25,42 @@ def status_lines(document: Mapping[str, Any], *, now: datetime, columns: int | N
     """The whole picture; routes as a table where it fits into `columns`, else as blocks."""
     return [
         *_heading(document, now),
+        *_forecast(document.get("forecast") or [], now),
         "",
-        "IDENTITY",
-        *identity_lines(document.get("identity") or {}, now=now),
-        "",
+        *_identities(document, now),
         *_routes(document.get("routes") or [], now, columns),
         *_secrets(document.get("secrets") or []),
         *_workers(document.get("workers") or []),
     ]
+
+
+def _identities(document: Mapping[str, Any], now: datetime) -> list[str]:
+    """Each with its routes, where there is more than the one of all routes."""
+    identities = document.get("identities") or [document.get("identity") or {}]
+    if len(identities) == 1:
+        return ["IDENTITY", *identity_lines(identities[0], now=now), ""]
+    lines: list[str] = []
+    for identity in identities:
+        routes = ", ".join(_texts(identity, "routes")) or "none"
+        lines.append(f"IDENTITY {_text(identity, 'name')}")
+        lines += [*pairs([("routes", routes)]), *identity_lines(identity, now=now), ""]
+    return lines
+
+
+def _forecast(outlooks: list[Mapping[str, Any]], now: datetime) -> list[str]:
+    """Until when which routes are good; what isn't good now is told elsewhere."""
+    good = [item for item in outlooks if moment(item.get("good_until"))]
+    if not good:
+        return []
+    parts = [
+        f"{', '.join(_texts(item, 'routes'))} until {_time_of_day(moment(item['good_until']), now)}"
+        for item in good
+    ]
+    if len(good) == len(outlooks) == 1:
+        parts = [f"all routes good until {_time_of_day(moment(good[0]['good_until']), now)}"]
+    else:
+        parts[0] = f"good: {parts[0]}"
+    return [f"{'; '.join(parts)}, if the issuer stays down"]
 
 
 def identity_lines(identity: Mapping[str, Any], *, now: datetime) -> list[str]:
@@ -49,6 +78,8 @@ def identity_lines(identity: Mapping[str, Any], *, now: datetime) -> list[str]:
         ("next renewal", _until(identity, "next_renewal", now)),
         ("last error", _error(identity, now)),
     ]
+    if clock := clock_skew.remark(identity.get("clock_skew_s"), "the issuer's"):
+        rows.append(("clock", paint(clock, "warning")))
     if hint := _text(identity, "last_error_hint"):
         rows.append(("hint", hint))
     reason, error = _text(identity, "reason"), _text(identity, "last_error")
@@ -206,6 +237,13 @@ def _texts(values: Mapping[str, Any], name: str) -> list[str]:
 
 def _clock(when: datetime) -> str:
     return when.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _time_of_day(when: datetime | None, now: datetime) -> str:
+    """With the date, where it is another day's."""
+    if when is None:
+        return ""
+    return when.strftime("%H:%M UTC" if when.date() == now.date() else "%Y-%m-%d %H:%M UTC")
 
 
 def moment(text: object) -> datetime | None:

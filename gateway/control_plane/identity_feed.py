@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from certs.clock import Clock
+from certs.clock import BootClock
 from certs.generation import Generation
 from certs.rotation import Rotation
 from certs.sources.base import IdentitySource
@@ -21,7 +21,7 @@ class RotationFeed:
         publish: Callable[[Generation], None],
         failed: Callable[[], None],
         *,
-        clock: Clock,
+        clock: BootClock,
         rng: random.Random,
     ) -> None:
         self._source = source
@@ -43,6 +43,7 @@ class RotationFeed:
             reason=state.reason,
             renewals=state.renewals,
             renewal_s=state.renewal_s,
+            clock_skew_s=state.clock_skew_s,
         )
 
     async def run(self) -> None:

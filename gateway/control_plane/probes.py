@@ -63,6 +63,10 @@ def numbers(state: GatewayState) -> metrics.Numbers:
             if route.name in state.stats
         },
         certificates={_label(name): _certificate(view) for name, view in state.identities.items()},
+        good_until={
+            name: end.timestamp() if end else 0.0
+            for name, end in status.good_until_by_route(state).items()
+        },
         crl_ends={
             name: view.crl_ends_at.timestamp()
             for name, view in state.trust.items()
@@ -88,4 +92,5 @@ def _certificate(view: IdentityView) -> metrics.Certificate:
         generation=generation.number if generation else 0,
         renewals=view.renewals,
         renewal_s=view.renewal_s,
+        clock_skew_s=view.clock_skew_s,
     )

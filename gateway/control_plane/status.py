@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gateway.config.identities import identity_of
 from gateway.config.model import DEFAULT_IDENTITY, Config, Route
+from gateway.control_plane.forecast import forecast, good_until
 from gateway.control_plane.views import ExportView, IdentityView, SecretView, TrustView, WorkerView
 from gateway.ipc.snapshot import RouteSpec, Snapshot
 from gateway.ipc.stats import RouteStats
@@ -70,6 +71,10 @@ def document(state: GatewayState) -> dict[str, Any]:
         "project": state.config.project,
         "identity": identities[0],
         "identities": identities,
+        "forecast": [
+            {"good_until": rfc3339(outlook.good_until), "routes": list(outlook.routes)}
+            for outlook in forecast(good_until_by_route(state))
+        ],
         "workers": [
             {
                 "pid": worker.pid,
@@ -100,13 +105,21 @@ def document(state: GatewayState) -> dict[str, Any]:
     }
 
 
+def good_until_by_route(state: GatewayState) -> dict[str, datetime | None]:
+    """By route when it ends if nothing is renewed any more; None where it isn't good now."""
+    return {route.name: _good_until(route, state) for route in state.config.routes}
+
+
 def readiness(state: GatewayState) -> dict[str, Any]:
     """The body of `GET /readyz`: ready when nothing that the gateway answers for is missing.
 
     A reload that was refused does not count, nor a renewal that failed while the certificate is
-    good, nor a trust file that can't be used: the gateway works as before.
+    good, nor a trust file that can't be used: the gateway works as before. `warnings` has these.
     """
-    return _verdict("ready", checks(state))
+    found = checks(state)
+    known = {check.reason for check in found}
+    warnings = [reason for reason in reasons(state) if reason not in known]
+    return {**_verdict("ready", found), "warnings": warnings}
 
 
 def route_readiness(name: str, state: GatewayState) -> dict[str, Any] | None:
@@ -239,7 +252,7 @@ def _crowd(state: GatewayState) -> str:
 
 
 def _route_check(route: Route, state: GatewayState) -> Check:
-    why = _unavailable(route, state)
+    why = _unavailable(route, state) or _untrusting(route, state)
     if not why and not _identity_check(identity_of(route, state.config), state).ok:
         why = "it has no certificate to show"
     return Check(f"route:{route.name}", not why, f"route {route.name}: {why}" if why else "")
@@ -250,6 +263,22 @@ def _unavailable(route: Route, state: GatewayState) -> str:
     if spec is None:
         return "not in use yet"
     return spec.unavailable or spec.upstream.resolve_error or state.rejected.get(route.name, "")
+
+
+def _untrusting(route: Route, state: GatewayState) -> str:
+    """Why nobody on the other side of the route is trusted any more, or ""."""
+    ends_at = state.trust.get(route.name, TrustView()).crl_ends_at
+    return _if(ends_at is not None and ends_at <= state.now, "a revocation list has run out")
+
+
+def _good_until(route: Route, state: GatewayState) -> datetime | None:
+    if not _route_check(route, state).ok:
+        return None
+    view = state.identities[identity_of(route, state.config)]
+    ends = [view.generation.not_after if view.generation else None]
+    if crl_ends_at := state.trust.get(route.name, TrustView()).crl_ends_at:
+        ends.append(crl_ends_at)
+    return good_until(ends, state.now)
 
 
 def _spec(route: Route, state: GatewayState) -> RouteSpec | None:
@@ -279,6 +308,7 @@ def _identity(name: str, view: IdentityView, state: GatewayState) -> dict[str, A
         "last_error_hint": view.last_error_hint or None,
         "last_error_at": rfc3339(view.last_error_at),
         "reason": view.reason or None,
+        "clock_skew_s": view.clock_skew_s,
     }
 
 
@@ -308,6 +338,7 @@ def _route(route: Route, state: GatewayState) -> dict[str, Any]:
         "bytes_up": stats.bytes_up,
         "bytes_down": stats.bytes_down,
         "unavailable": _unavailable(route, state) or None,
+        "good_until": rfc3339(_good_until(route, state)),
         "trust_problems": list(trust.problems),
         "crl_ends_at": rfc3339(trust.crl_ends_at),
         "last_error": stats.last_error or None,

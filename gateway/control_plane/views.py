@@ -19,7 +19,8 @@ class IdentityView:
     """What is known of the identity; `reason` says why it is not usable or about to be not.
 
     `since` is where its life is counted from, and before `earliest_renewal` nobody can hasten the
-    next one. `renewals` counts attempts by outcome, and all of them took `renewal_s`.
+    next one. `renewals` counts attempts by outcome, and all of them took `renewal_s`. This
+    machine's clock is `clock_skew_s` ahead of the source's.
     """
 
     source: str
@@ -34,6 +35,7 @@ class IdentityView:
     reason: str = ""
     renewals: Mapping[str, int]
     renewal_s: float = 0.0
+    clock_skew_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

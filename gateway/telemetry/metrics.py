@@ -21,6 +21,7 @@ class Certificate:
     Attributes:
         not_after, next_renewal: Unix times, 0 for none.
         renewals: attempts by outcome, "ok" or why not; `renewal_s` all their time.
+        clock_skew_s: by how much this machine's clock is ahead of the issuer's; None if unknown.
     """
 
     not_after: float
@@ -28,6 +29,7 @@ class Certificate:
     generation: int
     renewals: Mapping[str, int]
     renewal_s: float
+    clock_skew_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class Numbers:
     Attributes:
         started_at: a Unix time.
         certificates: by the identity's name, "" for that of the `[identity]` table.
+        good_until: by route the Unix time when it ends if nothing is renewed; 0 if it isn't good.
         crl_ends: by route the Unix time when an authority is left without a list in force.
         trust_problems: by route what is wrong with its trust files, counted.
         reloads: of the configuration by result; `spans` by what became of them.
@@ -48,6 +51,7 @@ class Numbers:
     reloads: Mapping[str, int]
     routes: Mapping[str, RouteStats]
     certificates: Mapping[str, Certificate]
+    good_until: Mapping[str, float]
     crl_ends: Mapping[str, float]
     trust_problems: Mapping[str, int]
     buffered_bytes: int
@@ -238,6 +242,13 @@ def _certificates(known: Mapping[str, Certificate]) -> Iterator[Family]:
         *each(lambda c: sum(c.renewals.values()), "_count"),
     )
     yield Family("cert_renew_duration_seconds", "summary", "Time that attempts took.", total)
+    skews = tuple(
+        Sample(item.clock_skew_s, _identity(name))
+        for name, item in known.items()
+        if item.clock_skew_s is not None
+    )
+    text = "By how much this machine's clock is ahead of the issuer's, by its last answer."
+    yield Family("cert_clock_skew_seconds", "gauge", text, skews)
 
 
 def _identity(name: str) -> Labels:
@@ -248,6 +259,8 @@ def _trust(numbers: Numbers) -> Iterator[Family]:
     def by_route(values: Mapping[str, float]) -> tuple[Sample, ...]:
         return tuple(Sample(value, (("route", name),)) for name, value in sorted(values.items()))
 
+    text = "Unix time at which the route ends if nothing is renewed any more; 0 if it isn't good."
+    yield Family("route_good_until_seconds", "gauge", text, by_route(numbers.good_until))
     text = "Unix time at which an authority is left without a revocation list in force."
     yield Family("crl_not_after_seconds", "gauge", text, by_route(numbers.crl_ends))
     text = "What is wrong with the trust files of a route that has any."

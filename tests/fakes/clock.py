@@ -11,20 +11,24 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class FakeClock:
-    """Wall clock and running time of one machine.
+    """Wall clock, boot-time clock and running time of one machine.
 
-    `advance` lets both pass; `jump` moves the wall clock alone, as a suspended laptop or somebody
-    who sets the time does.
+    `advance` lets all pass; `suspend` both clocks alone, as a laptop does that sleeps; `jump` moves
+    the wall clock alone, as somebody who sets the time does.
     """
 
     def __init__(self, start: datetime = START) -> None:
         self._wall = start
         self._running_s = 0.0
+        self._suspended_s = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
 
     def now(self) -> datetime:
         return self._wall
+
+    def boottime(self) -> float:
+        return self._running_s + self._suspended_s
 
     async def sleep(self, seconds: float) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -55,6 +59,11 @@ class FakeClock:
         """Move the wall clock only."""
         self._wall += timedelta(seconds=seconds)
         await settle()
+
+    async def suspend(self, seconds: float) -> None:
+        """Sleep as a machine."""
+        self._suspended_s += seconds
+        await self.jump(seconds)
 
     def _move(self, to_s: float) -> None:
         self._wall += timedelta(seconds=to_s - self._running_s)

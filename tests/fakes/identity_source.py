@@ -41,6 +41,7 @@ class FakeSource:
     """
 
     name = "fake"
+    clock_skew_s: float | None = None
 
     def __init__(self, clock: Clock, *replies: Reply, life: timedelta = timedelta(hours=1)) -> None:
         self.replies = list(replies)

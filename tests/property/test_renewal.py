@@ -87,7 +87,8 @@ def test_nobody_sleeps_longer_than_a_tick_or_past_the_time(now: datetime, due: d
 class RenewalMachine(RuleBasedStateMachine):
     """A plan that meets successes, failures, wishes and a clock that does what it likes.
 
-    `running_s` is time that really passed; the wall clock is that and all its jumps.
+    `running_s` is time that really passed, sleeps included; the wall clock is that and all by which
+    it was set.
     """
 
     def __init__(self) -> None:
@@ -157,13 +158,15 @@ class RenewalMachine(RuleBasedStateMachine):
         self.running_s += seconds
 
     @rule(seconds=st.floats(-1e6, 1e6))
-    def jump(self, seconds: float) -> None:
+    def set_clock(self, seconds: float) -> None:
         by = timedelta(seconds=seconds)
         self.now += by
-        self.plan = renewal.clock_moved(self.plan, self.now, by)
-        if seconds > 0:
-            # A machine that slept: the waits passed by the wall clock.
-            self.quiet_until_s = max(0.0, self.quiet_until_s - seconds)
+        self.plan = renewal.clock_set(self.plan, by)
+
+    @rule(seconds=st.floats(0, 1e6))
+    def sleep(self, seconds: float) -> None:
+        self.pass_time(seconds)
+        self.plan = renewal.slept(self.plan, self.now)
 
     @invariant()
     def asks_again_in_time(self) -> None:

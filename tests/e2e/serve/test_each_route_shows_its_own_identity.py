@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.agent_server import AgentServer
-from tests.fakes.authority import Authority, server_context
+from tests.fakes.authority import Authority
 from tests.fakes.certificates import AGENT
 from tests.fakes.sourced_gateway import SourcedGateway, sourced_gateway
 
@@ -71,8 +71,10 @@ identity = "{identity}"
         return serial
 
     def identity(self, name: str) -> dict[str, Any]:
-        (found,) = [item for item in self.gateway.status()["identities"] if item["name"] == name]
-        return found
+        found: dict[str, dict[str, Any]] = {
+            item["name"]: item for item in self.gateway.status()["identities"]
+        }
+        return found[name]
 
 
 @pytest.fixture

@@ -99,7 +99,24 @@ def test_good_reply_ends_a_denial() -> None:
 def test_waking_up_gives_a_failing_source_a_fresh_start() -> None:
     plan = renewal.failed(renewal.start(START), START, 1.0)
     plan = renewal.failed(plan, after(seconds=3), 1.0)
-    woken = renewal.clock_moved(plan, after(seconds=10), timedelta(seconds=6))
+    woken = renewal.slept(plan, after(seconds=10))
     assert woken.due == after(seconds=10)
     assert woken.backoff_s == 0.0
     assert woken.failures == 2
+
+
+def test_a_clock_that_is_set_changes_no_wait() -> None:
+    plan = renewal.failed(renewal.start(START), START, 1.0, retry_after_s=60.0)
+    for by in (timedelta(days=1), -timedelta(days=1)):
+        moved = renewal.clock_set(plan, by)
+        assert moved.due == plan.due + by
+        assert moved.earliest == plan.earliest + by
+
+
+def test_a_clock_that_is_set_leaves_the_renewal_at_its_time_of_day() -> None:
+    plan = plan_of_an_hour()
+    assert plan.schedule is not None
+    for by in (timedelta(minutes=7), -timedelta(minutes=7)):
+        assert renewal.clock_set(plan, by).due == plan.schedule.renew_at
+    ahead = renewal.clock_set(plan, timedelta(hours=1))
+    assert ahead.due == ahead.earliest, "at once, but for the floor"

@@ -61,6 +61,7 @@ DOCUMENT: dict[str, Any] = {
             "last_error_at": None,
         }
     ],
+    "forecast": [{"good_until": "2026-11-24T12:42:10Z", "routes": ["planner"]}],
     "secrets": [{"name": "planner-token", "route": "planner", "state": "ready"}],
 }
 
@@ -74,6 +75,7 @@ def test_shows_everything_at_a_glance() -> None:
     assert text == (
         "devwiz-gw 0.1.0  ready  pid 4242  up 12m 30s\n"
         "project acme  /home/me/acme/devwiz-gw.toml\n"
+        "all routes good until 12:42 UTC, if the issuer stays down\n"
         "\n"
         "IDENTITY\n"
         "  source        issuer (valid)\n"
@@ -193,3 +195,36 @@ def test_remote_text_can_not_steer_the_terminal() -> None:
 
 def test_an_empty_document_is_still_a_picture() -> None:
     assert "  none" in status_lines({}, now=NOW, columns=80)
+
+
+def test_a_forecast_tells_apart_routes_that_end_at_different_times() -> None:
+    forecast = [
+        {"good_until": None, "routes": ["broken"]},
+        {"good_until": "2026-11-24T14:32:00Z", "routes": ["planner", "writer"]},
+        {"good_until": "2026-11-25T00:01:00Z", "routes": ["invoices"]},
+    ]
+    lines = status_lines(changed(forecast=forecast), now=NOW, columns=None)
+    assert lines[2] == (
+        "good: planner, writer until 14:32 UTC; invoices until 2026-11-25 00:01 UTC, "
+        "if the issuer stays down"
+    )
+    lines = status_lines(changed(forecast=forecast[:1]), now=NOW, columns=None)
+    assert lines[2] == ""
+
+
+def test_each_of_several_identities_is_shown_with_its_routes() -> None:
+    both = [
+        {**DOCUMENT["identity"], "name": "default", "routes": ["planner", "writer"]},
+        {**DOCUMENT["identity"], "name": "billing", "routes": [], "serial": "b1"},
+    ]
+    text = "\n".join(status_lines(changed(identities=both), now=NOW, columns=None))
+    assert "IDENTITY default\n  routes  planner, writer\n" in text
+    assert "IDENTITY billing\n  routes  none\n" in text
+    assert "  serial        b1\n" in text
+
+
+def test_a_clock_that_is_wrong_is_told() -> None:
+    for skew_s, shown in ((-45.4, True), (12.0, False), (None, False)):
+        identity = {**DOCUMENT["identity"], "clock_skew_s": skew_s}
+        text = "\n".join(status_lines(changed(identity=identity), now=NOW, columns=None))
+        assert ("this machine's clock is 45 s behind the issuer's" in text) is shown

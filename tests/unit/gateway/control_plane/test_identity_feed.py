@@ -13,6 +13,7 @@ from tests.fakes.feeds import generation
 
 class FakeSource:
     name = "fake"
+    clock_skew_s = None
 
     def __init__(self) -> None:
         self.down = True

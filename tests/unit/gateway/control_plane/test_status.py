@@ -73,6 +73,7 @@ def test_trust_files_that_cant_be_used_are_told_and_dont_count_for_readiness() -
     (route,) = document(state)["routes"]
     assert route["trust_problems"] == ["ca.pem is gone", "a list has expired"]
     assert route["crl_ends_at"] == "2027-01-01T00:00:00Z"
+    assert readiness(state)["warnings"] == reasons(state)
     (plain,) = document(gateway_state())["routes"]
     assert (plain["trust_problems"], plain["crl_ends_at"]) == ([], None)
 
@@ -264,3 +265,31 @@ def test_each_identity_is_shown_with_its_routes() -> None:
     ]
     assert shown["identity"] == shown["identities"][0]
     assert [route["identity"] for route in shown["routes"]] == ["default", "billing"]
+
+
+def test_a_revocation_list_that_has_run_out_ends_its_route() -> None:
+    state = gateway_state()
+    view = TrustView(problems=("its list has expired",), crl_ends_at=state.now)
+    state = replace(state, trust={"planner": view})
+    body = readiness(state)
+    assert not body["ready"]
+    assert body["checks"]["route:planner"]["reason"] == (
+        "route planner: a revocation list has run out"
+    )
+    assert body["warnings"] == ["route planner: its list has expired"]
+    assert document(state)["forecast"] == [{"good_until": None, "routes": ["planner"]}]
+
+
+def test_the_forecast_is_of_certificates_and_revocation_lists() -> None:
+    view = without_identity(reason="its issuer is down")
+    state = of_two_identities(view)
+    own = state.identities["default"].generation
+    assert own is not None
+    assert document(state)["forecast"] == [
+        {"good_until": None, "routes": ["invoices"]},
+        {"good_until": rfc3339(own.not_after), "routes": ["planner"]},
+    ]
+    soon = state.now + timedelta(minutes=5)
+    state = replace(state, trust={"planner": TrustView(crl_ends_at=soon)})
+    assert document(state)["routes"][0]["good_until"] == rfc3339(soon)
+    assert document(state)["routes"][1]["good_until"] is None

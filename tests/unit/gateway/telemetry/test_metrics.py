@@ -112,8 +112,13 @@ def numbers(routes: Mapping[str, RouteStats]) -> Numbers:
                 next_renewal=1_795_493_000,
                 renewals={"ok": 3, "denied": 1},
                 renewal_s=2.5,
-            )
+                clock_skew_s=-41.5,
+            ),
+            "billing": Certificate(
+                not_after=0.0, generation=0, next_renewal=0.0, renewals={}, renewal_s=0.0
+            ),
         },
+        good_until={"planner": 1_795_493_567.25, "writer": 0.0},
         crl_ends={"planner": 1_795_500_000.0},
         trust_problems={"planner": 0, "writer": 2},
         buffered_bytes=4096,
@@ -155,6 +160,10 @@ def test_every_number_has_its_name_and_labels() -> None:
         ("devwiz_gw_cert_renew_total", (("result", "failed"), ("reason", "denied"))): 1,
         ("devwiz_gw_cert_renew_duration_seconds_sum", ()): 2.5,
         ("devwiz_gw_cert_renew_duration_seconds_count", ()): 4,
+        ("devwiz_gw_cert_generation", (("identity", "billing"),)): 0,
+        ("devwiz_gw_cert_clock_skew_seconds", ()): -41.5,
+        ("devwiz_gw_route_good_until_seconds", (route,)): 1_795_493_567.25,
+        ("devwiz_gw_route_good_until_seconds", (("route", "writer"),)): 0,
         ("devwiz_gw_crl_not_after_seconds", (route,)): 1_795_500_000,
         ("devwiz_gw_trust_problems", (route,)): 0,
         ("devwiz_gw_trust_problems", (("route", "writer"),)): 2,
