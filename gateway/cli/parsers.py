@@ -55,11 +55,11 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 class Commands:
-    """The sub-commands of a verb, like `identity show`; one of them must be given."""
+    """The sub-commands of a verb, like `identity show`."""
 
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
+    def __init__(self, parser: argparse.ArgumentParser, *, required: bool = True) -> None:
         self._actions = parser.add_subparsers(
-            title="commands", metavar="COMMAND", dest="command", required=True
+            title="commands", metavar="COMMAND", dest="command", required=required
         )
 
     def add(
@@ -113,9 +113,9 @@ def duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def add_commands(parser: argparse.ArgumentParser) -> Commands:
-    """Make a verb's parser take sub-commands."""
-    return Commands(parser)
+def add_commands(parser: argparse.ArgumentParser, *, required: bool = True) -> Commands:
+    """Make a verb's parser take sub-commands; unless one is `required`, it has an action too."""
+    return Commands(parser, required=required)
 
 
 def _sentence(summary: str) -> str:

@@ -7,8 +7,6 @@ command line, where every process of the machine could read it.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import sys
 from typing import Final
 
@@ -16,11 +14,10 @@ from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError, add_commands
 from gateway.cli.secret_scope import Scope, opened
-from identity.errors import InvalidSecretName, InvalidSecretValue
+from gateway.cli.typed import read_secret
+from identity.errors import InvalidSecretName
 from identity.secret_stores.base import (
-    MAX_VALUE_BYTES,
     OWN_PREFIX,
-    Secret,
     SecretRef,
     check_value,
 )
@@ -94,7 +91,7 @@ def _set(args: argparse.Namespace) -> int:
         )
     with opened(args) as scope:
         ref = _ref(scope, args.name)
-        value = _read_value(ref, args.from_fd)
+        value = read_secret(f"value of {ref}: ", from_fd=args.from_fd)
         check_value(value)
         with scope.journal.around("secret.write", name=ref.name):
             scope.store.set(ref, value)
@@ -161,34 +158,3 @@ def _ref(scope: Scope, name: str) -> SecretRef:
             hint="choose another name",
         )
     return SecretRef(scope.project, name)
-
-
-def _read_value(ref: SecretRef, from_fd: int | None) -> Secret:
-    if from_fd is None and sys.stdin.isatty():
-        from getpass import getpass
-
-        return Secret(getpass(f"value of {ref}: "))
-    fd = sys.stdin.fileno() if from_fd is None else from_fd
-    try:
-        # One byte more than is kept, and a line ending, show that a value is too long.
-        with os.fdopen(os.dup(fd), "rb") as file:
-            data = file.read(MAX_VALUE_BYTES + 3)
-    except OSError as error:
-        raise UsageError(
-            f"file descriptor {fd} can't be read: {(error.strerror or str(error)).lower()}",
-            hint="open it in the shell, for instance with '3< FILE'",
-        ) from error
-    return Secret(_text(data))
-
-
-def _text(data: bytes) -> str:
-    """`data` without the one line ending that editors and `echo` add."""
-    for ending in (b"\r\n", b"\n"):
-        if data.endswith(ending):
-            data = data.removesuffix(ending)
-            break
-    with contextlib.suppress(UnicodeDecodeError):
-        return data.decode()
-    raise InvalidSecretValue(
-        "the value is not UTF-8 text", hint="binary values are kept encoded, say as base64"
-    )

@@ -118,6 +118,22 @@ VERBS: Final = (
         ("devwiz-gw vault init", "devwiz-gw vault unlock", "devwiz-gw vault lock"),
     ),
     Verb(
+        "login",
+        "gateway.cli.login",
+        "sign in where routes get their tokens from",
+        (
+            "devwiz-gw login supabase --email ada@example.com",
+            "devwiz-gw login langsmith",
+            "devwiz-gw login --status",
+        ),
+    ),
+    Verb(
+        "logout",
+        "gateway.cli.logout",
+        "end what login began",
+        ("devwiz-gw logout supabase",),
+    ),
+    Verb(
         "client",
         "gateway.cli.client",
         "print what a local client needs to reach a route",

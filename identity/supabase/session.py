@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from identity.errors import TokenEnded
-from identity.secret_stores.base import Secret, SecretRef
+from identity.secret_stores.base import OWN_PREFIX, Secret, SecretRef
 
 _VERSION: Final = 1
-_PREFIX: Final = "supabase-session."
+_PREFIX: Final = f"{OWN_PREFIX}supabase-session."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

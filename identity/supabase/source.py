@@ -93,6 +93,7 @@ class SupabaseSource:
             fresh = await self._api.refresh(session.refresh_token)
         except TokenEnded as ended:
             await self._store.set(self._ref, encode(session.over(str(ended))))
+            ended.retry_after_s = LOOK_AGAIN_S
             raise
         await self._keep(fresh)
         return fresh

@@ -50,4 +50,4 @@ def test_anything_else_asks_for_a_new_one_and_quotes_nothing(change: dict[str, o
 
 
 def test_each_token_has_an_item_of_its_own() -> None:
-    assert str(session_ref("acme", "supabase")) == "acme/supabase-session.supabase"
+    assert str(session_ref("acme", "supabase")) == "acme/devwiz-gw.supabase-session.supabase"

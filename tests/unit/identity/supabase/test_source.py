@@ -130,8 +130,9 @@ async def test_reuse_ends_the_session_with_a_clear_message(bench: Bench) -> None
     second = await bench.api.refresh(first.refresh_token)
     await bench.api.refresh(second.refresh_token)  # a copy of the session is in other hands
     bench.server.ahead_s = 3600 - 60
-    with pytest.raises(TokenEnded, match="a copy of it may be in other hands"):
+    with pytest.raises(TokenEnded, match="a copy of it may be in other hands") as told:
         await bench.source.fetch()
+    assert told.value.retry_after_s == LOOK_AGAIN_S
     kept = await bench.kept()
     assert kept.ended
     assert kept.refresh_token.reveal() == ""

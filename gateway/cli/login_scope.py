@@ -1,0 +1,82 @@
+"""What `login` and `logout` work on: the checked configuration, its store and its journal."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.audit.files import journal_path
+from gateway.audit.journal import Journal
+from gateway.cli.parsers import UsageError
+from gateway.config.find import find_config
+from gateway.config.load import load
+from gateway.config.model import Config, SupabaseTokenConfig
+from identity.secret_stores.base import SecretStore
+from identity.secret_stores.open import open_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginScope:
+    """One project, as its configuration file has it."""
+
+    config: Config
+    journal: Journal
+    env: Mapping[str, str]
+
+    @property
+    def project(self) -> str:
+        """Whose sessions and keys."""
+        return self.config.project
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[SecretStore]:
+        """The project's secret store, closed at the end."""
+        secrets = self.config.secrets
+        store = open_store(secrets.store, folder=secrets.folder, asker=self.config.path)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    def refuse_read_only(self) -> None:
+        """Raise `UsageError` where nothing could be kept, before anything is typed."""
+        if self.config.secrets.store in {"folder", "memory"}:
+            raise UsageError(
+                f'the store "{self.config.secrets.store}" keeps nothing that is signed in to',
+                hint='[secrets] store = "keychain" or "vault" does',
+            )
+
+    def supabase_token(self, name: str | None) -> SupabaseTokenConfig:
+        """The token whose session is meant.
+
+        Raises:
+            UsageError: there is none of that name; or several, and no `name` is given.
+        """
+        found = [item for item in self.config.tokens if isinstance(item, SupabaseTokenConfig)]
+        named = [item for item in found if name in {None, item.name}]
+        if len(named) == 1:
+            return named[0]
+        if not named:
+            what = f"no [tokens.{name}]" if name else "no [tokens.NAME]"
+            raise UsageError(
+                f'{self.config.path} has {what} with source = "supabase"',
+                hint="add one with the project's url and publishable_key",
+            )
+        names = ", ".join(item.name for item in found)
+        raise UsageError("there are several sessions", hint=f"pass --token with one of {names}")
+
+
+@contextmanager
+def opened(args: argparse.Namespace) -> Iterator[LoginScope]:
+    """The scope that `--config` means.
+
+    Raises:
+        ConfigInvalid: there is no file, or it can't be used.
+    """
+    config = load(find_config(args.config, cwd=Path.cwd(), env=os.environ))
+    journal = Journal(journal_path(config.project, os.environ), project=config.project)
+    yield LoginScope(config=config, journal=journal, env=os.environ)

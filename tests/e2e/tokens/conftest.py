@@ -1,0 +1,59 @@
+"""A gateway whose secrets are in a real Secret Service, in front of an upstream that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.authority import Authority, server_context
+from tests.fakes.gateway_process import GatewayProcess
+from tests.fakes.scripted_upstream import ScriptedUpstream, answering, echo
+from tests.fakes.secret_service import gnome_keyring, session_bus
+from tests.fakes.supabase_auth import KEY, SupabaseAuth
+
+
+@pytest.fixture
+def server() -> Iterator[SupabaseAuth]:
+    """The project's Auth server."""
+    with SupabaseAuth() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """Whom both sides trust."""
+    return Authority()
+
+
+@pytest.fixture
+def upstream(authority: Authority) -> Iterator[ScriptedUpstream]:
+    """Echoes bodies over TLS 1.3 with client certificates."""
+    context = server_context(authority.issue("localhost"), authority)
+    with ScriptedUpstream(context, answering(echo)) as made:
+        yield made
+
+
+@pytest.fixture
+def gateway(
+    tmp_path: Path, authority: Authority, upstream: ScriptedUpstream, server: SupabaseAuth
+) -> Iterator[GatewayProcess]:
+    """Configured with a token of the project, not started."""
+    with (
+        session_bus(tmp_path) as bus,
+        gnome_keyring(bus),
+        GatewayProcess(tmp_path, authority, upstream_port=upstream.port) as made,
+    ):
+        made.env |= bus.env
+        made.configure(
+            more=f"""
+[routes.headers]
+Authorization = "Bearer {{token:supabase}}"
+[tokens.supabase]
+source = "supabase"
+url = "{server.url}"
+publishable_key = "{KEY}"
+"""
+        )
+        yield made
