@@ -25,6 +25,7 @@ from gateway.config.model import (
 )
 from gateway.credentials import ReadCredential, reader_of
 from gateway.errors import StartFailed
+from identity.errors import TokenUnavailable
 from identity.secret_stores.base import Secret, SecretStore
 from identity.token_sources.base import TokenSource
 from identity.token_sources.call import TIMEOUT_S, Caller
@@ -122,7 +123,13 @@ class TokenOpener:
                     name=ref.value,
                     reason="[tokens]",
                 )
-            return await read()
+            try:
+                return await read()
+            except OSError as error:
+                reason = (error.strerror or type(error).__name__).lower()
+                raise TokenUnavailable(
+                    f"{ref.value} can't be read: {reason}", hint="mend the path or its mode"
+                ) from error
 
         return noted
 

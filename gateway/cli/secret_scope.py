@@ -141,6 +141,11 @@ def _named(raw: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
         local = [LOCAL_PREFIX + token for token in tokens if token]
         yield text_of(route, "name"), _in_headers(_table(route, "headers")) + local
     yield TELEMETRY, _in_headers(_table(raw.get("telemetry"), "otlp_headers"))
+    sources = _table(raw, "tokens")
+    for name in sources:
+        keys = ("client_secret_secret", "subject_token_secret")
+        named = [text_of(sources, name, key) for key in keys]
+        yield f"[tokens.{name}]", [text for text in named if text]
 
 
 def _in_headers(headers: Mapping[str, object]) -> list[str]:

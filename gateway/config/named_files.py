@@ -10,11 +10,15 @@ from certs.errors import InvalidCertificate
 from certs.revocation import read_lists
 from gateway.config.model import (
     Config,
+    ExecTokenConfig,
     FilesSourceConfig,
+    FileTokenConfig,
+    GoogleTokenConfig,
     GoogleWifSourceConfig,
     IdentityConfig,
     SourceConfig,
     StepCaSourceConfig,
+    TokenConfig,
     VaultSourceConfig,
 )
 from gateway.errors import ConfigProblem
@@ -36,6 +40,9 @@ def _named(config: Config) -> Iterator[tuple[str, Path]]:
             yield f"routes.{route.name}.trust_bundle", route.trust_bundle
         if route.crl is not None:
             yield f"routes.{route.name}.crl", route.crl
+    for token in config.tokens:
+        for key, path in _of_token(token):
+            yield f"tokens.{token.name}.{key}", path
 
 
 def _of_identity(key: str, table: IdentityConfig) -> Iterator[tuple[str, Path]]:
@@ -44,6 +51,14 @@ def _of_identity(key: str, table: IdentityConfig) -> Iterator[tuple[str, Path]]:
             yield f"{key}.{source.name}.{name}", path
     if table.crl is not None:
         yield f"{key}.crl", table.crl
+
+
+def _of_token(token: TokenConfig) -> Iterator[tuple[str, Path]]:
+    """A file with a token isn't among them: it may come later."""
+    if isinstance(token, GoogleTokenConfig):
+        yield "credential_file", token.credential_file
+    if not isinstance(token, ExecTokenConfig | FileTokenConfig) and token.ca_file is not None:
+        yield "ca_file", token.ca_file
 
 
 def _of_source(source: SourceConfig) -> Iterator[tuple[str, Path]]:

@@ -11,7 +11,8 @@ from typing import Final
 
 from certs.clock import Clock
 from gateway.config.headers import fits_a_header
-from identity.errors import IdentityError, TokenDenied, TokenEnded, TokenUnavailable
+from identity.errors import TokenDenied, TokenEnded, TokenUnavailable
+from identity.fault import Fault
 from identity.secret_stores.base import Secret
 from identity.token_sources.base import Token, TokenSource
 from identity.token_sources.refresh import pause_s, retry_s
@@ -92,7 +93,7 @@ class TokenKeeper:
             self._check(token)
         except TimeoutError:
             return self._fail(TokenUnavailable(f"no answer in {FETCH_S:g} s"))
-        except IdentityError as error:
+        except Fault as error:
             return self._fail(error)
         before, self._token = self._token, token
         self._failures = 0
@@ -108,7 +109,7 @@ class TokenKeeper:
         if self._has_ended(token):
             raise TokenUnavailable("the source gave one that has ended", hint="check the clock")
 
-    def _fail(self, error: IdentityError) -> float:
+    def _fail(self, error: Fault) -> float:
         self._failures += 1
         if isinstance(error, TokenEnded):
             self._token = None

@@ -65,7 +65,7 @@ class AccessTokens:
                     algorithms=[str(algorithm)],
                     options={"verify_signature": True, **_OURS},
                 )
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise _denied(f"is not one that the project signed ({type(error).__name__})") from None
         self._judge(claims, user_id)
         return claims

@@ -66,18 +66,21 @@ class Caller:
         ca_file: Path | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._base = URL(base)
-        self._what = what
+        try:
+            self._base = URL(base)
+            self._name = f"{what} {self._base.origin()}"
+        except ValueError:
+            raise TokenDenied(f"the address of {what} is none", hint="write https://HOST") from None
         self._ca_file = ca_file
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         if self._base.scheme != "https" and not is_local(self._base):
             raise TokenDenied(
-                f"{what} {self._base.origin()} is not https, and not on this machine",
+                f"{self} is not https, and not on this machine",
                 hint="tokens are sent in plaintext to a loopback address only",
             )
 
     def __str__(self) -> str:
-        return f"{self._what} {self._base.origin()}"
+        return self._name
 
     async def call(
         self,
@@ -129,6 +132,11 @@ class Caller:
             raise TokenUnavailable(
                 f"{self} can't be reached", hint="is the network there, and the url right?"
             ) from error
+        except ValueError:
+            # Not chained: the value is quoted there.
+            raise TokenDenied(
+                f"{self} can't be asked: what is sent holds characters that a header can't"
+            ) from None
 
     def refused(self, answer: Answer, *, hint: str = "") -> TokenUnavailable | TokenDenied:
         """The error for an answer that is no success; a word of the server's is in it."""

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,13 +22,15 @@ from identity.errors import TokenDenied, TokenError, TokenUnavailable
 from identity.secret_stores.base import Secret
 from identity.token_sources.base import Token
 from identity.token_sources.google_transport import HostRefused, PinnedTransport
+from identity.token_sources.jwt_end import end_of
 
 _MAX_FILE_BYTES: Final = 64 * 1024
 _FETCH_S: Final = 40.0
 _MOST_WORDS: Final = 300
+_TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*|ya29\.\S+")
-_ACCOUNT: Final = re.compile(r"/serviceAccounts/([^/:]+):generate(?:AccessToken|IdToken)$")
+_ACCOUNT: Final = re.compile(r"/serviceAccounts/([^/:]+):generateAccessToken$")
 # What google-auth lets through where a file or an answer has another shape than it expects.
 _ODD: Final = (ValueError, OSError, KeyError, TypeError, AttributeError)
 
@@ -70,8 +73,7 @@ class GoogleTokenSource:
 
     def _fetch(self) -> Token:
         try:
-            made = self._credentials(self._info())
-            made.refresh(self._transport)
+            value, end = self._ask(self._info())
         except HostRefused as error:
             raise TokenDenied(
                 f"{self._file} sends tokens to {error}, which is not allowed",
@@ -82,11 +84,46 @@ class GoogleTokenSource:
             raise TokenUnavailable(f"no answer from {_clean(error)}") from error
         except (exceptions.GoogleAuthError, *_ODD) as error:
             raise self._refusal(error) from error
-        value, end = made.token, made.expiry
         if not isinstance(value, str) or not value or not isinstance(end, datetime):
             raise TokenDenied("Google gave no token with an end")
         # google-auth writes UTC without saying so.
-        return Token(value=Secret(value), expires_at=end.replace(tzinfo=UTC))
+        return Token(value=Secret(value), expires_at=end if end.tzinfo else end.replace(tzinfo=UTC))
+
+    def _ask(self, info: dict[str, Any]) -> tuple[object, object]:
+        if self._audience and info["type"] != "service_account":
+            return self._id_token(info)
+        if self._audience:
+            made = service_account.IDTokenCredentials.from_service_account_info(
+                info, target_audience=self._audience
+            )
+        else:
+            made = self._credentials(info, self._scopes)
+        made.refresh(self._transport)
+        return made.token, made.expiry
+
+    def _id_token(self, info: dict[str, Any]) -> tuple[object, object]:
+        """An ID token of the service account that the file impersonates. Asked for here, because
+        google-auth would send that request past the transport.
+        """
+        url = _impersonation(info)
+        source = self._credentials(_source_of(info), [_SCOPE])
+        source.refresh(self._transport)
+        body = {
+            "audience": self._audience,
+            "includeEmail": True,
+            "delegates": info.get("delegates") or [],
+        }
+        headers = {"Authorization": f"Bearer {source.token}", "Content-Type": "application/json"}
+        reply = self._transport(
+            url.replace(":generateAccessToken", ":generateIdToken"),
+            method="POST",
+            body=json.dumps(body).encode(),
+            headers=headers,
+        )
+        told = json.loads(reply.data)
+        if reply.status != HTTPStatus.OK:
+            raise exceptions.RefreshError(str(told["error"]["message"]))
+        return told["token"], end_of(told["token"])
 
     def _info(self) -> dict[str, Any]:
         try:
@@ -105,29 +142,22 @@ class GoogleTokenSource:
             )
         return info
 
-    def _credentials(self, info: dict[str, Any]) -> Any:
-        if not self._audience:
-            return self._base(info, self._scopes)
-        if info["type"] == "service_account":
-            return service_account.IDTokenCredentials.from_service_account_info(
-                info, target_audience=self._audience
-            )
-        return self._of_account(info)
-
-    def _base(self, info: dict[str, Any], scopes: list[str]) -> Any:
+    def _credentials(self, info: dict[str, Any], scopes: list[str]) -> Any:
         match info["type"]:
             case "authorized_user":
-                return person.Credentials.from_authorized_user_info(info, scopes=scopes)
+                return _of_person(info, scopes)
             case "service_account":
                 return service_account.Credentials.from_service_account_info(info, scopes=scopes)
             case "external_account":
                 return self._federated(info, scopes)
             case "impersonated_service_account":
+                url = _impersonation(info)
                 return impersonated_credentials.Credentials(
-                    source_credentials=self._base(_source_of(info), [_SCOPE]),
-                    target_principal=_account(info),
+                    source_credentials=self._credentials(_source_of(info), [_SCOPE]),
+                    target_principal=_account(url),
                     target_scopes=scopes,
                     delegates=info.get("delegates") or None,
+                    iam_endpoint_override=url,
                 )
             case kind:
                 raise TokenDenied(
@@ -145,26 +175,6 @@ class GoogleTokenSource:
             )
         return pluggable.Credentials.from_info(info, scopes=scopes)
 
-    def _of_account(self, info: dict[str, Any]) -> Any:
-        """ID tokens are a service account's: that which the file impersonates."""
-        account = _account(info)
-        if info["type"] == "impersonated_service_account":
-            source = self._base(_source_of(info), [_SCOPE])
-        else:
-            source = self._base(
-                {k: v for k, v in info.items() if k != "service_account_impersonation_url"},
-                [_SCOPE],
-            )
-        target = impersonated_credentials.Credentials(
-            source_credentials=source,
-            target_principal=account,
-            target_scopes=[_SCOPE],
-            delegates=info.get("delegates") or None,
-        )
-        return impersonated_credentials.IDTokenCredentials(
-            target, target_audience=self._audience, include_email=True
-        )
-
     def _refusal(self, error: Exception) -> TokenError:
         last = self._transport.last
         text = f"Google gave no token: {_clean(error)}"
@@ -175,21 +185,40 @@ class GoogleTokenSource:
         )
 
 
-def _source_of(info: Mapping[str, Any]) -> dict[str, Any]:
+def _of_person(info: Mapping[str, Any], scopes: list[str]) -> person.Credentials:
+    return person.Credentials(
+        None,
+        refresh_token=info["refresh_token"],
+        client_id=info["client_id"],
+        client_secret=info["client_secret"],
+        token_uri=info.get("token_uri") or _TOKEN_URI,
+        scopes=scopes,
+    )
+
+
+def _source_of(info: dict[str, Any]) -> dict[str, Any]:
+    """The credentials by which a file impersonates."""
+    if info["type"] == "external_account":
+        return {k: v for k, v in info.items() if k != "service_account_impersonation_url"}
     source = info.get("source_credentials")
     if not isinstance(source, dict) or source.get("type") == "impersonated_service_account":
-        raise ValueError("the file has no source_credentials that can be used")
+        raise TokenDenied("the file has no source_credentials that can be used")
     return source
 
 
-def _account(info: Mapping[str, Any]) -> str:
-    found = _ACCOUNT.search(str(info.get("service_account_impersonation_url", "")))
-    if found is None:
+def _impersonation(info: Mapping[str, Any]) -> str:
+    url = str(info.get("service_account_impersonation_url", ""))
+    if _ACCOUNT.search(url) is None:
         raise TokenDenied(
-            "these credentials are no service account's, and only those have ID tokens",
-            hint="impersonate one: gcloud … --impersonate-service-account",
+            "these credentials impersonate no service account, and only those have ID tokens",
+            hint="gcloud … --impersonate-service-account makes some that do",
         )
-    return found[1]
+    return url
+
+
+def _account(url: str) -> str:
+    found = _ACCOUNT.search(url)
+    return found[1] if found else ""
 
 
 def _clean(error: Exception) -> str:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-
-import jwt
 
 from identity.errors import TokenDenied, TokenUnavailable
 from identity.secret_stores.base import MAX_VALUE_BYTES, Secret
 from identity.token_sources.base import Token
+from identity.token_sources.jwt_end import end_of
 
 #: How often the file is looked at.
 INTERVAL_S: Final = 2.0
@@ -74,15 +72,6 @@ class TokenFile:
         else:
             return
         raise TokenDenied(f"{self._path} {problem}", hint=hint, retry_after_s=INTERVAL_S)
-
-
-def end_of(token: str) -> datetime | None:
-    """When a JWT ends, by what it says of itself; None for others. Nothing of it is verified."""
-    try:
-        claims = jwt.decode(token, options={"verify_signature": False, "verify_exp": False})
-        return datetime.fromtimestamp(float(claims["exp"]), UTC)
-    except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError, OSError):
-        return None
 
 
 def _forbidden(group: int) -> int:

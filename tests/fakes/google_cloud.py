@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import jwt
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from certs import keys, tls_context
 from tests.fakes.certificates import AGENT, Leaf, Signer, ip, root, to_pem, uri
@@ -30,6 +31,10 @@ AUDIENCE = (
     "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/idp"
 )
 ACCOUNT = "gateway@p.iam.gserviceaccount.com"
+#: Refresh token and client secret of somebody who signed in with gcloud.
+PERSON = ("1//refresh-token-of-a-person", "client-secret-of-gcloud")
+#: Whom service accounts sign for, wherever it is.
+_TOKEN_URI = "https://oauth2.googleapis.com/token"
 _TOKEN_TYPE = "urn:ietf:params:oauth:token-type"
 
 
@@ -81,6 +86,7 @@ class GoogleCloud:
         self.paths: list[str] = []
         self.longest_s = 86_400
         self.spoil: Callable[[x509.CertificateSigningRequest], bytes] | None = None
+        self.account_key = rsa.generate_private_key(65537, 2048)
         self._tokens: set[str] = set()
         self.ca_file = folder / "google-ca.pem"
         self._tls = root("google", start=start)
@@ -116,6 +122,29 @@ class GoogleCloud:
         return document | changes
 
     @property
+    def person(self) -> dict[str, Any]:
+        """What `gcloud auth application-default login` writes."""
+        refresh_token, client_secret = PERSON
+        return {
+            "type": "authorized_user",
+            "client_id": "gcloud",
+            "client_secret": client_secret,
+            "refresh_token": refresh_token,
+            "token_uri": f"{self.url}/token",
+        }
+
+    @property
+    def service_account(self) -> dict[str, Any]:
+        """A service account's key file."""
+        return {
+            "type": "service_account",
+            "client_email": ACCOUNT,
+            "private_key_id": "k",
+            "private_key": keys.to_pem(cast("Any", self.account_key)).decode(),
+            "token_uri": f"{self.url}/token",
+        }
+
+    @property
     def impersonation(self) -> dict[str, str]:
         """The member of a configuration that asks for a service account."""
         path = f"v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken"
@@ -137,21 +166,52 @@ class GoogleCloud:
             _need(headers.get("metadata") == "True", 403, "no metadata header")
             return {"value": self.subject}
         _need(method == "POST", 404, "not found")
-        if path == "/v1/token":
-            return self._exchange(parse_qs(body.decode(), strict_parsing=True), headers, peer)
+        if path in {"/token", "/v1/token"}:
+            form = parse_qs(body.decode(), strict_parsing=True)
+            is_exchange = path == "/v1/token"
+            return self._exchange(form, headers, peer) if is_exchange else self._grant(form)
         token = headers.get("authorization", "").removeprefix("Bearer ")
         _need(token in self._tokens, 401, "Request had invalid authentication credentials.")
-        document = json.loads(body)
+        return self._serve(path, query, json.loads(body))
+
+    def _serve(
+        self, path: str, query: dict[str, list[str]], document: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What a good access token opens."""
         if path == f"/v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken":
             _need(bool(document["scope"]), 400, "scope is needed")
             expiry = datetime.now(UTC) + timedelta(hours=1)
             return {"accessToken": self._token(), "expireTime": f"{expiry:%Y-%m-%dT%H:%M:%SZ}"}
+        if path == f"/v1/projects/-/serviceAccounts/{ACCOUNT}:generateIdToken":
+            _need(document["includeEmail"] is True, 400, "an e-mail address is needed")
+            return {"token": self.id_token(document["audience"])}
         if path == f"/v1/{POOL}/certificates":
             return self._create(document, query)
         if path == f"/v1/{POOL}:fetchCaCerts":
             certificates = [_pem(self.intermediate.certificate), _pem(self.root.certificate)]
             return {"caCerts": [{"certificates": certificates}]}
         raise _refused(404, "Requested entity was not found.")
+
+    def id_token(self, audience: str) -> str:
+        """One for a service, of the service account."""
+        claims = {"aud": audience, "email": ACCOUNT, "exp": int(time.time()) + 3600}
+        return jwt.encode(claims, "k" * 32, "HS256")
+
+    def _grant(self, form: dict[str, list[str]]) -> dict[str, Any]:
+        """OAuth's token endpoint: for a person's refresh token, or what a service account signs."""
+        told = {name: values[0] for name, values in form.items()}
+        if told.get("grant_type") == "refresh_token":
+            good = (told.get("refresh_token"), told.get("client_secret")) == PERSON
+            _oauth(good, "invalid_grant", "Token has been expired or revoked.")
+            return {"access_token": self._token(), "expires_in": 3599, "token_type": "Bearer"}
+        grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+        _oauth(told.get("grant_type") == grant, "unsupported_grant_type", "grant_type")
+        key = self.account_key.public_key()
+        claims = jwt.decode(told["assertion"], key, ["RS256"], audience=_TOKEN_URI)
+        _oauth(claims["iss"] == ACCOUNT, "invalid_grant", "account not found")
+        if "target_audience" in claims:
+            return {"id_token": self.id_token(claims["target_audience"])}
+        return {"access_token": self._token(), "expires_in": 3599, "token_type": "Bearer"}
 
     def _exchange(
         self, form: dict[str, list[str]], headers: dict[str, str], peer: bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from identity.errors import IdentityError
+from identity.fault import Fault
 from identity.secret_stores.base import Secret
 from identity.token_sources.base import Token
 from tests.fakes.clock import FakeClock
@@ -22,7 +22,7 @@ class ScriptedSource:
         self._clock = clock
         self.life_s = life_s
         self.ask_again_s: float | None = None
-        self.error: IdentityError | None = None
+        self.error: Fault | None = None
         self.asked = 0
         self.is_closed = False
 

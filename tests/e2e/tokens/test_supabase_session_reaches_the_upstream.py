@@ -9,27 +9,8 @@ import jwt
 
 from tests.fakes.gateway_process import DEADLINE_S, GatewayProcess
 from tests.fakes.scripted_upstream import ScriptedUpstream
-from tests.fakes.supabase_auth import EMAIL, PASSWORD, SupabaseAuth
-
-#: Of access tokens: they are refreshed after half of it.
-LIFE_S = 3
-
-
-def sign_in(gateway: GatewayProcess) -> None:
-    done = gateway.command("login", "supabase", "--email", EMAIL, said=PASSWORD + "\n")
-    assert done.returncode == 0, done.stderr
-    assert f"as {EMAIL}" in done.stderr
-    assert PASSWORD not in done.stdout + done.stderr
-
-
-def until_code(gateway: GatewayProcess, code: int) -> bytes:
-    deadline = time.monotonic() + 2 * DEADLINE_S
-    while True:
-        got, body = gateway.request("POST", body=b"x")
-        if got == code:
-            return body
-        assert time.monotonic() < deadline, (got, body)
-        time.sleep(0.05)
+from tests.fakes.signed_in import LIFE_S, sign_in, until_code
+from tests.fakes.supabase_auth import EMAIL, SupabaseAuth
 
 
 def sent(upstream: ScriptedUpstream) -> str:
@@ -66,30 +47,3 @@ def test_from_signing_in_to_signing_out(
     actions = [(line["action"], line["outcome"]) for line in gateway.audit()]
     for action in ("session.begin", "session.end"):
         assert (action, "ok") in actions
-
-
-def test_reuse_ends_it_and_signing_in_again_mends_it(
-    gateway: GatewayProcess, upstream: ScriptedUpstream, server: SupabaseAuth
-) -> None:
-    sign_in(gateway)
-    (stolen,) = server.active_refresh_tokens
-    server.life_s = LIFE_S
-    taken = gateway.command("login", "supabase", "--refresh-token", said=stolen)
-    assert taken.returncode == 0, taken.stderr
-    gateway.start()
-    gateway.until_ready()
-    deadline = time.monotonic() + 2 * DEADLINE_S
-    while server.refreshes < 3:
-        assert time.monotonic() < deadline
-        until_code(gateway, 200)
-    server.ahead_s = 20  # the reuse interval is over
-    thief = gateway.command("login", "supabase", "--refresh-token", said=stolen)
-    assert thief.returncode == 1
-    assert "in other hands" in thief.stderr
-    answer = until_code(gateway, 503).decode()
-    assert "in other hands" in answer
-    assert "devwiz-gw login supabase" in answer
-    assert "in other hands" in gateway.command("login", "--status").stdout
-    server.ahead_s = 0
-    sign_in(gateway)
-    until_code(gateway, 200)

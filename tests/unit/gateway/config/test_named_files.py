@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.model import FileTokenConfig, GoogleTokenConfig, SupabaseTokenConfig
 from gateway.config.named_files import unusable_files
 from tests.fakes import configs
 from tests.fakes.authority import Authority
@@ -57,3 +58,31 @@ def test_a_trust_file_with_something_else_in_it_is_told(
     (problem,) = unusable_files(configs.config(tmp_path, route))
     assert problem.key == why
     assert str(tmp_path) in problem.message
+
+
+def test_files_of_tokens_are_named_but_the_token_itself(tmp_path: Path) -> None:
+    for name in ("c.pem", "k.pem"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "b.pem").write_text(Authority().pem)
+    google = GoogleTokenConfig(
+        name="google",
+        credential_file=tmp_path / "adc.json",
+        audience="",
+        scopes=(),
+        allowed_hosts=(),
+        ca_file=None,
+        allow_executables=False,
+    )
+    supabase = SupabaseTokenConfig(
+        name="supabase",
+        url="https://r.supabase.co",
+        publishable_key="k",
+        audience="authenticated",
+        ca_file=tmp_path / "ca.pem",
+    )
+    file = FileTokenConfig(name="file", path=tmp_path / "token")
+    config = configs.config(tmp_path, tokens=(google, supabase, file))
+    assert [problem.key for problem in unusable_files(config)] == [
+        "tokens.google.credential_file",
+        "tokens.supabase.ca_file",
+    ]

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from gateway.audit.journal import AuditFailed
 from gateway.control_plane.token_keeper import FETCH_S, TICK_S, TokenKeeper
 from identity.errors import SecretNotFound, TokenDenied, TokenEnded, TokenUnavailable
 from identity.secret_stores.base import Secret
@@ -120,6 +121,13 @@ async def test_the_same_value_is_no_news() -> None:
     async with running(bench):
         await bench.clock.advance(20)
         assert (bench.source.asked, bench.news) == (11, 1)
+
+
+async def test_a_journal_that_can_not_be_written_is_a_problem_like_others() -> None:
+    bench = Bench()
+    bench.source.error = AuditFailed("can't write the audit journal")
+    async with running(bench):
+        assert "can't write the audit journal" in bench.keeper.problem
 
 
 async def test_a_problem_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

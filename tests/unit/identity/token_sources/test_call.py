@@ -64,3 +64,18 @@ def test_the_word_of_an_error_by_everybody_s_spelling(body: bytes, word: str) ->
     answer = Answer(status=400, body=body)
     assert error_word(answer) == word
     assert body.decode() not in repr(answer)
+
+
+async def test_a_value_that_would_break_the_head_is_not_sent_nor_shown() -> None:
+    with Odd() as server:
+        with pytest.raises(TokenDenied, match="a header can't") as caught:
+            await Caller(server.url, what="it").call("GET", headers={"X-Key": "canary\r\nX: 1"})
+        assert "canary" not in str(caught.value)
+        assert caught.value.__cause__ is None
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("text", ["", "idp.example.com", "/token", "https://", "https://[::1"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(TokenDenied):
+        Caller(text, what="it")

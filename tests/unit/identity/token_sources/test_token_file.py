@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from identity.errors import TokenDenied, TokenUnavailable
-from identity.token_sources.token_file import INTERVAL_S, TokenFile, end_of
+from identity.token_sources.token_file import INTERVAL_S, TokenFile
 
 
 def written(path: Path, text: str, mode: int = 0o600) -> Path:
@@ -32,12 +32,6 @@ async def test_a_jwt_tells_its_end(tmp_path: Path) -> None:
     text = jwt.encode({"exp": 1_900_000_000}, "k" * 32, "HS256")
     token = await TokenFile(written(tmp_path / "token", text)).fetch()
     assert token.expires_at == datetime.fromtimestamp(1_900_000_000, UTC)
-
-
-@pytest.mark.parametrize("claims", [{}, {"exp": 1e300}, {"exp": []}])
-def test_an_end_that_makes_no_sense_is_none(claims: dict[str, object]) -> None:
-    assert end_of(jwt.encode(claims, "k" * 32, "HS256")) is None
-    assert end_of("no.jwt.here") is None
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o620, 0o602, 0o604])
