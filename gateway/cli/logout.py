@@ -11,6 +11,7 @@ from gateway.cli.login import add_key_name, add_token
 from gateway.cli.login_scope import LoginScope, opened
 from gateway.cli.parsers import add_commands
 from gateway.config.model import SupabaseTokenConfig
+from identity.errors import SecretNotFound, TokenEnded
 from identity.fault import Fault
 from identity.secret_stores.base import SecretRef
 
@@ -57,7 +58,10 @@ async def _end(scope: LoginScope, token: SupabaseTokenConfig) -> str:
         machine_lock(session_lock(scope.project, token.name, scope.env), timeout_s=30.0),
         scope.store() as store,
     ):
-        value = await store.get(ref)
+        try:
+            value = await store.get(ref)
+        except SecretNotFound:
+            raise TokenEnded("nobody is signed in", hint="there is nothing to end") from None
         problem = ""
         try:
             session = decode(value)

@@ -24,6 +24,8 @@ def visit(url: str) -> tuple[int, str]:
 
 
 def test_the_session_is_kept(gateway: GatewayProcess, server: SupabaseAuth) -> None:
+    nobody = gateway.command("logout", "supabase")
+    assert (nobody.returncode, "nobody is signed in" in nobody.stderr) == (1, True)
     arguments = ("login", "supabase", "--provider", "github", "--no-browser")
     process = subprocess.Popen(
         [*COMMAND, *arguments, "--config", str(gateway.config)],
