@@ -34,6 +34,10 @@ class SourceUnavailable(CertsError):
         self.retry_after_s = retry_after_s
 
 
+class NothingGranted(SourceUnavailable):
+    """The source knows no identity for us at present, which may change."""
+
+
 class SourceDenied(CertsError):
     """The identity source refuses us (token spent, locked, policy): a person must act."""
 

@@ -23,7 +23,13 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 
-from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
+from certs.errors import (
+    CertsError,
+    NothingGranted,
+    ReplyRejected,
+    SourceDenied,
+    SourceUnavailable,
+)
 from identity.endpoint import Endpoint, UnixEndpoint
 
 _STREAM: Final = 1
@@ -46,6 +52,7 @@ _CODES: Final = {
     "14": "unavailable",
     "16": "unauthenticated",
 }
+_PERMISSION_DENIED: Final = "7"
 # Workload Endpoint §6: asking again doesn't help.
 _FINAL: Final = frozenset({"3", "12"})
 
@@ -92,6 +99,7 @@ class GrpcStream:
 
         Raises:
             SourceUnavailable, SourceDenied: the stream has ended; why, by its status.
+            NothingGranted: among these, that there is nothing for us, or no more.
             ReplyRejected: it isn't gRPC that is spoken there.
         """
         while (found := self._next()) is None:
@@ -184,9 +192,9 @@ class GrpcStream:
         text = f"fetch: {_CODES.get(code, 'failed')}" + (reason and f": {reason}")
         if code in _FINAL:
             return SourceDenied(text, hint="is the socket a SPIFFE Workload API's?")
-        return SourceUnavailable(
-            text, hint="has this workload an entry at the agent's server?" if code == "7" else ""
-        )
+        if code == _PERMISSION_DENIED:
+            return NothingGranted(text, hint="has this workload an entry at the agent's server?")
+        return SourceUnavailable(text)
 
 
 def _not_grpc() -> ReplyRejected:

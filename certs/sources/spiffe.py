@@ -23,6 +23,7 @@ from certs.errors import (
     CertsError,
     IdentityWithdrawn,
     InvalidCertificate,
+    NothingGranted,
     ReplyRejected,
     SourceDenied,
     SourceUnavailable,
@@ -107,7 +108,7 @@ class SpiffeSource:
                 if self._stream is None:
                     state = await self._first_state()
                 else:
-                    state = read_svids(await self._stream.message())
+                    state = await self._next_state(self._stream)
             except SourceDenied:
                 await self.close()
                 raise
@@ -127,6 +128,17 @@ class SpiffeSource:
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.close()
+
+    async def _next_state(self, stream: GrpcStream) -> _State:
+        """What a stream that gave a state gives next. Its end by `permission denied` takes all
+        SVIDs away (SPIFFE Workload API §5.2.1); at the beginning of a stream it doesn't, as an
+        agent that just started says so, too.
+        """
+        try:
+            return read_svids(await stream.message())
+        except NothingGranted:
+            await self.close()
+            return ()
 
     async def _first_state(self) -> _State:
         stream = await GrpcStream.call(

@@ -217,7 +217,8 @@ class GrpcConnection:
         if headers.get(":method") != "POST" or not is_grpc:
             status = "415" if headers.get(":method") == "POST" else "405"
             self._h2.send_headers(stream, [(":status", status)], end_stream=True)
-            self._h2.reset_stream(stream, ErrorCodes.NO_ERROR)
+            if event.stream_ended is None:
+                self._h2.reset_stream(stream, ErrorCodes.NO_ERROR)
             return
         metadata = {name: value for name, value in headers.items() if not name.startswith(":")}
         call = self._calls[stream] = _Call(stream, headers.get(":path", ""), metadata)

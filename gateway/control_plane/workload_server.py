@@ -52,7 +52,7 @@ class WorkloadServer:
         self._listener = listener
         self._clock = clock
         self._limits = limits or ConnectionLimits()
-        self._nobody = unmapped_uid()
+        self._nobody = -1
         self._server: asyncio.Server | None = None
         self._inode = (0, 0)
         self._open: dict[asyncio.Task[None], GrpcConnection] = {}
@@ -63,6 +63,7 @@ class WorkloadServer:
         listening, self._inode = await asyncio.to_thread(
             open_unix_socket, self._api.socket, mode=self._mode()
         )
+        self._nobody = await asyncio.to_thread(unmapped_uid)
         self._server = await asyncio.start_unix_server(self._serve, sock=listening, backlog=128)
 
     async def use(self, api: WorkloadApiConfig) -> None:

@@ -206,6 +206,26 @@ async def test_a_final_status_ends_the_watch(
 
 
 @real
+async def test_a_stream_that_ends_by_permission_denied_takes_the_svids_away(
+    api: WorkloadApi, open_source: OpenSource, domain: Domain
+) -> None:
+    api.give(domain.svid())
+    source = open_source(clock=Hurried())
+    await source.obtain(None)
+    api.fail(7)
+    await asyncio.wait_for(source.changed(), WITHIN_S)
+    with pytest.raises(IdentityWithdrawn):
+        await source.obtain(None)
+    # Asked anew the agent says it again, which may be a start of its own.
+    with pytest.raises(SourceUnavailable):
+        await source.obtain(None)
+    watching = asyncio.create_task(source.changed())
+    api.give(domain.svid())
+    await asyncio.wait_for(watching, WITHIN_S)
+    assert (await source.obtain(None)).spiffe_id == AGENT
+
+
+@real
 async def test_tcp_works_as_well(domain: Domain) -> None:
     with WorkloadApi() as api:
         api.give(domain.svid())

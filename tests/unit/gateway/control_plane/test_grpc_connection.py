@@ -1,0 +1,395 @@
+"""gRPC over HTTP/2 with callers that are honest, slow, dead, confused or hostile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, TrailersReceived
+from h2.settings import SettingCodes
+
+from gateway.control_plane.grpc_connection import ConnectionLimits, GrpcConnection
+from gateway.control_plane.grpc_message import CallFailed, Code, framed
+
+WITHIN_S = 20
+HEAD = [
+    (":method", "POST"),
+    (":scheme", "http"),
+    (":path", "/Echo/Count"),
+    (":authority", "localhost"),
+    ("te", "trailers"),
+    ("content-type", "application/grpc"),
+]
+
+
+class Echo:
+    """Answers by path; "/Echo/Wait" says one thing and then waits."""
+
+    async def answers(self, path: str, metadata: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+        match path:
+            case "/Echo/Count":
+                for number in range(3):
+                    yield b"%d" % number
+            case "/Echo/Wait":
+                yield b"first"
+                await asyncio.Event().wait()
+            case "/Echo/Much":
+                while True:
+                    yield bytes(100_000)
+            case "/Echo/Defect":
+                raise RuntimeError(metadata.get("secret", ""))
+            case _:
+                raise CallFailed(Code.UNIMPLEMENTED, "there is no such method: ü")
+
+
+@dataclass
+class Client:
+    """An HTTP/2 client that does as it is told and keeps what it sees."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    h2: H2Connection = field(
+        default_factory=lambda: H2Connection(
+            H2Configuration(client_side=True, header_encoding="utf-8")
+        )
+    )
+    events: list[Any] = field(default_factory=list)
+    acknowledges: bool = True
+    is_over: bool = False
+
+    def begin(self) -> None:
+        self.h2.initiate_connection()
+        self.send()
+
+    def send(self, data: bytes | None = None) -> None:
+        self.writer.write(self.h2.data_to_send() if data is None else data)
+
+    def call(
+        self, path: str = "/Echo/Count", *more: tuple[str, str], body: bytes = framed(b"")
+    ) -> int:
+        stream = self.h2.get_next_available_stream_id()
+        head = [(name, path if name == ":path" else value) for name, value in HEAD]
+        self.h2.send_headers(stream, [*head, *more])
+        self.h2.send_data(stream, body, end_stream=True)
+        self.send()
+        return stream
+
+    async def until(self, found: Callable[[], Any]) -> Any:
+        async with asyncio.timeout(WITHIN_S):
+            while not (result := found()):
+                assert not self.is_over
+                await self._read()
+        return result
+
+    async def until_cut(self) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while not self.is_over:
+                await self._read()
+
+    async def _read(self) -> None:
+        try:
+            data = await self.reader.read(65536)
+        except ConnectionError:
+            data = b""
+        self.is_over = not data
+        assert data or self.is_over
+        for event in self.h2.receive_data(data) if data else ():
+            self.events.append(event)
+            if isinstance(event, DataReceived) and self.acknowledges:
+                self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        if not self.is_over:
+            self.send()
+
+    def data(self, stream: int) -> bytes:
+        found = [e for e in self.events if isinstance(e, DataReceived) and e.stream_id == stream]
+        return b"".join(event.data for event in found)
+
+    def status(self, stream: int) -> dict[str, str]:
+        """The trailers of a call, wherever they came; empty while there are none."""
+        for event in self.events:
+            if (
+                isinstance(event, ResponseReceived | TrailersReceived)
+                and event.stream_id == stream
+                and (fields := {str(k): str(v) for k, v in event.headers})
+                and ("grpc-status" in fields or fields.get(":status", "200") != "200")
+            ):
+                return fields
+        return {}
+
+    async def ending(self, stream: int) -> dict[str, str]:
+        fields: dict[str, str] = await self.until(lambda: self.status(stream))
+        return fields
+
+    def goaway(self) -> ErrorCodes | int | None:
+        for event in self.events:
+            if isinstance(event, ConnectionTerminated):
+                return event.error_code
+        return None
+
+
+@asynccontextmanager
+async def serving(folder: Path, **limits: Any) -> AsyncIterator[Client]:
+    """One client of a server; both are gone afterwards."""
+    running: list[tuple[asyncio.Task[None], GrpcConnection]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = GrpcConnection(reader, writer, Echo(), ConnectionLimits(**limits))
+        task = asyncio.current_task()
+        assert task is not None
+        running.append((task, connection))
+        await connection.run()
+
+    path = folder / "s"
+    server = await asyncio.start_unix_server(serve, path)
+    client = Client(*await asyncio.open_unix_connection(path))
+    client.connections = running  # type: ignore[attr-defined]
+    try:
+        yield client
+    finally:
+        client.writer.transport.abort()
+        server.close()
+        async with asyncio.timeout(WITHIN_S):
+            await asyncio.gather(*(task for task, _ in running), return_exceptions=True)
+
+
+async def test_a_call_is_answered(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        client.begin()
+        stream = client.call()
+        assert (await client.ending(stream))["grpc-status"] == "0"
+        assert client.data(stream) == framed(b"0") + framed(b"1") + framed(b"2")
+        head = next(event for event in client.events if isinstance(event, ResponseReceived))
+        fields = {str(name): str(value) for name, value in head.headers}
+        assert fields == {":status": "200", "content-type": "application/grpc"}
+
+
+async def test_calls_at_the_same_time_dont_wait_for_each_other(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        client.begin()
+        waiting = [client.call("/Echo/Wait") for _ in range(5)]
+        await client.until(lambda: all(client.data(stream) for stream in waiting))
+        assert (await client.ending(client.call()))["grpc-status"] == "0"
+
+
+async def test_a_message_in_pieces(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        client.begin()
+        client.h2.send_headers(1, HEAD)
+        for byte in framed(b"x"):
+            client.h2.send_data(1, bytes([byte]))
+            client.send()
+            await asyncio.sleep(0)
+        # What isn't ended yet is answered as well: the message is there.
+        assert (await client.ending(1))["grpc-status"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "body", "code"),
+    [
+        ("/Echo/Nothing", (), framed(b""), "12"),
+        ("/Echo/Defect", (("secret", "hunter2"),), framed(b""), "13"),
+        ("/Echo/Wait", (("grpc-timeout", "10m"),), framed(b""), "4"),
+        ("/Echo/Count", (("grpc-timeout", "soon"),), framed(b""), "3"),
+        ("/Echo/Count", (), b"", "13"),
+        ("/Echo/Count", (), b"\0\0\0\0\5abc", "13"),
+        ("/Echo/Count", (), framed(b"") * 2, "13"),
+        ("/Echo/Count", (), b"\1\0\0\0\0", "12"),
+        ("/Echo/Count", (), b"\0\7\0\0\0", "8"),
+    ],
+)
+async def test_how_calls_fail(
+    tmp_path: Path, path: str, more: tuple[tuple[str, str], ...], body: bytes, code: str
+) -> None:
+    async with serving(tmp_path) as client:
+        client.begin()
+        fields = await client.ending(client.call(path, *more, body=body))
+        assert fields["grpc-status"] == code
+        assert "hunter2" not in str(fields)
+        # The connection goes on.
+        assert (await client.ending(client.call()))["grpc-status"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [(":method", "GET", "405"), ("content-type", "application/json", "415")],
+)
+async def test_what_is_no_grpc(tmp_path: Path, name: str, value: str, status: str) -> None:
+    async with serving(tmp_path) as client:
+        client.begin()
+        head = [(key, value if key == name else text) for key, text in HEAD]
+        client.h2.send_headers(1, head, end_stream=True)
+        client.send()
+        assert (await client.ending(1))[":status"] == status
+        assert (await client.ending(client.call()))["grpc-status"] == "0"
+
+
+async def test_a_call_that_is_cancelled_ends(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        client.begin()
+        stream = client.call("/Echo/Wait")
+        await client.until(lambda: client.data(stream))
+        client.h2.reset_stream(stream, ErrorCodes.CANCEL)
+        client.send()
+        assert (await client.ending(client.call()))["grpc-status"] == "0"
+        ((_, connection),) = client.connections  # type: ignore[attr-defined]
+        assert connection._calls == {}
+
+
+async def test_a_large_answer_goes_by_the_callers_window(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        client.begin()
+        stream = client.call("/Echo/Much")
+        await client.until(lambda: len(client.data(stream)) > 500_000)
+
+
+async def test_who_takes_nothing_is_not_waited_for(tmp_path: Path) -> None:
+    async with serving(tmp_path, answer_s=0.2) as client:
+        client.acknowledges = False
+        client.begin()
+        stream = client.call("/Echo/Much")
+        assert (await client.ending(stream))["grpc-status"] == "8"
+        assert len(client.data(stream)) == 65535
+
+
+async def test_who_never_reads_holds_no_memory(tmp_path: Path) -> None:
+    async with serving(tmp_path, waiting_bytes=10_000, events=10**9) as client:
+        client.begin()
+        with pytest.raises(ConnectionError):
+            async with asyncio.timeout(WITHIN_S):
+                while True:
+                    for _ in range(100):
+                        client.h2.ping(b"12345678")
+                    client.send()
+                    await client.writer.drain()
+                    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        bytes(100),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 100,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\1\0\0\0\0\1",
+    ],
+)
+async def test_garbage_is_cut(tmp_path: Path, garbage: bytes) -> None:
+    async with serving(tmp_path) as client:
+        client.send(garbage)
+        await client.until_cut()
+
+
+async def test_who_begins_nothing_is_cut(tmp_path: Path) -> None:
+    async with serving(tmp_path, begin_s=0.1) as client:
+        client.send(b"PRI * HTTP/2.0\r\n")
+        await client.until_cut()
+
+
+async def test_a_call_that_doesnt_come_to_its_message_ends(tmp_path: Path) -> None:
+    async with serving(tmp_path, begin_s=0.3) as client:
+        client.begin()
+        client.h2.send_headers(1, HEAD)
+        client.send()
+        assert (await client.ending(1))["grpc-status"] == "4"
+
+
+def pings(client: Client) -> None:
+    client.h2.ping(b"12345678")
+
+
+def resets(client: Client) -> None:
+    stream = client.h2.get_next_available_stream_id()
+    client.h2.send_headers(stream, HEAD)
+    client.h2.reset_stream(stream)
+
+
+def settings(client: Client) -> None:
+    client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 1000})
+
+
+def windows(client: Client) -> None:
+    client.h2.increment_flow_control_window(1)
+
+
+def nothings(client: Client) -> None:
+    if not client.h2.open_outbound_streams:
+        client.h2.send_headers(1, HEAD)
+    client.h2.send_data(1, b"")
+
+
+@pytest.mark.parametrize("flood", [pings, resets, settings, windows, nothings])
+async def test_floods_are_cut(tmp_path: Path, flood: Callable[[Client], None]) -> None:
+    async with serving(tmp_path, events=200, events_per_s=0.0) as client:
+        client.begin()
+        for _ in range(300):
+            flood(client)
+        client.send()
+        await client.until_cut()
+        assert client.goaway() in (ErrorCodes.ENHANCE_YOUR_CALM, None)
+
+
+async def test_too_many_calls_and_too_large_headers_are_cut(tmp_path: Path) -> None:
+    async with serving(tmp_path, streams=2) as client:
+        client.begin()
+        await client.until(lambda: client.h2.remote_settings.max_concurrent_streams == 2)
+        client.h2.remote_settings.max_concurrent_streams = 100
+        client.h2.remote_settings.acknowledge()
+        for _ in range(3):
+            client.call("/Echo/Wait")
+        await client.until_cut()
+    async with serving(tmp_path) as client:
+        client.begin()
+        client.h2.send_headers(1, [*HEAD, ("x", "y" * 40_000)])
+        client.send()
+        await client.until_cut()
+
+
+async def test_a_silent_caller_is_asked_and_a_dead_one_cut(tmp_path: Path) -> None:
+    async with serving(tmp_path, quiet_s=0.05, answer_s=5.0, idle_s=1000) as client:
+        client.begin()
+        stream = client.call("/Echo/Wait")
+        asked = "PingReceived"
+        await client.until(
+            lambda: sum(type(event).__name__ == asked for event in client.events) >= 3
+        )
+        assert not client.status(stream)
+    async with serving(tmp_path, quiet_s=0.05, answer_s=0.1) as client:
+        client.begin()
+        client.call("/Echo/Wait")
+        async with asyncio.timeout(WITHIN_S):  # reads nothing that it would have to answer
+            ((task, _),) = await _when(lambda: client.connections)  # type: ignore[attr-defined]
+            await asyncio.wait([task])
+
+
+async def _when(found: Callable[[], Any]) -> Any:
+    while not found():
+        await asyncio.sleep(0.01)
+    return found()
+
+
+async def test_a_connection_without_calls_is_closed_in_the_end(tmp_path: Path) -> None:
+    async with serving(tmp_path, quiet_s=0.05, answer_s=5.0, idle_s=0.0) as client:
+        client.begin()
+        await client.until_cut()
+        assert client.goaway() == ErrorCodes.NO_ERROR
+
+
+async def test_the_end_is_told_to_open_calls(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        client.begin()
+        stream = client.call("/Echo/Wait")
+        await client.until(lambda: client.data(stream))
+        ((task, connection),) = client.connections  # type: ignore[attr-defined]
+        await connection.stop()
+        task.cancel()
+        fields = await client.ending(stream)
+        assert (fields["grpc-status"], fields["grpc-message"]) == ("14", "the gateway is stopping")
+        await client.until_cut()
