@@ -60,6 +60,17 @@ class Chain:
         )
 
 
+def issuers_of(chain_pem: bytes) -> tuple[str, ...]:
+    """The names (RFC 4514) of those who issued the leaf and each certificate above it, for people;
+    none where they can't be read.
+    """
+    try:
+        chain = Chain.from_pem(chain_pem)
+        return tuple(item.issuer.rfc4514_string() for item in (chain.leaf, *chain.intermediates))
+    except (InvalidCertificate, ValueError):
+        return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeafFacts:
     """What a checked leaf says of itself. `spiffe_id` is None where the rules allow none."""

@@ -16,6 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from certs import keys
 from certs.bundle import TrustBundle
 from certs.errors import InvalidCertificate, ReplyRejected
+from certs.revocation import RevocationLists
 from certs.sources.base import Identity
 from certs.svid import Chain, LeafFacts, client_certificate, x509_svid
 from identity.spiffe import SpiffeId, TrustDomain
@@ -70,7 +71,7 @@ def verify_identity(  # noqa: PLR0913 - one keyword for each thing that is held 
     _check_names(facts, spiffe_id, trust_domain)
     _check_life(facts, now=now, min_life=min_life, max_life=max_life, leeway=leeway)
     # A leaf that starts within the leeway is judged at its start.
-    _check_chain(chain, bundle, at=max(now, facts.not_before))
+    check_chain(chain, bundle, at=max(now, facts.not_before))
     return Identity(
         key_pem=keys.to_pem(key),
         chain_pem=chain.to_pem(),
@@ -131,7 +132,15 @@ def _check_life(
         )
 
 
-def _check_chain(chain: Chain, bundle: TrustBundle, *, at: datetime) -> None:
+def check_chain(
+    chain: Chain, bundle: TrustBundle, *, at: datetime, lists: RevocationLists = ()
+) -> None:
+    """Hold a chain against the bundle as it is at a moment; with revocation lists against these,
+    too: there has to be one in force of each authority of the chain.
+
+    Raises:
+        ReplyRejected: why it isn't accepted.
+    """
     if not bundle:
         raise ReplyRejected(
             "the trust bundle is empty", hint="the trust domain trusts nobody at present"
@@ -141,11 +150,16 @@ def _check_chain(chain: Chain, bundle: TrustBundle, *, at: datetime) -> None:
 
     store = crypto.X509Store()
     # A bundle's authorities are trust anchors whether or not they signed themselves.
-    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+    flags = crypto.X509StoreFlags.PARTIAL_CHAIN
+    if lists:
+        flags |= crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL
+    store.set_flags(flags)
     store.set_time(at.astimezone(UTC))
     try:
         for authority in bundle.authorities:
             store.add_cert(_openssl(authority))
+        for item in lists:
+            store.add_crl(item)
         crypto.X509StoreContext(
             store, _openssl(chain.leaf), [_openssl(item) for item in chain.intermediates]
         ).verify_certificate()

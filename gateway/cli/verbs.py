@@ -92,6 +92,7 @@ VERBS: Final = (
         (
             "devwiz-gw identity show",
             "devwiz-gw identity renew",
+            "devwiz-gw identity verify",
             "devwiz-gw identity export --dir tls",
         ),
     ),

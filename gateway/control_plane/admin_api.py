@@ -69,6 +69,10 @@ class Controls(Protocol):
         """An identity with its key, for files; see `Outlets.material`. Raises `Fault`."""
         ...
 
+    def certificates(self, name: str) -> dict[str, Any]:
+        """What is public of an identity; see `Outlets.certificates`. Raises `Fault`."""
+        ...
+
     def denied(self, uid: int, what: str) -> None:
         """Told of each request of another user, which was refused."""
         ...
@@ -125,6 +129,7 @@ class AdminApi:
         application.router.add_post("/workers/replace", self._replace_workers)
         application.router.add_post("/drain", self._drain)
         application.router.add_post("/identity/renew", self._renew)
+        application.router.add_get("/identity/certificates", self._certificates)
         application.router.add_post("/identity/export", self._export)
         return application
 
@@ -185,6 +190,10 @@ class AdminApi:
             return problem(404, "no identity has this name", f"there are: {', '.join(names)}")
         age, wait = _seconds(identity.since, now), _seconds(now, identity.earliest_renewal)
         return web.json_response({"ok": True, "age_s": age, "possible_in_s": wait})
+
+    async def _certificates(self, request: web.Request) -> web.Response:
+        name = request.query.get("identity", DEFAULT_IDENTITY)
+        return web.json_response(self._controls.certificates(name))
 
     async def _export(self, request: web.Request) -> web.Response:
         transport = request.transport

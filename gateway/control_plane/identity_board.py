@@ -40,6 +40,10 @@ class IdentityBoard:
         generation = self._present.get(name)
         return generation if generation is not None and now < generation.not_after else None
 
+    def present(self, name: str) -> Generation | None:
+        """The last generation of an identity, ended or not."""
+        return self._present.get(name)
+
     async def changed(self, version: int) -> None:
         """Return once there is something newer than `version`."""
         while version == self.version:

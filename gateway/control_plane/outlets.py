@@ -100,6 +100,27 @@ class Outlets:
         )
         return found
 
+    def certificates(self, name: str) -> dict[str, Any]:
+        """What is public of an identity, and what it is to be held against: to be verified.
+
+        Raises:
+            GatewayError: there is no such identity, or no certificate of it yet.
+        """
+        table = self._table(name)
+        generation = self._board.present(name)
+        if generation is None:
+            raise GatewayError(
+                f"there is no certificate of the identity {name!r} yet",
+                hint="'devwiz-gw identity show' tells why",
+            )
+        return {
+            "identity": name,
+            "chain": generation.chain_pem.decode(),
+            "bundle": generation.bundle_pem.decode(),
+            "expected_id": table.spiffe_id,
+            "crl_file": str(table.crl) if table.crl else "",
+        }
+
     # What the Workload API tells
 
     def handed_out(self, caller: WorkloadCaller, what: str) -> None:
@@ -122,12 +143,16 @@ class Outlets:
     def _tables(self) -> dict[str, IdentityConfig]:
         return identities_of(self._config)
 
+    def _table(self, name: str) -> IdentityConfig:
+        tables = self._tables()
+        if name not in tables:
+            raise GatewayError(
+                f"there is no identity {name!r}", hint=f"there are: {', '.join(tables)}"
+            )
+        return tables[name]
+
     def _check_may_export(self, name: str, who: str) -> None:
-        table = self._tables().get(name)
-        if table is None:
-            known = ", ".join(self._tables())
-            raise GatewayError(f"there is no identity {name!r}", hint=f"there are: {known}")
-        if not table.allow_export:
+        if not self._table(name).allow_export:
             self._audit("identity.handed_out", outcome="denied", name=name, reason=f"to {who}")
             raise GatewayError(
                 f"the key of the identity {name!r} is not given to commands",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from certs.svid import issuers_of
 from gateway.config.identities import identity_of
 from gateway.config.model import DEFAULT_IDENTITY, Config, Route
 from gateway.control_plane.forecast import forecast, good_until
@@ -299,11 +300,13 @@ def _identity(name: str, view: IdentityView, state: GatewayState) -> dict[str, A
         "spiffe_id": generation.spiffe_id or None if generation else None,
         "dns_names": list(generation.dns_names) if generation else [],
         "issuer": generation.issuer if generation else None,
+        "issuer_chain": list(issuers_of(generation.chain_pem)) if generation else [],
         "serial": generation.serial if generation else None,
         "generation": generation.number if generation else 0,
         "not_before": rfc3339(generation.not_before) if generation else None,
         "not_after": rfc3339(generation.not_after) if generation else None,
         "next_renewal": rfc3339(view.next_renewal),
+        "renewal_possible_from": rfc3339(view.earliest_renewal),
         "last_error": view.last_error or None,
         "last_error_hint": view.last_error_hint or None,
         "last_error_at": rfc3339(view.last_error_at),

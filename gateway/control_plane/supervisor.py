@@ -221,6 +221,10 @@ class Supervisor:
         """See `Outlets.material`."""
         return await self._outlets.material(name, who, but=but, wait_s=wait_s)
 
+    def certificates(self, name: str) -> dict[str, Any]:
+        """See `Outlets.certificates`."""
+        return self._outlets.certificates(name)
+
     def denied(self, uid: int, what: str) -> None:
         """Somebody else's user knocked at the admin socket."""
         self._audit.put("admin.access", outcome="denied", name=what, reason=f"uid {uid}")

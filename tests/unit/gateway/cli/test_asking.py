@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -166,6 +167,37 @@ def test_renew_gives_up_at_its_deadline(
     start_admin({"GET /status": old, "POST /identity/renew": (200, {"ok": True})})
     assert main(["identity", "renew", "--timeout", "0.1"]) == ExitCode.FAILED
     assert "no new certificate within 0.1 s" in capsys.readouterr().err
+
+
+def test_renew_one_of_several(start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]) -> None:
+    def both(generation: int) -> Answer:
+        other = {"name": "billing", "generation": generation, "serial": "cc"}
+        return 200, {"identities": [{"name": "default", "generation": 7}, other]}
+
+    server = start_admin(
+        {
+            "GET /status": in_turn(both(1), both(1), both(2)),
+            "POST /identity/renew?name=billing": (200, {"ok": True}),
+        }
+    )
+    assert main(["identity", "renew", "billing"]) == ExitCode.OK
+    assert capsys.readouterr().out == "renewed: generation 2, serial cc\n"
+    assert server.requests[1] == "POST /identity/renew?name=billing"
+    assert main(["identity", "renew", "other"]) == ExitCode.FAILED
+    assert "hint: there are: default, billing" in capsys.readouterr().err
+
+
+def test_show_one_and_all(start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]) -> None:
+    every = [{"name": name, "generation": 1, "serial": name[:2]} for name in ("default", "other")]
+    start_admin({"GET /status": (200, {"identity": every[0], "identities": every})})
+    assert main(["identity", "show"]) == ExitCode.OK
+    assert "\nother " in capsys.readouterr().out
+    assert main(["identity", "show", "other"]) == ExitCode.OK
+    assert "  serial        ot\n" in capsys.readouterr().out
+    assert main(["identity", "show", "--json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out) == every[0] | {"identities": every}
+    assert main(["identity", "show", "other", "--json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out) == every[1]
 
 
 def test_identity_show(start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,11 @@ class FakeControls:
             raise self.fault
         return {"identity": name}
 
+    def certificates(self, name: str) -> dict[str, Any]:
+        if self.fault:
+            raise self.fault
+        return {"identity": name}
+
     def denied(self, uid: int, what: str) -> None:
         self.called.append(f"denied {uid} {what}")
 
