@@ -15,7 +15,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -48,9 +48,12 @@ def files_of(
     return files | {COMBINED: key_pem + chain_pem} if combined else files
 
 
-def export(path: Path, files: Mapping[str, bytes]) -> bool:
+def export(
+    path: Path, files: Mapping[str, bytes], *, beforehand: Callable[[], None] = lambda: None
+) -> bool:
     """Make `path` hold exactly `files`; False when it did already. The folder is made with mode
-    0700 where it is missing, its files have mode 0600.
+    0700 where it is missing, its files have mode 0600. `beforehand` is called before a change,
+    which doesn't happen when that raises.
 
     Raises:
         ExportFailed: the folder isn't ours alone to write to, holds something else under one of
@@ -63,6 +66,7 @@ def export(path: Path, files: Mapping[str, bytes]) -> bool:
             current = _target(folder)
             is_new = current is None or _content(folder, current) != dict(files)
             if is_new:
+                beforehand()
                 _switch(folder, files)
             _tidy(folder, files, before=current if is_new else None)
             return is_new

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from gateway.config.addresses import local_path
 from gateway.config.callers import program
-from gateway.config.model import ExportConfig
+from gateway.config.model import ExportConfig, IdentityConfig
 from gateway.config.table import Table
+from gateway.errors import ConfigProblem
 
 #: What daemons take as "read your files again", or as the wish to end.
 SIGNALS: Final = ("HUP", "USR1", "USR2", "WINCH", "INT", "TERM")
@@ -24,6 +26,20 @@ def read_exports(table: Table, *, base: Path) -> tuple[ExportConfig, ...]:
             entry.problem("dir", f"{export.folder} is there twice", "give each a folder of its own")
         exports.append(export)
     return tuple(exports)
+
+
+def check_folders(tables: Mapping[str, IdentityConfig]) -> list[ConfigProblem]:
+    """A problem for each folder that two identities are written to."""
+    holders: dict[Path, str] = {}
+    problems = []
+    for name, identity in tables.items():
+        for export in identity.exports:
+            holder = holders.setdefault(export.folder, name)
+            if holder != name:
+                message = f"{export.folder} is the identity {holder}'s"
+                hint = "give each a folder of its own"
+                problems.append(ConfigProblem(f"identities.{name}.export", message, hint))
+    return problems
 
 
 def _export(entry: Table, base: Path) -> ExportConfig:

@@ -14,6 +14,7 @@ from typing import Final, Literal, cast
 from gateway.config.addresses import check_socket_path, local_path, unix_path
 from gateway.config.admin_socket import admin_socket
 from gateway.config.identities import identities_of
+from gateway.config.identity_export import check_folders
 from gateway.config.identity_source import read_identities, read_identity
 from gateway.config.model import (
     DEFAULT_IDENTITY,
@@ -81,6 +82,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         max_socket_path=max_socket_path,
         identities=identities_of(config),
     )
+    problems += check_folders(identities_of(config))
     refuse_unknown_tokens(top, config)
     top.finish()
     if problems:

@@ -13,6 +13,7 @@ from certs.clock import Clock
 from certs.errors import ExportFailed
 from certs.export_folder import export, files_of
 from certs.generation import Generation
+from gateway.audit.journal import AuditFailed
 from gateway.config.model import ExportConfig
 from gateway.control_plane.export_hook import (
     HookFailed,
@@ -22,10 +23,17 @@ from gateway.control_plane.export_hook import (
 )
 from gateway.control_plane.identity_board import IdentityBoard
 from gateway.control_plane.views import ExportView
+from identity.fault import Fault
 
 _LOG: Final = logging.getLogger(__name__)
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 60.0
+
+
+class Record(Protocol):
+    """Writes an event down at once; see `Journal.record`."""
+
+    def __call__(self, action: str, *, name: str = "", reason: str = "") -> None: ...
 
 
 class Audit(Protocol):
@@ -60,12 +68,16 @@ class _Folder:
 class Exporter:
     """Writes each usable generation to the folders that its identity names.
 
+    Each change is in the journal before it happens: `record` writes it down, in a thread, and
+    raises `AuditFailed` where it can't; `audit` takes what need not be on paper first.
+
     What fails is tried again, ever more slowly, and is in the view; the old set stays meanwhile. A
     certificate that ended or was withdrawn is not exported, and its files are left as they are.
     """
 
-    def __init__(self, board: IdentityBoard, audit: Audit, *, clock: Clock) -> None:
+    def __init__(self, board: IdentityBoard, record: Record, audit: Audit, *, clock: Clock) -> None:
         self._board = board
+        self._record = record
         self._audit = audit
         self._clock = clock
         self._folders: dict[tuple[str, ExportConfig], _Folder] = {}
@@ -111,7 +123,7 @@ class Exporter:
             try:
                 await self._export(folder, generation)
                 wait_s = _FIRST_WAIT_S
-            except ExportFailed as error:
+            except (ExportFailed, AuditFailed) as error:
                 self._note(folder, error)
                 await self._changed_or(wait_s, version)
                 wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
@@ -127,7 +139,7 @@ class Exporter:
             for task in waiting:
                 task.cancel()
 
-    def _note(self, folder: _Folder, error: ExportFailed) -> None:
+    def _note(self, folder: _Folder, error: Fault) -> None:
         path = str(folder.wanted.folder)
         if str(error) != folder.error:
             _LOG.error(
@@ -146,13 +158,18 @@ class Exporter:
             bundle_pem=generation.bundle_pem,
             combined=wanted.combined,
         )
-        is_new = await asyncio.to_thread(export, wanted.folder, files)
+        what = f"{generation.spiffe_id or 'certificate'} serial {generation.serial}"
+        name = str(wanted.folder)
+        is_new = await asyncio.to_thread(
+            export,
+            wanted.folder,
+            files,
+            beforehand=lambda: self._record("identity.exported", name=name, reason=what),
+        )
         folder.generation, folder.error = generation, ""
         folder.exported_at = self._clock.now()
         if not is_new:
             return
-        what = f"{generation.spiffe_id or 'certificate'} serial {generation.serial}"
-        self._audit("identity.exported", name=str(wanted.folder), reason=what)
         _LOG.info("exported %s to %s", what, wanted.folder, extra={"event": "exported"})
         await self._tell(folder, generation)
 

@@ -12,7 +12,7 @@ from certs.clock import Clock
 from certs.generation import Generation
 from gateway.config.identities import identities_of
 from gateway.config.model import Config, IdentityConfig
-from gateway.control_plane.exporter import Audit, Exporter
+from gateway.control_plane.exporter import Audit, Exporter, Record
 from gateway.control_plane.identity_board import IdentityBoard
 from gateway.control_plane.views import ExportView
 from gateway.control_plane.workload_server import WorkloadServer
@@ -28,12 +28,14 @@ _MOST_REFUSED: Final = 1000
 class Outlets:
     """Hands on what `put` brings, to whom the configuration says. `run` is its task."""
 
-    def __init__(self, config: Config, audit: Audit, *, clock: Clock) -> None:
+    def __init__(self, config: Config, record: Record, audit: Audit, *, clock: Clock) -> None:
+        """`record` writes an event into the journal at once, and blocks; `audit` queues it."""
         self._config = config
+        self._record = record
         self._audit = audit
         self._clock = clock
         self._board = IdentityBoard()
-        self._exporter = Exporter(self._board, audit, clock=clock)
+        self._exporter = Exporter(self._board, record, audit, clock=clock)
         self._refused: dict[tuple[int | None, str], Any] = {}
         self._server: WorkloadServer | None = None
         if config.workload_api is not None:
@@ -81,7 +83,8 @@ class Outlets:
         is still the one with the digest `but`, after a wait for another one.
 
         Raises:
-            GatewayError: there is no such identity, its key may not be given, or it isn't valid.
+            GatewayError: there is no such identity, its key may not be given, it isn't valid, or
+                the journal can't be written.
         """
         self._check_may_export(name, who)
         if but:
@@ -93,7 +96,8 @@ class Outlets:
                 return {"digest": but}
             self._check_may_export(name, who)
         found = self._present(name)
-        self._audit(
+        await asyncio.to_thread(
+            self._record,
             "identity.handed_out",
             name=found["spiffe_id"] or found["serial"],
             reason=f"serial {found['serial']} to {who}",
@@ -123,9 +127,9 @@ class Outlets:
 
     # What the Workload API tells
 
-    def handed_out(self, caller: WorkloadCaller, what: str) -> None:
+    async def hand_out(self, caller: WorkloadCaller, what: str) -> None:
         """See `workload_service.Listener`."""
-        self._audit("workload_api.fetch", name=str(caller), reason=what)
+        await asyncio.to_thread(self._record, "workload_api.fetch", name=str(caller), reason=what)
         _LOG.info("the Workload API gave %s to %s", what, caller, extra={"event": "svid_served"})
 
     def refused(self, caller: WorkloadCaller, why: str) -> None:

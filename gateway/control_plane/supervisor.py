@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,7 +105,12 @@ class Supervisor:
         self._headers = parts.feeds.headers(config, self._publish)
         self._trust = TrustFeed(self._publish, self._on_trust, clock=SystemClock())
         self._audit = AuditQueue(parts.journal)
-        self._outlets = Outlets(config, self._audit.put, clock=SystemClock())
+        self._outlets = Outlets(
+            config,
+            partial(parts.journal.record, outcome="ok"),
+            self._audit.put,
+            clock=SystemClock(),
+        )
         self._admin = AdminApi(config.admin.socket, self, self._history)
         self._metrics = MetricsServer(config.telemetry.metrics_listen, self.state)
         self._stop = asyncio.Event()

@@ -121,7 +121,11 @@ class WorkloadServer:
         option = getattr(socket, "SO_PEERCRED", None)
         if option is None:
             return WorkloadCaller(uid=None)
-        pid, uid, _gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, option, _UCRED.size))
+        try:
+            data = sock.getsockopt(socket.SOL_SOCKET, option, _UCRED.size)
+        except OSError:
+            return WorkloadCaller(uid=None)
+        pid, uid, _gid = _UCRED.unpack(data)
         if uid == self._nobody:
             return WorkloadCaller(uid=None)
         return WorkloadCaller(uid=uid, pid=pid, exe=program_of_peer(sock, pid))

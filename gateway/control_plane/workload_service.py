@@ -7,6 +7,7 @@ an authority for them, so that their methods end as those of a profile that an o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +18,10 @@ from certs.workload_answers import ServedSvid, der_of, x509_bundles, x509_svids
 from gateway.config.model import WorkloadApiConfig
 from gateway.control_plane.grpc_message import CallFailed, Code
 from gateway.control_plane.identity_board import IdentityBoard
+from identity.fault import Fault
 from identity.spiffe import SpiffeId
 
+_LOG: Final = logging.getLogger(__name__)
 _PREFIX: Final = "/SpiffeWorkloadAPI/"
 #: Workload Endpoint §3: what a request that somebody was tricked into can't have.
 _SECURITY_HEADER: Final = "workload.spiffe.io"
@@ -43,8 +46,8 @@ class WorkloadCaller:
 class Listener(Protocol):
     """Told of what is handed out, and of who is refused."""
 
-    def handed_out(self, caller: WorkloadCaller, what: str) -> None:
-        """A caller was sent private keys."""
+    async def hand_out(self, caller: WorkloadCaller, what: str) -> None:
+        """A caller is about to be sent private keys. Raises `Fault` where it must not be."""
         ...
 
     def refused(self, caller: WorkloadCaller, why: str) -> None:
@@ -111,10 +114,17 @@ class WorkloadService:
             svids = [_svid(name, generation) for name, generation in held.items()]
             if svids != sent:
                 told = ", ".join(f"{item.spiffe_id} serial {item.serial}" for item in held.values())
-                self._listener.handed_out(self._caller, told)
+                await self._written_down(told)
                 yield x509_svids(svids)
                 sent = svids
             await self._board.changed(version)
+
+    async def _written_down(self, what: str) -> None:
+        try:
+            await self._listener.hand_out(self._caller, what)
+        except Fault as fault:
+            _LOG.error("no SVID is given: %s", fault, extra={"hint": fault.hint})
+            raise CallFailed(Code.UNAVAILABLE, "the audit journal can't be written") from fault
 
     async def _bundles(self) -> AsyncGenerator[bytes, None]:
         sent: dict[str, bytes] = {}

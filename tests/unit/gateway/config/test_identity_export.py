@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.config.identity_export import read_exports
-from gateway.config.model import ExportConfig
+from gateway.config.identity_export import check_folders, read_exports
+from gateway.config.model import ExportConfig, IdentityConfig
 from gateway.config.table import Table
 from gateway.errors import ConfigProblem
 
@@ -64,3 +64,12 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], key: str) -> None:
 def test_the_folder_is_needed_and_no_other_has_it() -> None:
     assert outcome({})[1] == ["identity.export[0].dir"]
     assert outcome({"dir": "tls"}, {"dir": "/etc/acme/tls"})[1] == ["identity.export[1].dir"]
+
+
+def test_two_identities_dont_share_a_folder() -> None:
+    exports = (ExportConfig(folder=BASE / "tls"), ExportConfig(folder=BASE / "other"))
+    one = IdentityConfig(sources=(), exports=exports)
+    two = IdentityConfig(sources=(), exports=exports[:1])
+    (problem,) = check_folders({"default": one, "billing": two})
+    assert problem.key == "identities.billing.export"
+    assert "is the identity default's" in problem.message

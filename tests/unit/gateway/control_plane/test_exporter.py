@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from certs.clock import SystemClock
+from gateway.audit.journal import AuditFailed
 from gateway.config.model import ExportConfig
 from gateway.control_plane.exporter import Exporter
 from gateway.control_plane.identity_board import IdentityBoard
@@ -24,7 +25,13 @@ class Rig:
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.events: list[tuple[str, str, str, str]] = []
         self.board = IdentityBoard()
-        self.exporter = Exporter(self.board, self.audit, clock=clock or SystemClock())
+        self.journal_fails = False
+        self.exporter = Exporter(self.board, self.record, self.audit, clock=clock or SystemClock())
+
+    def record(self, action: str, *, name: str = "", reason: str = "") -> None:
+        if self.journal_fails:
+            raise AuditFailed("the disk is full")
+        self.audit(action, name=name, reason=reason)
 
     def audit(self, action: str, *, outcome: str = "ok", name: str = "", reason: str = "") -> None:
         self.events.append((action, outcome, name, reason))
@@ -101,6 +108,19 @@ async def test_a_failure_is_tried_again_and_told_once(tmp_path: Path) -> None:
                 await asyncio.sleep(0.01)
     assert [event[1] for event in rig.events] == ["failed", "ok"]
     assert (folder / "svid.pem").exists()
+
+
+async def test_what_the_journal_doesnt_take_is_not_written(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.journal_fails = True
+    rig.exporter.use({"default": (ExportConfig(folder=tmp_path / "tls"),)})
+    async with running(rig):
+        rig.board.put("default", generation(1))
+        await rig.until(error="the disk is full")
+        assert not list((tmp_path / "tls").glob("*"))
+        rig.journal_fails = False
+        rig.board.tell()
+        await rig.until("01")
 
 
 async def test_another_configuration_changes_only_what_it_names(tmp_path: Path) -> None:

@@ -25,7 +25,10 @@ class Rig:
         self.config = replace(plain, identity=replace(plain.identity, allow_export=allow_export))
         self.events: list[tuple[str, str, str, str]] = []
         self.clock = FakeClock(START)
-        self.outlets = Outlets(self.config, self.audit, clock=self.clock)
+        self.outlets = Outlets(self.config, self.record, self.audit, clock=self.clock)
+
+    def record(self, action: str, *, name: str = "", reason: str = "") -> None:
+        self.audit(action, name=name, reason=reason)
 
     def audit(self, action: str, *, outcome: str = "ok", name: str = "", reason: str = "") -> None:
         self.events.append((action, outcome, name, reason))

@@ -38,7 +38,7 @@ class Listener:
         self.served: list[WorkloadCaller] = []
         self.denied: list[WorkloadCaller] = []
 
-    def handed_out(self, caller: WorkloadCaller, what: str) -> None:
+    async def hand_out(self, caller: WorkloadCaller, what: str) -> None:
         self.served.append(caller)
 
     def refused(self, caller: WorkloadCaller, why: str) -> None:

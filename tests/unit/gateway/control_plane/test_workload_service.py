@@ -15,6 +15,7 @@ from gateway.config.model import WorkloadApiConfig, WorkloadRule
 from gateway.control_plane.grpc_message import CallFailed, Code
 from gateway.control_plane.identity_board import IdentityBoard
 from gateway.control_plane.workload_service import WorkloadCaller, WorkloadService, entitled
+from gateway.errors import GatewayError
 from tests.fakes.certificates import root, to_pem
 from tests.fakes.feeds import generation
 from tests.fakes.workload_client import MESSAGES
@@ -62,8 +63,11 @@ class Told:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.fault: GatewayError | None = None
 
-    def handed_out(self, caller: WorkloadCaller, what: str) -> None:
+    async def hand_out(self, caller: WorkloadCaller, what: str) -> None:
+        if self.fault is not None:
+            raise self.fault
         self.lines.append(f"{caller} got {what}")
 
     def refused(self, caller: WorkloadCaller, why: str) -> None:
@@ -187,6 +191,13 @@ async def test_the_last_svid_is_taken_away_by_the_end_of_the_stream(path: str) -
     rig.granted = ()
     rig.board.tell()
     assert await ending(answers) is Code.PERMISSION_DENIED
+
+
+async def test_no_key_leaves_that_the_journal_doesnt_take() -> None:
+    rig = Rig()
+    rig.told.fault = GatewayError("the disk is full")
+    rig.board.put("default", item("spiffe://acme.example/a"))
+    assert await ending(rig.call()) is Code.UNAVAILABLE
 
 
 async def test_bundles_are_by_trust_domain_and_those_of_one_domain_together() -> None:
