@@ -68,7 +68,7 @@ class ConnectionLimits:
         begin_s: time for the connection's preface, and for a call's message.
         quiet_s: silence after which the caller is asked whether it is still there.
         answer_s: time for its answer, and for a slow reader to take something.
-        idle_s: silence without a call after which the connection is closed.
+        idle_s: time without a call after which the connection is closed.
         waiting_bytes: what may wait for the caller to read.
     """
 
@@ -146,27 +146,29 @@ class GrpcConnection:
 
     async def _read(self) -> None:
         limits = self._limits
-        quiet_since = self._loop.time()
+        idle_since = self._loop.time()
+        begin_by = idle_since + limits.begin_s
         is_asked = False
         while True:
-            wait_s = limits.quiet_s if self._has_begun else limits.begin_s
+            now = self._loop.time()
+            if self._calls:
+                idle_since = now
+            elif self._has_begun and now - idle_since >= limits.idle_s:
+                self._h2.close_connection()
+                return
+            wait_s = limits.answer_s if is_asked else limits.quiet_s
             try:
-                async with asyncio.timeout(limits.answer_s if is_asked else wait_s):
+                async with asyncio.timeout(wait_s if self._has_begun else begin_by - now):
                     data = await self._reader.read(_READ_BYTES)
             except TimeoutError:
                 if is_asked or not self._has_begun:
                     raise
-                if not self._calls and self._loop.time() - quiet_since >= limits.idle_s:
-                    self._h2.close_connection()
-                    return
                 self._h2.ping(_PROBE)
                 self._flush()
                 is_asked = True
                 continue
             if not data:
                 return
-            if not is_asked:
-                quiet_since = self._loop.time()
             is_asked = False
             self._hear(data)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -291,6 +291,17 @@ async def test_who_begins_nothing_is_cut(tmp_path: Path) -> None:
     async with serving(tmp_path, begin_s=0.1) as client:
         client.send(b"PRI * HTTP/2.0\r\n")
         await client.until_cut()
+
+
+async def test_who_begins_drop_by_drop_is_cut_all_the_same(tmp_path: Path) -> None:
+    preface = iter(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\xff\4\0" + bytes(1000))
+    async with serving(tmp_path, begin_s=0.3) as client, asyncio.timeout(WITHIN_S):
+        while not client.reader.at_eof():
+            client.send(bytes([next(preface)]))
+            await asyncio.sleep(0.01)
+            with suppress(TimeoutError, ConnectionError):
+                async with asyncio.timeout(0.01):
+                    await client.reader.read(1000)
 
 
 async def test_a_call_that_doesnt_come_to_its_message_ends(tmp_path: Path) -> None:
