@@ -50,3 +50,14 @@ class ExportFailed(CertsError):
     """An identity couldn't be written to a folder; what was there before is still there."""
 
     retryable = True
+
+
+class IdentityLocked(SourceDenied):
+    """The identity source keeps us out until somebody lets us in again, and then with what we have.
+
+    `is_revoked`: the identity must not be used meanwhile.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", is_revoked: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_revoked = is_revoked

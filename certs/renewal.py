@@ -37,6 +37,7 @@ class IdentityState(Enum):
     WAITING = "waiting"  # none was ever obtained
     VALID = "valid"
     RENEWING = "renewing"  # due or asked for, and the source has not given a new one yet
+    LOCKED = "locked"  # the source keeps us out until somebody lets us in again
     DEGRADED = "degraded"  # valid, but refused by the source, or past the point of must-have
     EXPIRED = "expired"
 
@@ -70,6 +71,7 @@ class Plan:
         backoff_s: the last wait drawn; 0 when the last reply was good.
         failures: attempts that failed since the last good reply.
         is_denied: the last of them was refused by the source.
+        is_locked: it was, and may not be for ever.
     """
 
     due: datetime
@@ -79,6 +81,7 @@ class Plan:
     backoff_s: float = 0.0
     failures: int = 0
     is_denied: bool = False
+    is_locked: bool = False
 
 
 def life_begin(not_before: datetime, obtained: datetime) -> datetime:
@@ -203,6 +206,7 @@ def failed(
     *,
     retry_after_s: float | None = None,
     is_denied: bool = False,
+    is_locked: bool = False,
 ) -> Plan:
     """The plan after an attempt that gave nothing; the identity in use stays."""
     backoff_s = backoff(plan.backoff_s, draw)
@@ -219,6 +223,7 @@ def failed(
         backoff_s=backoff_s,
         failures=plan.failures + 1,
         is_denied=is_denied,
+        is_locked=is_locked,
     )
 
 
@@ -260,6 +265,8 @@ def next_attempt(plan: Plan, *, is_wanted: bool, has_news: bool = False) -> date
 
 def state_at(plan: Plan, now: datetime) -> IdentityState:
     """The identity's state."""
+    if plan.is_locked:
+        return IdentityState.LOCKED
     if plan.schedule is None:
         return IdentityState.WAITING
     if now >= plan.schedule.not_after:

@@ -16,6 +16,7 @@ from certs import clock_skew, renewal
 from certs.clock import BootClock
 from certs.errors import (
     CertsError,
+    IdentityLocked,
     IdentityWithdrawn,
     ReplyRejected,
     SourceDenied,
@@ -68,10 +69,10 @@ class RotationState:
 class Rotation:
     """Keeps one identity fresh.
 
-    A failed renewal never replaces a good identity, unless the source says that it is withdrawn:
-    then it ends at once. A failure is logged, and kept in `state`. `publish` is called with every
-    new generation, `failed` after every attempt that brought none, both on the loop; neither may
-    block.
+    A failed renewal never replaces a good identity, unless the source says that it is withdrawn or
+    revoked: then it ends at once. A failure is logged, and kept in `state`. `publish` is called
+    with every new generation, `failed` after every attempt that brought none, both on the loop;
+    neither may block.
     """
 
     def __init__(
@@ -90,6 +91,8 @@ class Rotation:
         self._failed = failed
         self._plan = renewal.start(clock.now())
         self._generation: Generation | None = None
+        # The last one as it came: also when it was ended early, it may be what the source knows.
+        self._obtained: Generation | None = None
         self._failure: CertsError | None = None
         self._failed_at: datetime | None = None
         self._renewals: dict[str, int] = {}
@@ -131,6 +134,13 @@ class Rotation:
             _LOG.info("renewal asked for: %s", reason)
         self._wanted = reason
         self._wake.set()
+
+    def hear(self, news: str) -> None:
+        """Ask for a renewal because the source's side has something new to say of our identity; it
+        waits for the least of floors only.
+        """
+        self._has_news = True
+        self.refresh(news)
 
     async def wait_first(self, deadline_s: float) -> bool:
         """Whether a first identity was published within the deadline."""
@@ -174,7 +184,7 @@ class Rotation:
         self._wake.clear()
 
     async def _obtain(self) -> Identity:
-        asking = asyncio.create_task(self._source.obtain(self._generation))
+        asking = asyncio.create_task(self._source.obtain(self._obtained))
         timer = asyncio.create_task(self._clock.sleep(_OBTAIN_TIMEOUT_S))
         try:
             await asyncio.wait((asking, timer), return_when=asyncio.FIRST_COMPLETED)
@@ -207,6 +217,7 @@ class Rotation:
             _check_better(current, identity, got, now)
         self._settle(got, now)
         self._generation = _generation(identity, current, self._source.name)
+        self._obtained = self._generation
         self._first.set()
         self._tell(self._generation)
         self._publish(self._generation)
@@ -251,7 +262,7 @@ class Rotation:
         is_news = self._failure is None or str(self._failure) != str(error)
         self._failure, self._failed_at = error, now
         self._renewals[outcome] = self._renewals.get(outcome, 0) + 1
-        if isinstance(error, IdentityWithdrawn):
+        if isinstance(error, IdentityWithdrawn) or _is_revoked(error):
             self._end_now(now)
         self._plan = renewal.failed(
             self._plan,
@@ -259,6 +270,7 @@ class Rotation:
             self._rng.random(),
             retry_after_s=error.retry_after_s if isinstance(error, SourceUnavailable) else None,
             is_denied=isinstance(error, SourceDenied),
+            is_locked=isinstance(error, IdentityLocked),
         )
         _LOG.log(
             logging.WARNING if is_news else logging.DEBUG,
@@ -283,6 +295,8 @@ class Rotation:
         match state:
             case IdentityState.WAITING:
                 return f"no identity has been obtained yet{why}"
+            case IdentityState.LOCKED:
+                return f"the identity is locked{why}"
             case IdentityState.EXPIRED if isinstance(self._failure, IdentityWithdrawn):
                 return f"the identity was withdrawn{why}"
             case IdentityState.EXPIRED:
@@ -333,8 +347,7 @@ class Rotation:
     def _hear(self, watcher: asyncio.Task[None]) -> None:
         error = asyncio.CancelledError() if watcher.cancelled() else watcher.exception()
         if error is None:
-            self._has_news = True
-            self.refresh("the source has something new")
+            self.hear("the source has something new")
         else:
             fault = error if isinstance(error, CertsError) else _defect(error)
             _LOG.warning("the source can't be watched until the next attempt: %s", fault)
@@ -368,6 +381,10 @@ def _check_better(
         "the source's certificate is due for renewal already and ends no later than ours",
         hint="does the issuer hand out old certificates, or is a clock wrong?",
     )
+
+
+def _is_revoked(error: CertsError) -> bool:
+    return isinstance(error, IdentityLocked) and error.is_revoked
 
 
 def _outcome(asking: asyncio.Task[Identity]) -> Identity:

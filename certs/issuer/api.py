@@ -15,7 +15,8 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from certs.clock import Clock
-from certs.issuer.bundle_api import BundleApi, tagged
+from certs.issuer.bundle_api import BundleApi
+from certs.issuer.crl_api import CrlApi
 from certs.issuer.joins.desk import JoinDesk
 from certs.issuer.limits import Limits
 from certs.issuer.news import News
@@ -91,9 +92,11 @@ class IssuerApi:
         worker: Worker,
         clock: Clock,
         limits: Limits,
-        news: News,
+        bundle_news: News,
+        crl_news: News,
     ) -> None:
-        self._bundles = BundleApi(service=service, worker=worker, news=news)
+        self._bundles = BundleApi(service=service, worker=worker, news=bundle_news)
+        self._lists = CrlApi(service=service, worker=worker, clock=clock, news=crl_news)
         self._service = service
         self._joins = joins
         self._worker = worker
@@ -107,7 +110,7 @@ class IssuerApi:
             [
                 web.get("/v1/bundle", self._for_strangers(self._bundles.document)),
                 web.get("/v1/bundle.pem", self._for_strangers(self._bundles.pem)),
-                web.get("/v1/crl.pem", self._for_strangers(self._crl)),
+                web.get("/v1/crl.pem", self._for_strangers(self._lists.pem)),
                 web.get("/v1/renew-window", self._renew_window),
                 web.post("/v1/join", self._join),
                 web.post("/v1/renew", self._renew),
@@ -133,10 +136,6 @@ class IssuerApi:
         response.headers[hdrs.CACHE_CONTROL] = "no-store"
         response.headers[hdrs.RETRY_AFTER] = str(window.retry_after_s)
         return response
-
-    async def _crl(self, request: web.Request) -> web.StreamResponse:
-        crl = await self._worker.run(lambda: self._service.revocation_lists(self._clock.now()))
-        return tagged(request, f'"{crl.tag}"', crl.pem, "application/pem-certificate-chain")
 
     async def _join(self, request: web.Request) -> web.StreamResponse:
         peer = _peer(request)

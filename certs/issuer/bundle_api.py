@@ -40,13 +40,14 @@ class BundleApi:
         return _versioned(request, bundle, bundle.pem, "application/pem-certificate-chain")
 
     async def _bundle(self, request: web.Request) -> BundleVersion:
-        known, wait_s = _number(request, "after"), _number(request, "wait")
+        known, wait_s = number(request, "after"), number(request, "wait")
         if known is not None:
             await self._news.wait(known, MAX_WAIT_S if wait_s is None else wait_s)
         return await self._worker.run(self._service.bundle)
 
 
-def _number(request: web.Request, name: str) -> int | None:
+def number(request: web.Request, name: str) -> int | None:
+    """A parameter of the query, if it is there."""
     text = request.query.get(name)
     if text is None:
         return None

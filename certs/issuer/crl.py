@@ -42,10 +42,17 @@ _FLAGS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrlVersion:
-    """The lists of all authorities, PEM, and a tag that is another one for each version."""
+    """The lists of all authorities, PEM; `tag`, and `sequence` as a number, are other ones for each
+    version.
+    """
 
     pem: bytes
     tag: str
+
+    @property
+    def sequence(self) -> int:
+        """See the class."""
+        return int(self.tag, 16)
 
 
 class Crl:

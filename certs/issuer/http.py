@@ -75,6 +75,7 @@ class IssuerServer:
         self._leaf_life = leaf_life
         self._clock = clock or SystemClock()
         self._limits = Limits(rates or Rates())
+        self._crl_news = News()
         self._worker = Worker()
         self._cleanup = contextlib.AsyncExitStack()
         self._service: IssuerService
@@ -119,6 +120,7 @@ class IssuerServer:
             await self._listen(opened, news, cleanup)
             # Runs before the listener's end, which requests that wait would hold up.
             cleanup.callback(news.close)
+            cleanup.callback(self._crl_news.close)
             following = asyncio.create_task(self._follow(opened.rotation, news))
             cleanup.push_async_callback(_cancelled, following)
             pruning = asyncio.create_task(self._prune_now_and_then())
@@ -157,7 +159,8 @@ class IssuerServer:
             worker=self._worker,
             clock=self._clock,
             limits=self._limits,
-            news=news,
+            bundle_news=news,
+            crl_news=self._crl_news,
         )
         runner = web.AppRunner(
             api.application(),
@@ -187,14 +190,18 @@ class IssuerServer:
     async def _follow(self, rotation: AuthorityRotation, news: News) -> None:
         """Do what time asks of the authorities, and see what another process did to them."""
 
-        def look() -> int:
-            rotation.tick(self._clock.now())
-            return self._service.authorities.read().sequence
+        def look() -> tuple[int, int]:
+            now = self._clock.now()
+            rotation.tick(now)
+            lists = self._service.revocation_lists(now)
+            return self._service.authorities.read().sequence, lists.sequence
 
         is_failing = False
         while True:
             try:
-                news.publish(await self._worker.run(look))
+                bundle, lists = await self._worker.run(look)
+                news.publish(bundle)
+                self._crl_news.publish(lists)
                 is_failing = False
             except (CertsError, sqlite3.Error, OSError):
                 if not is_failing:

@@ -80,8 +80,9 @@ class Locking:
                 message=message,
                 locked=now,
                 until=None if order.ttl is None else now + order.ttl,
+                revoke=order.revoke,
             )
-            revoked = put(self._store, lock, order.revoke, now)
+            revoked = put(self._store, lock)
         return Locked(lock=lock, revoked=revoked)
 
     def unlock(self, target: Target, now: datetime) -> Target:
@@ -159,10 +160,10 @@ class Locking:
         )
 
 
-def put(store: Store, lock: Lock, revoke: Reason | None, now: datetime) -> int:
+def put(store: Store, lock: Lock) -> int:
     """Set a lock within a transaction; how many certificates were taken back."""
     store.locks.put(lock)
-    return 0 if revoke is None else store.locks.revoke(lock.target, revoke, now)
+    return 0 if lock.revoke is None else store.locks.revoke(lock.target, lock.revoke, lock.locked)
 
 
 def lock_copied(store: Store, instance: Instance, shown: str, event: Event, now: datetime) -> None:
@@ -172,7 +173,7 @@ def lock_copied(store: Store, instance: Instance, shown: str, event: Event, now:
     target = instance.targets[0]
     message = f"in use in two places: {shown} was shown again"
     event.target, event.revoke = str(target), Reason.HOLD
-    put(store, Lock(target=target, message=message, locked=now), Reason.HOLD, now)
+    put(store, Lock(target=target, message=message, locked=now))
 
 
 def checked_message(text: str) -> str:

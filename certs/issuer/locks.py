@@ -52,12 +52,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """A lock. `message` is shown to whoever is denied; `until` None means: until it is lifted."""
+    """A lock. `message` is shown to whoever is denied; `until` None means: until it is lifted;
+    `revoke` None leaves the certificates that are out alone.
+    """
 
     target: Target
     message: str
     locked: datetime
     until: datetime | None = None
+    revoke: Reason | None = Reason.HOLD
 
     def holds(self, now: datetime) -> bool:
         """Whether it is in force."""
@@ -80,6 +83,8 @@ def refusal(lock: Lock) -> Refused:
     """What somebody is told whom the lock is on."""
     end = f" until {lock.until.isoformat(timespec='seconds')}" if lock.until else ""
     members = {"lock_message": lock.message} if lock.message else {}
+    if lock.revoke:
+        members["lock_revokes"] = lock.revoke
     if lock.until:
         members["lock_until"] = lock.until.isoformat(timespec="seconds")
     return Refused(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from certs.generation import Generation
 
@@ -29,6 +29,16 @@ class Identity:
 
     def __repr__(self) -> str:
         return f"Identity({self.spiffe_id or self.serial}, not_after={self.not_after.isoformat()})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundLists:
+    """Revocation lists of an identity's authorities, PEM; `tag` is the source's name for this
+    version, "" where it has none.
+    """
+
+    pem: bytes
+    tag: str
 
 
 class IdentitySource(Protocol):
@@ -67,4 +77,22 @@ class IdentitySource(Protocol):
 
     async def close(self) -> None:
         """Release sockets and watchers; `obtain` is not called afterwards."""
+        ...
+
+
+@runtime_checkable
+class RevocationSource(Protocol):
+    """An identity source whose issuer tells which certificates are taken back. Its method may be
+    called beside those of `IdentitySource`.
+    """
+
+    async def revocation_lists(
+        self, current: Generation, known: FoundLists | None
+    ) -> FoundLists | None:
+        """The lists in force of all authorities that `current`'s peers may have; None where there
+        are none. May wait, within a deadline, while they are those that are known.
+
+        Raises:
+            CertsError: there is no usable answer; what is known stays in use.
+        """
         ...

@@ -10,13 +10,14 @@ from typing import Final
 from certs.clock import Clock, SystemClock
 from certs.errors import (
     CertsError,
+    IdentityLocked,
     IdentityWithdrawn,
     ReplyRejected,
     SourceDenied,
     SourceUnavailable,
 )
 from certs.generation import Generation
-from certs.sources.base import Identity, IdentitySource
+from certs.sources.base import FoundLists, Identity, IdentitySource, RevocationSource
 from certs.sources.breaker import Breaker
 
 _LOG: Final = logging.getLogger(__name__)
@@ -113,6 +114,16 @@ class ChainSource:
                 watch.cancel()
             await asyncio.gather(*watches, return_exceptions=True)
 
+    async def revocation_lists(
+        self, current: Generation, known: FoundLists | None
+    ) -> FoundLists | None:
+        """See `RevocationSource.revocation_lists`: those of the source that gave `current`."""
+        for member in self._members:
+            source = member.source
+            if source.name == current.source and isinstance(source, RevocationSource):
+                return await source.revocation_lists(current, known)
+        return None
+
     async def close(self) -> None:
         """Close them all."""
         for member in self._members:
@@ -142,6 +153,8 @@ def _summed_up(errors: dict[str, CertsError], current: Generation | None) -> Cer
     found = list(errors.values())
     if current is not None and isinstance(errors.get(current.source), IdentityWithdrawn):
         return IdentityWithdrawn(text, hint=hint)
+    if current is not None and isinstance(locked := errors.get(current.source), IdentityLocked):
+        return IdentityLocked(text, hint=hint, is_revoked=locked.is_revoked)
     if any(isinstance(error, SourceUnavailable) for error in found):
         return SourceUnavailable(text, hint=hint, retry_after_s=_earliest(found))
     if all(isinstance(error, SourceDenied) for error in found):

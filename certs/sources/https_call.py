@@ -46,12 +46,15 @@ class Far:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back. This machine's clock is `skew_s` ahead of the server's, where it told one."""
+    """What came back. This machine's clock is `skew_s` ahead of the server's, and `tag` is the
+    server's name for this version of the body, where it told them.
+    """
 
     status: int
     body: bytes
     retry_after_s: float | None = None
     skew_s: float | None = None
+    tag: str = ""
 
     @property
     def is_temporary(self) -> bool:
@@ -78,9 +81,11 @@ class HttpsCaller:
         *,
         timeout_s: float,
         now: Callable[[], datetime],
+        max_reply_bytes: int = _MAX_REPLY_BYTES,
     ) -> None:
         self.skew_s: float | None = None
         self._now = now
+        self._max_reply_bytes = max_reply_bytes
         self._url = _origin(url, far.name)
         self._far = far
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -121,12 +126,13 @@ class HttpsCaller:
                     allow_redirects=False,
                 ) as response,
             ):
-                content = await _bounded(step, response)
+                content = await _bounded(step, response, self._max_reply_bytes)
                 return Answer(
                     status=response.status,
                     body=content,
                     retry_after_s=_retry_after_s(response.headers.get("Retry-After", "")),
                     skew_s=self._skew_s(response.headers.get("Date", ""), sent),
+                    tag=response.headers.get("ETag", ""),
                 )
         except TimeoutError as error:
             raise SourceUnavailable(
@@ -218,12 +224,12 @@ def _article(noun: str) -> str:
     return "an" if noun[:1] in "aeiouAEIO" else "a"
 
 
-async def _bounded(step: str, response: aiohttp.ClientResponse) -> bytes:
+async def _bounded(step: str, response: aiohttp.ClientResponse, most: int) -> bytes:
     content = bytearray()
     async for chunk in response.content.iter_any():
         content += chunk
-        if len(content) > _MAX_REPLY_BYTES:
-            raise ReplyRejected(f"{step}: the reply is larger than {_MAX_REPLY_BYTES} bytes")
+        if len(content) > most:
+            raise ReplyRejected(f"{step}: the reply is larger than {most} bytes")
     return bytes(content)
 
 

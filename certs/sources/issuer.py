@@ -24,9 +24,10 @@ from certs.errors import CertsError, InvalidCertificate, ReplyRejected, SourceDe
 from certs.generation import Generation
 from certs.keys import PrivateKey
 from certs.names import extensions_of, uri_names
-from certs.sources.base import Identity
+from certs.sources.base import FoundLists, Identity
 from certs.sources.credential import ReadCredential, credential
-from certs.sources.issuer_client import IssuerClient, KeyRefused, Reply
+from certs.sources.issuer_client import ISSUER, IssuerClient, KeyRefused, Reply
+from certs.sources.issuer_crl import IssuerLists
 from certs.verify import verify_identity
 from identity.errors import IdentityError
 from identity.secret_stores.base import Secret
@@ -84,6 +85,7 @@ class IssuerSource:
         self._step_timeout_s = step_timeout_s
         self._spiffe_id = SpiffeId.parse_leaf(spiffe_id) if spiffe_id else None
         self._next_key: PrivateKey | None = None
+        self._lists = IssuerLists(url, ISSUER, clock=self._clock)
 
     def __repr__(self) -> str:
         return f"IssuerSource({self._client})"
@@ -113,6 +115,12 @@ class IssuerSource:
     async def changed(self) -> None:
         """Never returns: the issuer doesn't push."""
         await asyncio.Event().wait()
+
+    async def revocation_lists(
+        self, current: Generation, known: FoundLists | None
+    ) -> FoundLists | None:
+        """See `RevocationSource.revocation_lists`."""
+        return await self._lists.fetch(current, known)
 
     async def close(self) -> None:
         """Drop the key in waiting; there is no connection to close."""

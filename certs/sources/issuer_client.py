@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
+from certs.errors import CertsError, IdentityLocked, ReplyRejected, SourceDenied, SourceUnavailable
 from certs.sources.https_call import Answer, Far, HttpsCaller, json_object
 
-_ISSUER: Final = Far(
+ISSUER: Final = Far(
     name="the issuer",
     if_unreachable="is it running ('devwiz-gw issuer serve'), and is the url right?",
     if_stranger="nothing was sent to it; somebody may stand in between, or the issuer was made "
@@ -40,15 +40,19 @@ _DENIALS: Final[Mapping[str, tuple[str, str]]] = {
         f"check both clocks; else {_JOIN_AGAIN}",
     ),
     "client_certificate_unknown": ("the issuer doesn't remember this identity", _JOIN_AGAIN),
+}
+_UNLOCK: Final = "it goes on by itself once the lock ends: 'devwiz-gw issuer unlock'"
+# In all of these the issuer may let us in again with the certificate that we have.
+_LOCKS: Final[Mapping[str, tuple[str, str]]] = {
     "generation_mismatch": (
         "this identity is in use in two places and has been locked",
-        f"find the copy; then {_JOIN_AGAIN}",
+        f"find the copy; {_UNLOCK}",
     ),
-    "instance_locked": (
-        "this identity has been locked",
-        f"see the issuer's audit file for the reason; then {_JOIN_AGAIN}",
-    ),
+    "instance_locked": ("this instance has been locked", _UNLOCK),
+    "bot_locked": ("this workload has been locked", _UNLOCK),
+    "token_locked": ("the join token has been locked, with all that joined with it", _UNLOCK),
 }
+_MAX_SHOWN: Final = 200
 
 
 class KeyRefused(SourceUnavailable):
@@ -70,7 +74,7 @@ class IssuerClient:
     """
 
     def __init__(self, url: str, *, timeout_s: float, now: Callable[[], datetime]) -> None:
-        self._caller = HttpsCaller(url, _ISSUER, timeout_s=timeout_s, now=now)
+        self._caller = HttpsCaller(url, ISSUER, timeout_s=timeout_s, now=now)
 
     def __str__(self) -> str:
         return str(self._caller)
@@ -113,6 +117,8 @@ class IssuerClient:
             return self._caller.temporary(step, answer, code)
         if code == "key_reused":
             return KeyRefused(f"{step}: the issuer has certified this key already (key_reused)")
+        if code in _LOCKS:
+            return _locked(step, code, json_object(answer.body) or {})
         if code in _DENIALS:
             message, hint = _DENIALS[code]
             return SourceDenied(f"{step}: {message} ({code})", hint=hint)
@@ -141,3 +147,22 @@ def _code(content: bytes) -> str:
     code = (json_object(content) or {}).get("code")
     usable = isinstance(code, str) and code.isascii() and code.replace("_", "").isalnum()
     return code[:40] if isinstance(code, str) and usable else ""
+
+
+def _locked(step: str, code: str, members: Mapping[str, object]) -> IdentityLocked:
+    # Here the issuer's words are shown: an operator wrote them for whoever is locked out, and the
+    # connection was to nobody but the issuer.
+    what, hint = _LOCKS[code]
+    message, until = _shown(members.get("lock_message")), _shown(members.get("lock_until"))
+    return IdentityLocked(
+        f"{step}: {what} ({code})"
+        + (f": {message}" if message else "")
+        + (f"; until {until}" if until else ""),
+        hint=hint,
+        is_revoked=code == "generation_mismatch" or bool(members.get("lock_revokes")),
+    )
+
+
+def _shown(value: object) -> str:
+    text = value.strip()[:_MAX_SHOWN] if isinstance(value, str) else ""
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -118,9 +118,7 @@ def run_lock(args: argparse.Namespace) -> int:
     locked, _ = _with_locking(args, lambda locking, now: locking.lock(order, now))
     lock = locked.lock
     if args.json:
-        output.document(
-            {**_lock_document(lock), "revoke": args.revoke, "revoked_certificates": locked.revoked}
-        )
+        output.document({**_lock_document(lock), "revoked_certificates": locked.revoked})
         return ExitCode.OK
     end = "until it is lifted" if lock.until is None else f"until {_time(lock.until)}"
     output.line(f"locked {lock.target.kind} {lock.target.name} {end}")
@@ -267,6 +265,7 @@ def _lock_document(lock: Lock) -> dict[str, Any]:
         "message": lock.message,
         "locked": _time(lock.locked),
         "until": lock.until and _time(lock.until),
+        "revoke": lock.revoke.value if lock.revoke else _KEEP,
     }
 
 

@@ -14,11 +14,17 @@ from gateway.control_plane.views import IdentityView, SecretView
 
 class IdentityFeed(Protocol):
     """Keeps one identity fresh. It hands each new generation to one callback that it was made with,
-    and calls the other one when an attempt failed and the view says why.
+    and calls the other one when an attempt failed and the view says why, or when there are other
+    revocation lists.
     """
 
     def view(self) -> IdentityView:
         """What is known now; `generation` may be left None, the supervisor knows it."""
+        ...
+
+    @property
+    def revocation_lists(self) -> str:
+        """Those that come with the identity, PEM; "" for none."""
         ...
 
     async def run(self) -> None:

@@ -10,11 +10,11 @@ from functools import partial
 from typing import Final
 
 from certs.generation import Generation
-from gateway.config.identities import identities_of
+from gateway.config.identities import identities_of, identity_of
 from gateway.config.model import Config, IdentityConfig
 from gateway.control_plane.feeds import IdentityFeed, MakeIdentity
 from gateway.control_plane.snapshots import Held
-from gateway.control_plane.views import IdentityView
+from gateway.control_plane.views import IdentityView, TrustView
 
 #: How long a feed that is no longer wanted may take to end.
 _END_TIMEOUT_S: Final = 5.0
@@ -104,10 +104,25 @@ class Identities:
         """What workers may use, by name."""
         return {
             name: Held(
-                generation=kept.generation, reason=kept.reason(), renewable_at=kept.renewable_at
+                generation=kept.generation,
+                reason=kept.reason(),
+                renewable_at=kept.renewable_at,
+                crl=kept.feed.revocation_lists,
             )
             for name, kept in self._kept.items()
         }
+
+    def trust_views(self, config: Config) -> dict[str, TrustView]:
+        """How it stands with the revocation lists that come with identities, by the routes that
+        trust what their identity does.
+        """
+        views = self.views()
+        found: dict[str, TrustView] = {}
+        for route in config.routes:
+            view = views.get(identity_of(route, config))
+            if route.trust_bundle is None and view is not None and view.trust is not None:
+                found[route.name] = view.trust
+        return found
 
     async def wait_complete(self) -> None:
         """Return when there is a generation of each."""

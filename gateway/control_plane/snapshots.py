@@ -64,12 +64,14 @@ class Attached:
 class Held:
     """What there is of one identity. `reason` says why it can't be used: none was ever obtained
     (`generation` is None then), or the last one has expired and can't be renewed. `renewable_at` is
-    the time before which `generation` can have no successor.
+    the time before which `generation` can have no successor. `crl` has the text of the revocation
+    lists that come with it.
     """
 
     generation: Generation | None
     reason: str = ""
     renewable_at: datetime | None = None
+    crl: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -78,7 +80,7 @@ class World:
 
     `identities` is by name, `addresses` is by upstream host and port, the other mappings are by
     route name. `bundles` has the text of each route's own trust bundle; a route without one uses
-    its identity's. `crls` has the text of the revocation lists of routes that check any.
+    its identity's, and that one's revocation lists where `crls` has none for it.
     """
 
     config: Config
@@ -207,11 +209,12 @@ def _tls(route: Route, world: World) -> TlsSpec:
     held = world.identities.get(identity_of(route, world.config))
     generation = held.generation if held else None
     identity_bundle = generation.bundle_pem.decode() if generation else ""
+    identity_crl = held.crl if held and own_bundle is None else ""
     return TlsSpec(
         server_name=route.server_name,
         peers=tuple(str(peer) for peer in route.peer),
         bundle_pem=identity_bundle if own_bundle is None else own_bundle,
-        crl_pem=world.crls.get(route.name, ""),
+        crl_pem=world.crls.get(route.name, identity_crl),
         alpn=route.alpn,
     )
 

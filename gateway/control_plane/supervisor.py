@@ -165,7 +165,7 @@ class Supervisor:
             stats=self._pool.stats,
             rejected=dict(self._rejected),
             secrets=self._headers.secrets,
-            trust=self._trust.views(now),
+            trust={**self._identities.trust_views(self._config), **self._trust.views(now)},
             exports=self._outlets.exports,
             access_lines_dropped=self._pool.access_lines_dropped + self._parts.sink.lines_dropped,
             config_error=self._config_error,

@@ -15,12 +15,25 @@ WorkerState = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrustView:
+    """How it stands with the files, or the lists of an issuer, that a route's trust is read from.
+
+    `problems` says what is wrong with them; at `crl_ends_at` there is an authority without a
+    revocation list in force.
+    """
+
+    problems: tuple[str, ...] = ()
+    crl_ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityView:
     """What is known of the identity; `reason` says why it is not usable or about to be not.
 
     `since` is where its life is counted from, and before `earliest_renewal` nobody can hasten the
     next one. `renewals` counts attempts by outcome, and all of them took `renewal_s`. This
-    machine's clock is `clock_skew_s` ahead of the source's.
+    machine's clock is `clock_skew_s` ahead of the source's. `trust` says how it stands with the
+    revocation lists that come with it.
     """
 
     source: str
@@ -36,6 +49,7 @@ class IdentityView:
     renewals: Mapping[str, int]
     renewal_s: float = 0.0
     clock_skew_s: float | None = None
+    trust: TrustView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +72,6 @@ class ExportView:
     serial: str = ""
     exported_at: datetime | None = None
     error: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrustView:
-    """How it stands with the files that a route's trust is read from.
-
-    `problems` says what is wrong with them; at `crl_ends_at` there is an authority without a
-    revocation list in force.
-    """
-
-    problems: tuple[str, ...] = ()
-    crl_ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ class FakeIdentityFeed:
         self.running = False
         self.stops_in_s = 0.0
         self._first = first
+        self.revocation_lists = ""
 
     def fail(self, error: str) -> None:
         """What an attempt that failed brings about."""

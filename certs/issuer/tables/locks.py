@@ -32,13 +32,14 @@ class Locks:
     def put(self, lock: Lock) -> None:
         """Create a lock, or replace the one on the same target."""
         self._db.execute(
-            "REPLACE INTO locks (kind, target, reason, locked_ms, until_ms) VALUES (?, ?, ?, ?, ?)",
+            "REPLACE INTO locks VALUES (?, ?, ?, ?, ?, ?)",
             (
                 lock.target.kind,
                 lock.target.name,
                 lock.message,
                 to_ms(lock.locked),
                 None if lock.until is None else to_ms(lock.until),
+                lock.revoke or "",
             ),
         )
 
@@ -131,4 +132,5 @@ def _lock(row: tuple[Any, ...]) -> Lock:
         message=row[2],
         locked=from_ms(row[3]),
         until=None if row[4] is None else from_ms(row[4]),
+        revoke=Reason(row[5]) if row[5] else None,
     )

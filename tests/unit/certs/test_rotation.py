@@ -13,7 +13,13 @@ from itertools import pairwise
 
 import pytest
 
-from certs.errors import IdentityWithdrawn, ReplyRejected, SourceDenied, SourceUnavailable
+from certs.errors import (
+    IdentityLocked,
+    IdentityWithdrawn,
+    ReplyRejected,
+    SourceDenied,
+    SourceUnavailable,
+)
 from certs.generation import Generation
 from certs.renewal import IdentityState
 from certs.rotation import Rotation
@@ -617,3 +623,57 @@ async def test_a_clock_that_is_wrong_is_told_once_and_shown(
         await bench.clock.jump(-45)
         await bench.clock.advance(15)
         assert bench.rotation.state.clock_skew_s == pytest.approx(0.0, abs=0.1)
+
+
+async def test_a_locked_identity_is_a_state_of_its_own_and_is_asked_about_slowly() -> None:
+    locked = IdentityLocked("this instance is locked: call Ada", hint="unlock it")
+    async with running(HOUR, locked, locked) as bench:
+        await bench.clock.advance(HALF_LIFE_S)
+        state = bench.rotation.state
+        assert state.state is IdentityState.LOCKED
+        assert state.reason == "the identity is locked: this instance is locked: call Ada"
+        assert state.last_error_hint == "unlock it"
+        # Its certificate was left alone, and so serves on.
+        assert bench.published == [state.generation]
+        await bench.clock.advance(59.9)
+        assert bench.asked == 2
+        await bench.clock.advance(0.2)
+        assert (bench.asked, bench.state) == (3, IdentityState.LOCKED)
+        await bench.clock.advance(60.1)
+        assert (bench.asked, bench.state) == (4, IdentityState.VALID)
+
+
+async def test_a_revoked_identity_ends_at_once_and_heals_with_what_it_had() -> None:
+    locked = IdentityLocked("this instance is locked", is_revoked=True)
+    async with running(HOUR, locked, locked) as bench:
+        await bench.clock.advance(HALF_LIFE_S)
+        good, ended = bench.published
+        assert ended == replace(good, number=2, not_after=START + timedelta(seconds=HALF_LIFE_S))
+        assert bench.rotation.state.reason == "the identity is locked: this instance is locked"
+        await bench.clock.advance(60.1)
+        assert len(bench.published) == 2
+        bench.rotation.refresh("the operator unlocked it")
+        await bench.clock.advance(1.0)
+        assert bench.state is IdentityState.VALID
+        assert len(bench.published) == 3
+        # It is asked with the certificate as it was, whose own end is still to come.
+        assert bench.source.currents == [None, good, good, good]
+
+
+async def test_a_join_that_is_locked_out_says_so() -> None:
+    async with running(IdentityLocked("this workload is locked")) as bench:
+        state = bench.rotation.state
+        assert state.state is IdentityState.LOCKED
+        assert state.reason == "the identity is locked: this workload is locked"
+        await bench.clock.advance(60.1)
+        assert bench.state is IdentityState.VALID
+
+
+async def test_news_about_our_identity_wait_for_the_least_floor_only() -> None:
+    async with running(10 * HOUR) as bench:
+        await bench.clock.advance(4.0)
+        bench.rotation.hear("our certificate is on a list")
+        await settle()
+        assert bench.asked == 1
+        await bench.clock.advance(1.1)
+        assert bench.asked == 2

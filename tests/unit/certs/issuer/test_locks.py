@@ -144,6 +144,7 @@ def test_the_message_reaches_whoever_is_denied(
     until = clock.now() + timedelta(hours=1)
     assert caught.value.members == {
         "lock_message": "laptop lost, call Ada",
+        "lock_revokes": "certificate_hold",
         "lock_until": until.isoformat(timespec="seconds"),
     }
 
