@@ -12,8 +12,8 @@ JOBS ?= auto
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(LOCK_OPTIONS)
 
-.PHONY: help setup demo test test-compiled lint unit coverage format docs compile pure bench soak lock
-.PHONY: clean system-packages
+.PHONY: help setup demo test test-compiled lint unit coverage format docs compile pure bench
+.PHONY: bench-issuer soak lock clean system-packages
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -71,6 +71,9 @@ pure:
 
 bench: setup ## measure the data plane
 	@$(BIN)/python -m tests.bench
+
+bench-issuer: setup ## load the issuer: 1,000 instances join and renew
+	@$(BIN)/python -m tests.bench.issuer $(BENCH_ISSUER)
 
 soak: setup ## minutes of traffic under constant renewal: nothing may fail, nothing may grow
 	@$(BIN)/python -m tests.soak $(SOAK)

@@ -50,3 +50,20 @@ def test_the_table_compares_with_those_that_were_measured() -> None:
     assert "envoy" not in head
     assert [cell.strip() for cell in row.split("|")[2:-1]] == ["60.0", "40.0", "1.50"]
     assert len(head) == len(row)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="CPU times come from Linux")
+def test_a_short_load_of_the_issuer_measures_everything(tmp_path: Path) -> None:
+    file = tmp_path / "issuer.json"
+    run = [sys.executable, "-m", "tests.bench.issuer", "--instances", "5", "--rounds", "1"]
+    run += ["--spread", "0.2", "--json", str(file)]
+    done = subprocess.run(run, check=False, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stderr
+    samples = json.loads(file.read_text())["samples"]
+    assert [item["phase"] for item in samples] == [
+        "join",
+        "renew, round 1",
+        "renew, spread over 0.2 s",
+    ]
+    assert all(item["failed"] == 0 and item["per_s"] > 0 for item in samples)
+    assert len(done.stdout.splitlines()) == 1 + len(samples)

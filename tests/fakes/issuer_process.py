@@ -15,12 +15,18 @@ from tests.fakes.issuer import PROJECT
 class IssuerProcess:
     """Serves `folder`. `start` returns when it listens; the port stays the same over restarts."""
 
-    def __init__(self, folder: Path, *, ttl: str = "1h") -> None:
+    def __init__(self, folder: Path, *, ttl: str = "1h", options: tuple[str, ...] = ()) -> None:
         self._folder = folder
         self._ttl = ttl
+        self._options = options
         self._port = 0
         self._process: asyncio.subprocess.Process | None = None
         self.said = ""
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def url(self) -> str:
@@ -31,7 +37,7 @@ class IssuerProcess:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "gateway.cli.main", "issuer", "serve"),
-            *(*arguments, "--listen", f"127.0.0.1:{self._port}"),
+            *(*arguments, "--listen", f"127.0.0.1:{self._port}", *self._options),
             cwd=PROJECT,
             env={"PATH": os.environ.get("PATH", "")},
             stderr=asyncio.subprocess.PIPE,
