@@ -6,11 +6,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from certs.clock import Clock
-from certs.errors import CertsError
+from certs.errors import CertsError, SourceUnavailable
 from certs.generation import Generation
 from certs.revocation import RevocationLists, ends_at, gap, read_lists
 from certs.sources.base import FoundLists, RevocationSource
@@ -26,6 +26,9 @@ _WAS_KEPT_S: Final = 2.0
 _NONE_S: Final = 600.0
 _RETRY_FIRST_S: Final = 2.0
 _RETRY_MOST_S: Final = 60.0
+# A source that is away is no problem of the lists before they come to their end: no certificate
+# lives for longer.
+_WORTH_A_WORD: Final = timedelta(hours=24)
 
 
 class FollowedLists:
@@ -57,6 +60,7 @@ class FollowedLists:
         self._listed = ""
         self._retry_s = 0.0
         self._problem = ""
+        self._is_away = False
         self._wake = asyncio.Event()
 
     @property
@@ -74,6 +78,9 @@ class FollowedLists:
 
     def problem(self, now: datetime) -> str:
         """What is wrong with the lists, or with getting new ones; "" when all is well."""
+        end = self.ends_at
+        if self._is_away and end is not None and end - now > _WORTH_A_WORD:
+            return ""
         return gap(self._lists, now) or self._problem
 
     def use(self, generation: Generation) -> None:
@@ -98,7 +105,7 @@ class FollowedLists:
         try:
             found = await self._source.revocation_lists(generation, known)
         except CertsError as error:
-            return self._fail(str(error))
+            return self._fail(str(error), is_away=isinstance(error, SourceUnavailable))
         except Exception:  # noqa: BLE001 - a defect here must not end the identity with it
             _LOG.exception("the revocation lists can't be followed")
             return self._fail("the revocation lists can't be followed: this is a defect")
@@ -137,10 +144,11 @@ class FollowedLists:
             if was_ours:
                 self._concerned("our own certificate is off the issuer's revocation list again")
 
-    def _fail(self, problem: str) -> float:
+    def _fail(self, problem: str, *, is_away: bool = False) -> float:
         if problem != self._problem:
-            _LOG.warning("%s; the last good revocation lists stay in use", problem)
-            self._problem = problem
+            level = logging.INFO if is_away else logging.WARNING
+            _LOG.log(level, "%s; the last good revocation lists stay in use", problem)
+            self._problem, self._is_away = problem, is_away
             self._changed()
         self._retry_s = min(_RETRY_MOST_S, max(_RETRY_FIRST_S, self._retry_s * 2))
         return self._retry_s * (0.5 + self._rng.random() / 2)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
-from certs.errors import CertsError, SourceUnavailable
+from certs.errors import CertsError, ReplyRejected, SourceUnavailable
 from certs.followed_lists import FollowedLists
 from certs.generation import Generation
 from certs.issuer import ca, crl
@@ -163,14 +163,33 @@ async def test_a_failure_leaves_the_last_good_lists_and_is_told() -> None:
         bench.followed.use(OURS)
         await settle()
         text = bench.followed.text
-        bench.source.answer = SourceUnavailable("crl: the issuer can't be reached")
+        bench.source.answer = ReplyRejected("crl: there is no revocation list in PEM")
         await bench.clock.advance(600)
         assert bench.followed.text == text
-        assert bench.followed.problem(bench.clock.now()) == "crl: the issuer can't be reached"
+        assert bench.followed.problem(bench.clock.now()).startswith("crl: there is no")
         assert bench.asked < 30
         bench.source.answer = lists()
         await bench.clock.advance(60)
         assert bench.followed.problem(bench.clock.now()) == ""
+
+
+async def test_an_issuer_that_is_away_is_told_when_its_lists_come_to_their_end() -> None:
+    async with following() as bench:
+        bench.followed.use(OURS)
+        await settle()
+        bench.source.answer = SourceUnavailable("crl: the issuer can't be reached")
+        await bench.clock.advance(60)
+        now = bench.clock.now()
+        assert bench.followed.problem(now) == ""
+        assert bench.followed.problem(now + timedelta(hours=26)).endswith("can't be reached")
+
+
+async def test_an_issuer_that_is_away_before_there_are_lists_is_told_at_once() -> None:
+    async with following() as bench:
+        bench.source.answer = SourceUnavailable("crl: the issuer can't be reached")
+        bench.followed.use(OURS)
+        await settle()
+        assert bench.followed.problem(bench.clock.now()).endswith("can't be reached")
 
 
 async def test_a_defect_of_the_source_ends_nothing() -> None:
