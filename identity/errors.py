@@ -77,6 +77,10 @@ class JoinTokenInvalid(IdentityError):
     """A join token has the wrong form."""
 
 
+class InvalidConfigName(IdentityError):
+    """Configu knows no config or set of such a name."""
+
+
 class TokenError(IdentityError):
     """A token source gave no token. `retry_after_s` is when to ask again, where that is known."""
 

@@ -39,11 +39,15 @@ class Answer:
 
     def json(self) -> dict[str, Any]:
         """The JSON object, or an empty one for anything else."""
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return {}
+        value = self.value()
         return value if isinstance(value, dict) else {}
+
+    def value(self) -> object:
+        """The JSON value, or None for anything else."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
 
 
 class Caller:
@@ -53,6 +57,7 @@ class Caller:
     Args:
         what: what messages call the server, like "the token endpoint".
         ca_file: authorities of its certificate, PEM; the operating system's when None.
+        most_bytes: the longest answer that is taken.
 
     Raises:
         TokenDenied: `base` is neither https nor an http address of this machine.
@@ -65,6 +70,7 @@ class Caller:
         what: str,
         ca_file: Path | None = None,
         timeout_s: float = TIMEOUT_S,
+        most_bytes: int = _MAX_REPLY_BYTES,
     ) -> None:
         try:
             self._base = URL(base)
@@ -72,6 +78,7 @@ class Caller:
         except ValueError:
             raise TokenDenied(f"the address of {what} is none", hint="write https://HOST") from None
         self._ca_file = ca_file
+        self._most_bytes = most_bytes
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         if self._base.scheme != "https" and not is_local(self._base):
             raise TokenDenied(
@@ -158,8 +165,8 @@ class Caller:
         content = bytearray()
         async for chunk in response.content.iter_any():
             content += chunk
-            if len(content) > _MAX_REPLY_BYTES:
-                raise TokenDenied(f"the answer of {self} is larger than {_MAX_REPLY_BYTES} bytes")
+            if len(content) > self._most_bytes:
+                raise TokenDenied(f"the answer of {self} is larger than {self._most_bytes} bytes")
         return bytes(content)
 
 
