@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.authority import Authority, server_context
 from tests.fakes.gateway_process import GatewayProcess
-from tests.fakes.scripted_upstream import ScriptedUpstream, answering, echo
+from tests.fakes.scripted_upstream import Conversation, ScriptedUpstream, answering, echo
 from tests.fakes.secret_service import gnome_keyring, session_bus
 from tests.fakes.supabase_auth import KEY, SupabaseAuth
 
@@ -29,9 +30,15 @@ def authority() -> Authority:
 
 @pytest.fixture
 def upstream(authority: Authority) -> Iterator[ScriptedUpstream]:
-    """Echoes bodies over TLS 1.3 with client certificates."""
+    """Echoes bodies over TLS 1.3 with client certificates; an idle connection is closed."""
     context = server_context(authority.issue("localhost"), authority)
-    with ScriptedUpstream(context, answering(echo)) as made:
+    script = answering(echo)
+
+    def until_idle(conversation: Conversation) -> None:
+        with suppress(TimeoutError):
+            script(conversation)
+
+    with ScriptedUpstream(context, until_idle) as made:
         yield made
 
 
