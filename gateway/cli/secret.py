@@ -7,18 +7,18 @@ command line, where every process of the machine could read it.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Final
 
 from gateway.cli import output
+from gateway.cli.approval import approve_for_agent
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError, add_commands
-from gateway.cli.secret_scope import Scope, opened
+from gateway.cli.secret_scope import opened
 from gateway.cli.typed import read_secret
-from identity.errors import InvalidSecretName
 from identity.secret_stores.base import (
     OWN_PREFIX,
-    SecretRef,
     check_value,
 )
 
@@ -90,7 +90,7 @@ def _set(args: argparse.Namespace) -> int:
             "be replaced; give the new one at the prompt, on standard input or with --from-fd",
         )
     with opened(args) as scope:
-        ref = _ref(scope, args.name)
+        ref = scope.ref(args.name)
         value = read_secret(f"value of {ref}: ", from_fd=args.from_fd)
         check_value(value)
         with scope.journal.around("secret.write", name=ref.name):
@@ -106,7 +106,8 @@ def _get(args: argparse.Namespace) -> int:
             hint="pipe it to the program that needs it, or pass --show",
         )
     with opened(args) as scope:
-        ref = _ref(scope, args.name)
+        ref = scope.ref(args.name)
+        approve_for_agent(f"the value of {ref}", environ=os.environ)
         with scope.journal.around("secret.read", name=ref.name, reason="secret get"):
             value = scope.store.get(ref)
     ending = "\n" if sys.stdout.isatty() else ""
@@ -143,18 +144,8 @@ def _list(args: argparse.Namespace) -> int:
 
 def _remove(args: argparse.Namespace) -> int:
     with opened(args) as scope:
-        ref = _ref(scope, args.name)
+        ref = scope.ref(args.name)
         with scope.journal.around("secret.delete", name=ref.name):
             scope.store.delete(ref)
     output.note(f"{ref} is removed")
     return ExitCode.OK
-
-
-def _ref(scope: Scope, name: str) -> SecretRef:
-    """A secret of the person's. Raises `InvalidSecretName` for one of the program's own."""
-    if name.startswith(OWN_PREFIX):
-        raise InvalidSecretName(
-            f"secret names that begin with {OWN_PREFIX!r} are the program's own",
-            hint="choose another name",
-        )
-    return SecretRef(scope.project, name)

@@ -21,9 +21,12 @@ from gateway.audit.journal import Journal
 from gateway.cli import output
 from gateway.cli.parsers import UsageError
 from gateway.config.find import find_config
-from gateway.config.model import LOCAL_PREFIX, TELEMETRY
-from gateway.errors import ConfigInvalid
-from identity.secret_stores.base import BlockingStore, check_project
+from gateway.config.model import LOCAL_PREFIX, TELEMETRY, RunConfig
+from gateway.config.run import read_run
+from gateway.config.table import Table
+from gateway.errors import ConfigInvalid, ConfigProblem
+from identity.errors import InvalidSecretName
+from identity.secret_stores.base import OWN_PREFIX, BlockingStore, SecretRef, check_project
 from identity.secret_stores.open import open_blocking_store
 
 _REFERENCE: Final = re.compile(r"\{secret:([^{}]+)\}")
@@ -42,6 +45,15 @@ class Scope:
     store: BlockingStore
     journal: Journal
     routes: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def ref(self, name: str) -> SecretRef:
+        """A secret of the person's. Raises `InvalidSecretName` for one of the program's own."""
+        if name.startswith(OWN_PREFIX):
+            raise InvalidSecretName(
+                f"secret names that begin with {OWN_PREFIX!r} are the program's own",
+                hint="choose another name",
+            )
+        return SecretRef(self.project, name)
 
 
 @contextmanager
@@ -76,6 +88,18 @@ def opened(args: argparse.Namespace) -> Iterator[Scope]:
         yield Scope(kind=kind, project=project, store=store, journal=journal, routes=routes)
     finally:
         store.close()
+
+
+def manifest_of(args: argparse.Namespace) -> RunConfig:
+    """`[run]` of the configuration. Raises `ConfigInvalid`, as `opened` does for the rest."""
+    raw, path = look(args, required=True)
+    problems: list[ConfigProblem] = []
+    part = raw.get("run")
+    table = Table(part if isinstance(part, dict) else {}, "run", problems)
+    manifest = read_run(table, project=text_of(raw, "project"))
+    if problems:
+        raise ConfigInvalid(str(path), problems)
+    return manifest
 
 
 def project_of(args: argparse.Namespace) -> str:

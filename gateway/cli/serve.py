@@ -34,8 +34,17 @@ def run(args: argparse.Namespace) -> int:
     from gateway.config.load import find_config, load
 
     config = load(find_config(args.config, cwd=Path.cwd(), env=os.environ))
+    _sweep()
     forced = asyncio.run(app.serve(config, announce=_announce, env=os.environ))
     return ExitCode.FAILED if forced else ExitCode.OK
+
+
+def _sweep() -> None:
+    """Remove what killed `run` commands left behind."""
+    from gateway.injection.run_folder import FolderUnsafe, base_folder, sweep
+
+    with contextlib.suppress(OSError, FolderUnsafe):  # there is nothing of ours then
+        sweep(base_folder(os.environ))
 
 
 def _announce(text: str) -> None:

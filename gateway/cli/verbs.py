@@ -103,6 +103,16 @@ VERBS: Final = (
         ("devwiz-gw secret set planner-token", "devwiz-gw secret list"),
     ),
     Verb(
+        "run",
+        "gateway.cli.run",
+        "run a program with the secrets that the project allows it",
+        (
+            "devwiz-gw run -- npm start",
+            "devwiz-gw run --only OPENAI_API_KEY --mask -- python agent.py",
+            "devwiz-gw run --env DB=secret:db-password --deliver file -- ./migrate",
+        ),
+    ),
+    Verb(
         "audit",
         "gateway.cli.audit",
         "read the audit journal, and prove that it is whole",

@@ -109,6 +109,15 @@ def header_template(name: str, text: str, *, project: str) -> HeaderTemplate:
         raise Rejected("holds characters that a header can't", "use visible ASCII and blanks")
     if text != text.strip():
         raise Rejected("starts or ends with a blank", "receivers drop it; remove it")
+    return HeaderTemplate(name, template_parts(text, project=project))
+
+
+def template_parts(text: str, *, project: str) -> tuple[str, ...]:
+    """Text and names of secrets in turn, beginning and ending with text.
+
+    Raises:
+        Rejected: the template or a secret's name is malformed.
+    """
     parts = [""]
     end = 0
     for piece in _PIECE.finditer(text):
@@ -121,7 +130,7 @@ def header_template(name: str, text: str, *, project: str) -> HeaderTemplate:
         else:
             parts += [_placeholder(piece[1], project=project), ""]
     parts[-1] += text[end:]
-    return HeaderTemplate(name, tuple(parts))
+    return tuple(parts)
 
 
 def _placeholder(text: str, *, project: str) -> str:

@@ -374,6 +374,42 @@ class SecretsConfig:
     auto_lock_s: float = 3600.0
 
 
+@dataclass(frozen=True, slots=True)
+class InjectedVariable:
+    """An environment variable whose value has secrets in it: `parts` is text and names of secrets
+    in turn, beginning and ending with text.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """The secrets that it needs."""
+        return self.parts[1::2]
+
+    def filled(self, values: Mapping[str, str]) -> str:
+        """The value; `values` has each secret's."""
+        return "".join(values[part] if index % 2 else part for index, part in enumerate(self.parts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """`[run]`: `env` is what a program gets; `secrets` may be given beside it by the command line;
+    `dangerous` names may be set although they steer programs.
+    """
+
+    env: tuple[InjectedVariable, ...] = ()
+    secrets: tuple[str, ...] = ()
+    dangerous: frozenset[str] = frozenset()
+
+    @property
+    def allowed_secrets(self) -> frozenset[str]:
+        """All that a program may get."""
+        named = {name for item in self.env for name in item.secret_names}
+        return frozenset(named | set(self.secrets))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditConfig:
     """`[audit]`: the journal goes on in a new file at `file_bytes`; of full ones `keep_files` are
@@ -534,6 +570,7 @@ class Config:
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
+    run: RunConfig = field(default_factory=RunConfig)
     identities: Mapping[str, IdentityConfig] = field(default_factory=dict)
     workload_api: WorkloadApiConfig | None = None
     tokens: tuple[TokenConfig, ...] = ()

@@ -28,6 +28,7 @@ from gateway.config.model import (
     UnixAddress,
 )
 from gateway.config.routes import RouteReader
+from gateway.config.run import read_run
 from gateway.config.table import Rejected, Table
 from gateway.config.telemetry import read_telemetry
 from gateway.config.tokens import read_tokens, refuse_unknown_tokens
@@ -70,6 +71,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         admin=_admin(top.table("admin"), reader, path=path, max_socket_path=max_socket_path),
         limits=_limits(top.table("limits")),
         audit=_audit(top.table("audit")),
+        run=read_run(top.table("run"), project=project),
         log=_log(top.table("log"), base=base),
         telemetry=read_telemetry(top.table("telemetry"), project=project, take=reader.take),
         secrets=_secrets(top.table("secrets"), base=base),

@@ -1,0 +1,53 @@
+"""Asking the person at the terminal, when the one who asks for values is an agent."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.cli import output
+from gateway.errors import GatewayError
+from gateway.injection.agents import agent_in
+
+_PATIENCE_S: Final = 60.0
+
+
+class AgentRefused(GatewayError):
+    """An agent may not have values without a person's word."""
+
+
+def approve_for_agent(what: str, *, environ: Mapping[str, str]) -> str:
+    """Let a command go on that gives out values: at once where no agent is behind it, else if the
+    person at its terminal says yes. The result says who asked, or "".
+
+    Raises:
+        AgentRefused: nobody said yes.
+    """
+    agent = agent_in(environ)
+    if agent and not _says_yes(f"{agent} asks for {what}. Give it?"):
+        raise AgentRefused(
+            f"{agent} asks for {what}, and nobody at the terminal allowed it",
+            hint="run it yourself in a terminal; a route with a header {secret:NAME} gives the use "
+            "of a secret without its value",
+        )
+    return agent
+
+
+def _says_yes(question: str) -> bool:
+    """Asked at the controlling terminal, which a command without one can't fake by its input."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        sys.stderr.flush()
+        os.write(terminal, f"{output.printable(question)} [y/N] ".encode())
+        if not select.select([terminal], [], [], _PATIENCE_S)[0]:
+            os.write(terminal, b"\n")
+            return False
+        return os.read(terminal, 100).strip().lower() in (b"y", b"yes")
+    finally:
+        os.close(terminal)

@@ -1,0 +1,123 @@
+"""Hiding values in a stream of output. Pure.
+
+It is a courtesy, and no wall: a program that wants to tell a value finds an encoding that isn't
+looked for.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import quote
+
+MASK: Final = b"[hidden]"
+#: Shorter values would hide half of all output.
+_LEAST: Final = 6
+#: By so many bytes a beginning is looked for.
+_FEW: Final = 4
+_NEVER: Final = re.compile(rb"(?!)")
+
+
+class Masker:
+    """Replaces values, as they are and in their usual encodings, also where they come in pieces.
+
+    `feed` gives what can be shown at once and holds back only what may be the beginning of a value.
+    `release` shows that too, for a prompt that happens to end like one: if the rest of the value
+    comes after all, the rest is hidden.
+    """
+
+    def __init__(self, values: Iterable[str]) -> None:
+        patterns = sorted(
+            {form for value in values for form in _forms(value) if len(form) >= _LEAST},
+            key=lambda form: (-len(form), form),
+        )
+        self._pattern = _any_of(patterns)
+        beginnings = b"|".join({re.escape(pattern[:_FEW]) for pattern in patterns})
+        self._begins = re.compile(b"(?=%b)" % beginnings) if beginnings else _NEVER
+        self._patterns = patterns
+        self._longest = len(patterns[0]) if patterns else 0
+        self._text = b""
+        self._shown = 0
+        self.hidden = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Take output; what of it may be shown now."""
+        text = self._text + data
+        shown = self._shown
+        end = 0  # of the last value: what comes behind it may begin another
+        out = bytearray()
+        for match in self._pattern.finditer(text):
+            if self._may_begin(text[match.start() :]):
+                break  # it may turn out to be the beginning of a longer value
+            out += text[shown : max(match.start(), shown)] + MASK
+            shown = end = match.end()
+            self.hidden += 1
+        held = self._beginning(text, end)
+        out += text[shown : max(held, shown)]
+        self._text = text[held:]
+        self._shown = max(shown - held, 0)
+        return bytes(out)
+
+    def release(self) -> bytes:
+        """What was held back: nothing came for a while, or will come any more."""
+        held = self._text[self._shown :]
+        out, values = self._pattern.subn(MASK, held)
+        self.hidden += values
+        self._shown = len(self._text)
+        return out
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is held back that was not shown."""
+        return self._shown < len(self._text)
+
+    def _beginning(self, text: bytes, after: int) -> int:
+        """Where the longest end of the text begins that is the beginning of a value."""
+        least: int = max(after, len(text) - self._longest + 1)
+        few = max(least, len(text) - _FEW + 1)
+        places = [match.start() for match in self._begins.finditer(text, least)]
+        places += range(few, len(text))
+        return next((place for place in places if self._may_begin(text[place:])), len(text))
+
+    def _may_begin(self, end: bytes) -> bool:
+        longer = (pattern for pattern in self._patterns if len(pattern) > len(end))
+        return any(pattern.startswith(end) for pattern in longer)
+
+
+def _any_of(texts: Iterable[bytes]) -> re.Pattern[bytes]:
+    """Finds any of the texts, the first that is given where several begin."""
+    escaped = b"|".join(map(re.escape, texts))
+    return re.compile(escaped) if escaped else _NEVER
+
+
+def _forms(value: str) -> Iterator[bytes]:
+    """A value as programs print it."""
+    raw = value.encode("utf-8", "surrogateescape")
+    yield raw
+    yield raw.replace(b"\n", b"\r\n")  # as a terminal shows it
+    yield raw.replace(b"\n", b"\\n")
+    yield from raw.splitlines()
+    yield raw.hex().encode()
+    yield raw.hex().upper().encode()
+    for safe in ("", "/", "/:@-._~!$&'()*+,;="):
+        yield quote(raw, safe=safe).encode()
+        yield quote(raw, safe=safe).replace("%20", "+").encode()
+    for ascii_only in (True, False):
+        yield json.dumps(value, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogatepass")
+    yield from _base64(raw)
+
+
+def _base64(raw: bytes) -> Iterator[bytes]:
+    """Inside something longer a value begins at one of three places of a group of four digits: only
+    the digits that it alone decides are the same each time.
+    """
+    for shift in range(3):
+        padded = bytes(shift) + raw
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            digits = encode(padded)
+            first = (shift * 8 + 5) // 6
+            last = len(padded) * 8 // 6
+            yield digits[first:last]

@@ -1,0 +1,35 @@
+"""A command with an agent's marks gets no values unless the person at the terminal says yes."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.e2e.run.conftest import CONFIG, KEY, Project, Terminal
+
+
+def test_without_a_terminal_nobody_can_say_yes(project: Project) -> None:
+    project.env["CLAUDECODE"] = "1"
+    with project.start("--", "env", start_new_session=True) as process:
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (1, b"")
+    assert b"Claude Code asks for API_KEY, DB_URL in env" in err
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
+def test_the_person_is_asked(project: Project, answer: str, code: int) -> None:
+    project.env["CURSOR_TRACE_ID"] = "x"
+    terminal = Terminal(project, "--only", "API_KEY", "--", "sh", "-c", "echo got $API_KEY")
+    terminal.wait_for("Cursor asks for API_KEY in sh. Give it? [y/N] ")
+    terminal.type(f"{answer}\r")
+    assert os.waitstatus_to_exitcode(terminal.wait()) == code
+    assert (f"got {KEY}" in terminal.seen) is (code == 0)
+    terminal.close()
+
+
+def test_a_program_without_values_needs_no_word(project: Project) -> None:
+    config = CONFIG.partition("[run]")[0]
+    (project.folder / "devwiz-gw.toml").write_text(config)
+    project.env["CLAUDECODE"] = "1"
+    assert project.run("--", "echo", "ran")[:2] == (0, "ran\n")

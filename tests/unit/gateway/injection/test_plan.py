@@ -1,0 +1,71 @@
+"""`gateway.injection.plan`."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.config.model import InjectedVariable, RunConfig
+from gateway.injection.plan import NotAllowed, base_environment, chosen, filled
+
+MANIFEST = RunConfig(
+    env=(
+        InjectedVariable("KEY", ("", "key", "")),
+        InjectedVariable("URL", ("db://u:", "db", "@h/", "name", "")),
+        InjectedVariable("PLAIN", ("text",)),
+    ),
+    secrets=("other",),
+)
+
+
+def pick(only: list[str] | None = None, more: list[str] | None = None) -> list[str]:
+    return [item.name for item in chosen(MANIFEST, only=only or [], more=more or [], project="p")]
+
+
+def test_all_or_only_some_of_the_manifest() -> None:
+    assert pick() == ["KEY", "URL", "PLAIN"]
+    assert pick(["URL"]) == ["URL"]
+    assert pick(["KEY"], ["X=secret:other", "Y=secret:db"]) == ["KEY", "X", "Y"]
+    assert pick([], ["KEY=secret:other"]) == ["KEY", "URL", "PLAIN"]
+
+
+@pytest.mark.parametrize(
+    ("only", "more", "message"),
+    [
+        (["NOPE"], [], "NOPE is not under"),
+        ([], ["X=secret:nope"], "secret nope may not be given to programs"),
+        ([], ["X=value"], "--env X=… is not of the form"),
+        ([], ["X"], "--env X… is not of the form"),
+        ([], ["1X=secret:key"], "is not the name of an environment variable"),
+        ([], ["LD_PRELOAD=secret:key"], "LD_PRELOAD makes programs load code"),
+        ([], ["X=secret:../key"], "not usable"),
+        ([], ["X=secret:devwiz-gw.audit-key"], "the program's own"),
+    ],
+)
+def test_what_the_manifest_does_not_allow(only: list[str], more: list[str], message: str) -> None:
+    with pytest.raises(NotAllowed, match=message):
+        pick(only, more)
+
+
+def test_a_value_on_the_command_line_is_not_repeated() -> None:
+    with pytest.raises(NotAllowed) as caught:
+        pick([], ["X=canary"])
+    assert "canary" not in str(caught.value) + caught.value.hint
+
+
+def test_values_are_put_together() -> None:
+    values = {"key": "k", "db": "p:w", "name": "n"}
+    assert filled(MANIFEST.env, values) == {"KEY": "k", "URL": "db://u:p:w@h/n", "PLAIN": "text"}
+
+
+@pytest.mark.parametrize(("value", "why"), [("a\0b", "NUL"), ("x" * 131_072, "too long")])
+def test_what_no_environment_holds_is_told_without_the_value(value: str, why: str) -> None:
+    with pytest.raises(NotAllowed, match=why) as caught:
+        filled([InjectedVariable("KEY", ("", "key", ""))], {"key": value})
+    assert value not in str(caught.value)
+
+
+def test_a_program_inherits_all_but_what_is_ours() -> None:
+    environ = {"A": "1", "DEVWIZ_GW_RUN": "x", "CONFIGU_TOKEN": "t", "PATH": "/bin"}
+    assert base_environment(environ, pristine=False) == {"A": "1", "PATH": "/bin"}
+    assert base_environment(environ, pristine=True) == {"PATH": "/bin"}
+    assert base_environment(environ, pristine=True, keep=["A", "B"]) == {"A": "1", "PATH": "/bin"}
