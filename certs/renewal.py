@@ -6,6 +6,7 @@ for peers whose clocks are slow: a leaf of 20 s, back-dated by 60, would be due 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -108,6 +109,19 @@ def renew_at(
     return begin + life * (_EARLIEST + _SPREAD * draw)
 
 
+def instant_in(start: datetime, end: datetime, draw: float) -> datetime | None:
+    """A point in the window that an issuer suggests; None where it is no window, and our own rule
+    holds. The same `draw` (0–1) gives the same point, so a window that is told again moves nothing.
+    """
+    return start + (end - start) * draw if start < end else None
+
+
+def draw_from(serial: str) -> float:
+    """A number of 0–1 that stays with a certificate: serial numbers are random."""
+    digest = hashlib.sha256(serial.encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
 def must_have_at(begin: datetime, not_after: datetime) -> datetime:
     """When a successor ought to be there: 2 minutes or 10 % of life before the end, whichever is
     earlier; for short lives, 25 % before it.
@@ -132,6 +146,15 @@ def schedule(
         renew_at=renew_at(begin, not_after, draw, suggested=suggested),
         must_have=must_have_at(begin, not_after),
         not_after=not_after,
+    )
+
+
+def moved(kept: Schedule, suggested: datetime | None) -> Schedule:
+    """The times of an identity whose issuer may have changed its wish; None: it has none."""
+    if suggested is None:
+        return kept
+    return replace(
+        kept, renew_at=renew_at(kept.begin, kept.not_after, draw=0.0, suggested=suggested)
     )
 
 

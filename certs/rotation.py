@@ -208,10 +208,10 @@ class Rotation:
         kept = self._plan.schedule
         if current is not None and kept is not None and _leaf_of(current) == _leaf_of(identity):
             # Its bundle or chain may be new, but it doesn't live longer for that.
+            got = renewal.moved(kept, identity.renew_after)
             if _material(current) == _material(identity):
-                self._same_again(kept, now)
+                self._same_again(got, now)
                 return
-            got = kept
         else:
             got = self._scheduled(identity, now)
             _check_better(current, identity, got, now)

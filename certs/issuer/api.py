@@ -129,7 +129,9 @@ class IssuerApi:
 
     async def _renew_window(self, request: web.Request) -> web.StreamResponse:
         leaf_der = _client_leaf(request)
-        window = await self._worker.run(lambda: self._service.renew_window(leaf_der))
+        window = await self._worker.run(
+            lambda: self._service.renew_window(leaf_der, self._clock.now())
+        )
         response = web.Response(
             body=json.dumps(_advice(window)).encode(), content_type="application/json"
         )

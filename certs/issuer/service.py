@@ -304,8 +304,15 @@ class IssuerService:
         """The current trust bundle."""
         return self._version(self.authorities.read())
 
-    def renew_window(self, leaf_der: bytes) -> Window:
-        """When the certificate that was shown in a TLS handshake should be renewed."""
+    def renew_window(self, leaf_der: bytes, now: datetime) -> Window:
+        """When the certificate that was shown in a TLS handshake should be renewed.
+
+        Raises:
+            Refused: it is not a current one of ours, or its instance asks too often.
+        """
+        # The event is not kept: nothing is given and nothing denied.
+        holder = self._known_certificate(leaf_der, Event(action="renew"), now)
+        self._limits.instance(holder.instance_id)
         return _window(x509.load_der_x509_certificate(leaf_der), self.authorities.read())
 
     def revocation_lists(self, now: datetime) -> CrlVersion:

@@ -9,9 +9,9 @@ further.
 
 from __future__ import annotations
 
-import asyncio
+import random
 import re
-import ssl
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +28,7 @@ from certs.sources.base import FoundLists, Identity
 from certs.sources.credential import ReadCredential, credential
 from certs.sources.issuer_client import ISSUER, IssuerClient, KeyRefused, Reply
 from certs.sources.issuer_crl import IssuerLists
+from certs.sources.issuer_news import IssuerNews, issuer_context, suggested_time
 from certs.verify import verify_identity
 from identity.errors import IdentityError
 from identity.secret_stores.base import Secret
@@ -37,12 +38,10 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 _PIN: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
-_ISSUER_PATH: Final = "/devwiz-gw/issuer"
 _REMEDY: Final = "make one with 'devwiz-gw issuer token' and put it where the configuration says"
 # Half of the least that the issuer grants: the rest may have gone by while the reply was coming.
 _MIN_LIFE: Final = timedelta(seconds=5)
 _MAX_LIFE: Final = timedelta(hours=25)
-_MAX_AUTHORITIES: Final = 16
 
 
 class IssuerSource:
@@ -56,6 +55,7 @@ class IssuerSource:
         spiffe_id: the only name that is accepted; "" for whatever the token is for.
         clock: this machine's, when None.
         step_timeout_s: deadline of each step (trust, join, renew, reading the token).
+        debounce_s: after a word of news from the issuer, wait about so long for more.
 
     Raises:
         CertsError: `url` or `ca_pin` has the wrong form.
@@ -72,6 +72,7 @@ class IssuerSource:
         spiffe_id: str = "",
         clock: Clock | None = None,
         step_timeout_s: float = 10.0,
+        debounce_s: float = 2.0,
     ) -> None:
         if not _PIN.fullmatch(ca_pin):
             raise CertsError(
@@ -86,6 +87,9 @@ class IssuerSource:
         self._spiffe_id = SpiffeId.parse_leaf(spiffe_id) if spiffe_id else None
         self._next_key: PrivateKey | None = None
         self._lists = IssuerLists(url, ISSUER, clock=self._clock)
+        self._news = IssuerNews(
+            self._client, clock=self._clock, rng=random.SystemRandom(), debounce_s=debounce_s
+        )
 
     def __repr__(self) -> str:
         return f"IssuerSource({self._client})"
@@ -97,6 +101,9 @@ class IssuerSource:
 
     async def obtain(self, current: Generation | None) -> Identity:
         """See `IdentitySource.obtain`."""
+        known = self._news.take(current)
+        if known is not None:
+            return known
         # The key stays the same until a reply to it was good: a request repeated because its reply
         # was lost, or came while the clock was wrong, is then known as the same one. It neither
         # spends the token twice nor looks like a copied identity.
@@ -113,8 +120,8 @@ class IssuerSource:
         return identity
 
     async def changed(self) -> None:
-        """Never returns: the issuer doesn't push."""
-        await asyncio.Event().wait()
+        """Return when the issuer has another trust bundle, or wants us to renew sooner."""
+        await self._news.wait()
 
     async def revocation_lists(
         self, current: Generation, known: FoundLists | None
@@ -128,23 +135,23 @@ class IssuerSource:
 
     async def _renew(self, current: Generation, key: PrivateKey) -> Identity:
         own_id = SpiffeId.parse_leaf(current.spiffe_id)
-        context = _context("renew", current.bundle_pem, own_id.trust_domain)
+        context = issuer_context("renew", current.bundle_pem, own_id.trust_domain)
         tls_context.load_key_pair(context, key_pem=current.key_pem, chain_pem=current.chain_pem)
         request = csr.build(key, spiffe_id=current.spiffe_id, dns_names=current.dns_names)
         reply = await self._client.renew(context, csr_pem=request)
-        return self._verified("renew", reply, key, own_id, own_id.trust_domain)
+        return self._accepted("renew", reply, key, own_id, own_id.trust_domain)
 
     async def _join(self, current: Generation | None, key: PrivateKey) -> Identity:
         token = await self._token(current)
         authority = await self._pinned_authority()
         domain = _trust_domain(authority)
-        context = _context("join", TrustBundle((authority,)).to_pem(), domain)
+        context = issuer_context("join", TrustBundle((authority,)).to_pem(), domain)
         reply = await self._client.join(
             context, token=token.reveal().strip(), csr_pem=csr.build(key)
         )
         # Who we are is the token's to say; after an expiry it must be who we were.
         own_id = SpiffeId.parse_leaf(current.spiffe_id) if current is not None else self._spiffe_id
-        return self._verified("join", reply, key, own_id, domain)
+        return self._accepted("join", reply, key, own_id, domain)
 
     async def _token(self, current: Generation | None) -> Secret:
         try:
@@ -175,7 +182,7 @@ class IssuerSource:
             "or somebody stands in between",
         )
 
-    def _verified(
+    def _accepted(
         self,
         step: str,
         reply: Reply,
@@ -184,7 +191,7 @@ class IssuerSource:
         domain: TrustDomain,
     ) -> Identity:
         try:
-            return verify_identity(
+            identity = verify_identity(
                 key=key,
                 chain_pem=reply.chain_pem,
                 bundle_pem=reply.bundle_pem,
@@ -196,15 +203,10 @@ class IssuerSource:
             )
         except ReplyRejected as error:
             raise ReplyRejected(f"{step}: {error}", hint=error.hint) from error
-
-
-def _context(step: str, bundle_pem: bytes, domain: TrustDomain) -> ssl.SSLContext:
-    try:
-        return tls_context.client_context(
-            bundle_pem=bundle_pem, server_id=str(SpiffeId(domain, _ISSUER_PATH))
-        )
-    except (ssl.SSLError, ValueError) as error:
-        raise ReplyRejected(f"{step}: the trust bundle can't be used for TLS") from error
+        if reply.advice is not None:
+            identity = replace(identity, renew_after=suggested_time(identity.serial, reply.advice))
+        self._news.follow(identity, reply.bundle_sequence)
+        return identity
 
 
 def _pin(authority: x509.Certificate) -> str:

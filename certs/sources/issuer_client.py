@@ -8,9 +8,18 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from certs.errors import CertsError, IdentityLocked, ReplyRejected, SourceDenied, SourceUnavailable
+from certs.errors import (
+    CertsError,
+    IdentityLocked,
+    InvalidCertificate,
+    ReplyRejected,
+    SourceDenied,
+    SourceUnavailable,
+)
+from certs.sources import bundle_document
+from certs.sources.bundle_document import BundleDocument
 from certs.sources.https_call import Answer, Far, HttpsCaller, json_object
 
 ISSUER: Final = Far(
@@ -19,6 +28,8 @@ ISSUER: Final = Far(
     if_stranger="nothing was sent to it; somebody may stand in between, or the issuer was made "
     "anew (then ca_pin must change)",
 )
+# For how long the issuer may keep us waiting for another version of the bundle.
+_WAIT_S: Final = 20
 _JOIN_AGAIN: Final = (
     "make a new token with 'devwiz-gw issuer token' and put it where the old one was"
 )
@@ -60,11 +71,21 @@ class KeyRefused(SourceUnavailable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """When the issuer would like the certificate to be renewed."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """The checked shape of an answer to join or renew; what is in it is not checked yet."""
 
     chain_pem: bytes
     bundle_pem: bytes
+    bundle_sequence: int | None = None
+    advice: Advice | None = None
 
 
 class IssuerClient:
@@ -75,6 +96,9 @@ class IssuerClient:
 
     def __init__(self, url: str, *, timeout_s: float, now: Callable[[], datetime]) -> None:
         self._caller = HttpsCaller(url, ISSUER, timeout_s=timeout_s, now=now)
+        self._waiting_caller = HttpsCaller(
+            url, ISSUER, timeout_s=timeout_s + _WAIT_S, now=now
+        )
 
     def __str__(self) -> str:
         return str(self._caller)
@@ -87,6 +111,31 @@ class IssuerClient:
     async def bundle(self, context: ssl.SSLContext) -> bytes:
         """The trust bundle, PEM."""
         return await self._call("trust", "GET", "v1/bundle.pem", context)
+
+    async def document(self, context: ssl.SSLContext, *, after: int | None) -> BundleDocument:
+        """The trust bundle with its sequence; with `after`, when there is another one than that
+        one, or after some time.
+        """
+        step, path = "follow", "v1/bundle"
+        if after is None:
+            answer = await self._caller.call(step, "GET", path, context)
+        else:
+            query = {"after": str(after), "wait": str(_WAIT_S)}
+            answer = await self._waiting_caller.call(step, "GET", path, context, query=query)
+        if answer.status != 200:
+            raise self._refusal(step, answer)
+        try:
+            return bundle_document.read(json_object(answer.body) or {})
+        except InvalidCertificate as error:
+            raise ReplyRejected(f"{step}: {error}", hint=error.hint) from error
+
+    async def renew_window(self, context: ssl.SSLContext) -> Advice:
+        """When to renew the identity that is loaded in `context`."""
+        content = await self._call("renew-window", "GET", "v1/renew-window", context)
+        advice = _advice(json_object(content) or {})
+        if advice is None:
+            raise ReplyRejected("renew-window: the reply holds no window")
+        return advice
 
     async def join(self, context: ssl.SSLContext, *, token: str, csr_pem: bytes) -> Reply:
         """Spend a token. `context` must only connect to the issuer itself."""
@@ -140,7 +189,29 @@ def _reply(step: str, content: bytes) -> Reply:
     return Reply(
         chain_pem=texts["chain_pem"].encode(),
         bundle_pem=texts["bundle_pem"].encode(),
+        bundle_sequence=_sequence(members.get("bundle_sequence")),
+        advice=_advice(members),
     )
+
+
+def _sequence(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _advice(members: dict[str, Any]) -> Advice | None:
+    """The window in a reply; None where there is none that makes sense, which is no fault: we have
+    a rule of our own.
+    """
+    window = members.get("renew_window")
+    if not isinstance(window, dict):
+        return None
+    try:
+        start, end = (datetime.fromisoformat(window[name]) for name in ("start", "end"))
+        is_window = start.tzinfo is not None and start < end
+        return Advice(start=start, end=end) if is_window else None
+    except (KeyError, TypeError, ValueError):
+        # TypeError also where one time has a zone and the other has none.
+        return None
 
 
 def _code(content: bytes) -> str:

@@ -18,8 +18,9 @@ _SHORT_LIVES = "upstream_idle_timeout_s = 1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoGateways:
-    """`near` stands beside the caller, `far` beside the agent; both renew from one issuer."""
+    """`near` stands beside the caller, `far` beside the agent; both renew from `issuer`."""
 
+    issuer: IssuerProcess
     near: JoinedGateway
     far: JoinedGateway
 
@@ -79,4 +80,4 @@ peer = ["{AGENT}"]
         )
         near.start()
         near.until_ready()
-        yield TwoGateways(near=near, far=far)
+        yield TwoGateways(issuer=issuer, near=near, far=far)

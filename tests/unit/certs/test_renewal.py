@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -120,3 +121,27 @@ def test_a_clock_that_is_set_leaves_the_renewal_at_its_time_of_day() -> None:
         assert renewal.clock_set(plan, by).due == plan.schedule.renew_at
     ahead = renewal.clock_set(plan, timedelta(hours=1))
     assert ahead.due == ahead.earliest, "at once, but for the floor"
+
+
+def test_the_instant_in_a_window_goes_with_the_draw() -> None:
+    start, end = after(minutes=10), after(minutes=20)
+    assert renewal.instant_in(start, end, 0.0) == start
+    assert renewal.instant_in(start, end, 0.25) == after(minutes=12.5)
+    assert renewal.instant_in(end, start, 0.5) is None
+    assert renewal.instant_in(start, start, 0.5) is None
+
+
+def test_draws_of_certificates_are_spread() -> None:
+    draws = [renewal.draw_from(f"{number:x}") for number in range(1000)]
+    assert draws == [renewal.draw_from(f"{number:x}") for number in range(1000)]
+    assert all(0 <= draw < 1 for draw in draws)
+    tenths = [sum(low <= draw * 10 < low + 1 for draw in draws) for low in range(10)]
+    assert min(tenths) > 60
+
+
+def test_a_wish_that_changes_moves_the_renewal_alone() -> None:
+    kept = renewal.schedule(START, after(hours=1), obtained=START, draw=0.5)
+    assert renewal.moved(kept, None) == kept
+    moved = renewal.moved(kept, after(minutes=10))
+    assert moved == replace(kept, renew_at=after(minutes=10))
+    assert renewal.moved(kept, START).renew_at == after(minutes=6)

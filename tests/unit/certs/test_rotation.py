@@ -334,6 +334,31 @@ async def test_only_the_bundle_is_new() -> None:
         assert bench.rotation.state.next_attempt == due
 
 
+async def test_the_issuer_wants_another_time() -> None:
+    first = identity(START, START + HOUR)
+    sooner = replace(first, renew_after=START + timedelta(minutes=10))
+    async with running(first, sooner) as bench:
+        await bench.clock.advance(100)
+        bench.source.push()
+        await settle()
+        assert (len(bench.published), bench.asked) == (1, 2)
+        assert bench.rotation.state.next_attempt == START + timedelta(minutes=10)
+        await bench.clock.advance(500.01)
+        assert (len(bench.published), bench.asked) == (2, 3)
+
+
+async def test_another_time_comes_with_another_bundle() -> None:
+    first = identity(START, START + HOUR)
+    second = identity(START, START + HOUR, bundle=b"BUNDLE 2")
+    second = replace(second, renew_after=START + timedelta(minutes=20))
+    async with running(first, second) as bench:
+        await bench.clock.advance(100)
+        bench.source.push()
+        await settle()
+        assert [item.bundle_pem for item in bench.published] == [b"BUNDLE", b"BUNDLE 2"]
+        assert bench.rotation.state.next_attempt == START + timedelta(minutes=20)
+
+
 async def test_bundle_is_taken_even_when_the_leaf_is_due() -> None:
     first = identity(START, START + HOUR)
     second = identity(START, START + HOUR, bundle=b"BUNDLE 2")

@@ -237,13 +237,13 @@ def test_renewals_are_pulled_forward(
     rotation: AuthorityRotation, service: IssuerService, clock: ManualClock
 ) -> None:
     workload = Workload(service, clock)
-    usual = service.renew_window(leaf_der(workload.issued))
+    usual = service.renew_window(leaf_der(workload.issued), clock.now())
     assert usual == workload.issued.renew_window
     assert usual.start == clock.now() + LIFE / 2
     clock.pass_by(timedelta(minutes=10))
     before = service.bundle()
     rotation.pull_renewals(timedelta(minutes=5), clock.now())
-    pulled = service.renew_window(leaf_der(workload.issued))
+    pulled = service.renew_window(leaf_der(workload.issued), clock.now())
     assert (pulled.start, pulled.end) == (clock.now(), clock.now() + timedelta(minutes=5))
     assert service.bundle().sequence == before.sequence + 1
     clock.pass_by(timedelta(seconds=1))

@@ -22,6 +22,7 @@ from certs.issuer import http as http_module
 from certs.issuer.ca_rotation import Phase
 from certs.issuer.folder import init, open_issuer
 from certs.issuer.http import IssuerNotStarted, IssuerServer
+from certs.issuer.limits import Rates
 from certs.issuer.policy import InvalidPolicy
 from certs.issuer.server_identity import issuer_id
 from certs.issuer.service import Grant
@@ -388,3 +389,24 @@ async def test_a_reply_says_when_to_renew_and_the_window_can_be_asked_for(
     assert advice == {"renew_window": window, "retry_after": 180}
     status, _, problem = await client.call("GET", "/v1/renew-window", show_certificate=False)
     assert (status, problem["code"]) == (401, "client_certificate_required")
+
+
+async def test_the_window_cant_be_asked_for_without_end(
+    folder: Path, clock: ManualClock, server: IssuerServer
+) -> None:
+    strict = IssuerServer(folder, clock=clock, rates=Rates(instance=1))
+    await strict.start()
+    client = Client(strict)
+    await client.join()
+    context = tls_context.stranger_context()
+    tls_context.load_key_pair(
+        context, key_pem=keys.to_pem(client.key), chain_pem=client.reply["chain_pem"].encode()
+    )
+    statuses: set[int] = set()
+    connector = aiohttp.TCPConnector(ssl=context)
+    async with aiohttp.ClientSession(connector=connector) as session, asyncio.timeout(30):
+        while 429 not in statuses:
+            async with session.get(f"{strict.url}/v1/renew-window") as response:
+                statuses.add(response.status)
+    assert statuses == {200, 429}
+    await strict.stop()
