@@ -57,6 +57,7 @@ def _open(
             return IssuerSource(
                 url=wanted.url,
                 ca_pin=wanted.ca_pin,
+                other_ca_pins=wanted.other_ca_pins,
                 read_token=reader(wanted.token),
                 spiffe_id=spiffe_id,
             )

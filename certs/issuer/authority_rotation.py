@@ -73,6 +73,14 @@ class RotationView:
     renewed_instances: int
     pull: Pull | None
 
+    @property
+    def pins(self) -> list[str]:
+        """What clients should pin: who signs for the server now, then who does after the next
+        phases.
+        """
+        kept = [item for item in self.authorities if item.until is None]
+        return [item.pin for item in sorted(kept, key=lambda item: not item.signs_for_server)]
+
 
 class AuthorityRotation:
     """The operations of `issuer rotate-ca`, over an open state; not to be closed.

@@ -311,7 +311,7 @@ class IssuerService:
             Refused: it is not a current one of ours, or its instance asks too often.
         """
         # The event is not kept: nothing is given and nothing denied.
-        holder = self._known_certificate(leaf_der, Event(action="renew"), now)
+        holder = self._known_certificate(leaf_der, Event(action="renew"), now, None)
         self._limits.instance(holder.instance_id)
         return _window(x509.load_der_x509_certificate(leaf_der), self.authorities.read())
 

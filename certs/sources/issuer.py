@@ -1,7 +1,8 @@
 """The identity source for the issuer that ships with this program: joins once, then renews itself.
 
 First contact. The operator gives the issuer's `ca_pin`. The public bundle is fetched from whoever
-answers; the authority in it whose key has that pin is kept and everything else dropped. Only then,
+answers; the authority in it whose key has that pin is kept and everything else dropped (but what
+the issuer itself told us in an earlier life). Only then,
 over a new connection that completes only with a server that the pinned authority certified as *the
 issuer*, is the join token sent. Somebody in between can hand out the public bundle, and gets no
 further.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -50,6 +52,7 @@ class IssuerSource:
     Args:
         url: `https://HOST:PORT` of the issuer.
         ca_pin: `sha256:<hex>`, as `issuer init` and `issuer token` print it.
+        other_ca_pins: of authorities that are as good, while one takes over from another.
         read_token: gives the join token; called for a join only. It may raise a `Fault` or an
             `OSError`.
         spiffe_id: the only name that is accepted; "" for whatever the token is for.
@@ -71,17 +74,19 @@ class IssuerSource:
         read_token: ReadCredential,
         spiffe_id: str = "",
         clock: Clock | None = None,
+        other_ca_pins: Sequence[str] = (),
         step_timeout_s: float = 10.0,
         debounce_s: float = 2.0,
     ) -> None:
-        if not _PIN.fullmatch(ca_pin):
+        pins = (ca_pin, *other_ca_pins)
+        if not all(map(_PIN.fullmatch, pins)):
             raise CertsError(
                 "ca_pin has not the form of a pin",
                 hint="expected 'sha256:' and 64 hex digits, as 'devwiz-gw issuer token' prints it",
             )
         self._clock = clock or SystemClock()
         self._client = IssuerClient(url, timeout_s=step_timeout_s, now=self._clock.now)
-        self._ca_pin = ca_pin
+        self._ca_pins = frozenset(pins)
         self._read_token = read_token
         self._step_timeout_s = step_timeout_s
         self._spiffe_id = SpiffeId.parse_leaf(spiffe_id) if spiffe_id else None
@@ -143,9 +148,9 @@ class IssuerSource:
 
     async def _join(self, current: Generation | None, key: PrivateKey) -> Identity:
         token = await self._token(current)
-        authority = await self._pinned_authority()
-        domain = _trust_domain(authority)
-        context = issuer_context("join", TrustBundle((authority,)).to_pem(), domain)
+        known = await self._known_authorities(current)
+        domain = _trust_domain(known.authorities[0])
+        context = issuer_context("join", known.to_pem(), domain)
         reply = await self._client.join(
             context, token=token.reveal().strip(), csr_pem=csr.build(key)
         )
@@ -167,19 +172,25 @@ class IssuerSource:
             text = str(error).removeprefix("join: ")
             raise SourceDenied(f"join: {why}{text}", hint=error.hint) from error
 
-    async def _pinned_authority(self) -> x509.Certificate:
+    async def _known_authorities(self, current: Generation | None) -> TrustBundle:
+        """Of the authorities that are offered, those that have a pin, and those that we had from
+        the issuer itself before we expired: it may have a new authority since the pin was written.
+        """
         offered = await self._client.bundle(tls_context.stranger_context())
         try:
             bundle = TrustBundle.from_pem(offered)
+            last = TrustBundle.from_pem(current.bundle_pem) if current is not None else None
         except InvalidCertificate as error:
             raise ReplyRejected(f"trust: {error}", hint=error.hint) from error
-        for authority in bundle.authorities:
-            if _pin(authority) == self._ca_pin:
-                return _self_signed(authority)
+        pinned = [item for item in bundle.authorities if _pin(item) in self._ca_pins]
+        had = [item for item in bundle.authorities if last and item in last.authorities]
+        known = TrustBundle.of(_self_signed(item) for item in (*pinned, *had))
+        if known:
+            return known
         raise SourceDenied(
             f"trust: no authority of {self._client} has the key of ca_pin",
-            hint="the join token was not sent; check ca_pin against 'devwiz-gw issuer token', "
-            "or somebody stands in between",
+            hint="the join token was not sent; check ca_pin against 'devwiz-gw issuer token' (it "
+            "changes when the issuer's authority is rotated), or somebody stands in between",
         )
 
     def _accepted(

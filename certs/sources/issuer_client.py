@@ -96,9 +96,7 @@ class IssuerClient:
 
     def __init__(self, url: str, *, timeout_s: float, now: Callable[[], datetime]) -> None:
         self._caller = HttpsCaller(url, ISSUER, timeout_s=timeout_s, now=now)
-        self._waiting_caller = HttpsCaller(
-            url, ISSUER, timeout_s=timeout_s + _WAIT_S, now=now
-        )
+        self._waiting_caller = HttpsCaller(url, ISSUER, timeout_s=timeout_s + _WAIT_S, now=now)
 
     def __str__(self) -> str:
         return str(self._caller)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -179,18 +180,20 @@ def run_token(args: argparse.Namespace) -> int:
         uses=args.uses,
         max_leaf_life=args.max_cert_ttl,
     )
-    service = open_issuer(args.dir).service
+    opened, now = open_issuer(args.dir), SystemClock().now()
     try:
-        token = service.make_token(grant, SystemClock().now())
+        token = opened.service.make_token(grant, now)
+        pins = opened.rotation.view(now).pins
         facts = {
             "token_id": token.id,
             "spiffe_id": token.spiffe_id,
             "expires": token.not_after.isoformat(timespec="seconds"),
             "uses": grant.uses,
-            "ca_pin": service.authority.pin,
+            "ca_pin": pins[0],
+            "ca_pins": pins,
         }
     finally:
-        service.close()
+        opened.service.close()
     # Absolute, because a configuration file elsewhere would take it as relative to itself.
     args.out = args.out and args.out.absolute()
     _hand_over(args, token.text.reveal(), facts)
@@ -221,7 +224,8 @@ def _hand_over(args: argparse.Namespace, token: str, facts: dict[str, Any]) -> N
     output.line('source = "issuer"')
     output.line("[identity.issuer]")
     output.line(f'url = "{args.url}"')
-    output.line(f'ca_pin = "{facts["ca_pin"]}"')
+    pins = facts["ca_pins"]
+    output.line(f"ca_pin = {json.dumps(pins[0] if len(pins) == 1 else pins)}")
     output.line(f'token_file = "{args.out or "join-token"}"')
     if args.out is None:
         output.note(

@@ -125,13 +125,16 @@ def _chosen(table: Table) -> list[str]:
 
 
 def _issuer(table: Table, place: Place) -> SourceConfig:
-    pin = ""
+    pins: list[str] = []
     url = _url(table, 'the issuer\'s address, like "https://127.0.0.1:8440"')
     if table.required("ca_pin", '"sha256:…", the issuer\'s CA pin as `issuer init` printed it'):
-        pin = table.converted("ca_pin", _ca_pin) or ""
+        pins = [pin for _, pin in table.converted_list("ca_pin", _ca_pin, single=True)]
+        if table.holds_nothing("ca_pin"):
+            table.problem("ca_pin", "is empty", "the issuer's CA pin, or several")
     token = credential_named(table, place, ("token",))
     table.finish()
-    return IssuerSourceConfig(url=url, ca_pin=pin, token=token)
+    first, *others = pins or [""]
+    return IssuerSourceConfig(url=url, ca_pin=first, token=token, other_ca_pins=tuple(others))
 
 
 def _files(table: Table, place: Place) -> SourceConfig:

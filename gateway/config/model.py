@@ -198,12 +198,15 @@ class CredentialRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerSourceConfig:
-    """`[identity.issuer]`: the issuer that ships with this program."""
+    """`[identity.issuer]`: the issuer that ships with this program. `other_ca_pins` are as good as
+    `ca_pin`.
+    """
 
     name: ClassVar = "issuer"
     url: str
     ca_pin: str
     token: CredentialRef | None
+    other_ca_pins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from certs import csr, keys
 from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
+from certs.generation import Generation
 from certs.issuer import ca
 from certs.issuer.ca import Authority
 from certs.issuer.folder import init
@@ -199,17 +200,17 @@ async def test_the_reply_to_a_join_may_be_lost(
 
 async def _cut_after_trust(relay: CuttingRelay, source: IssuerSource) -> None:
     """Lose the reply to the join, not that to the bundle request before it."""
-    fetch = source._pinned_authority
+    fetch = source._known_authorities
 
-    async def fetch_then_cut() -> Any:
-        found = await fetch()
+    async def fetch_then_cut(current: Generation | None) -> Any:
+        found = await fetch(current)
         relay.cut = True
         return found
 
-    source._pinned_authority = fetch_then_cut  # type: ignore[method-assign]
+    source._known_authorities = fetch_then_cut  # type: ignore[method-assign]
     with pytest.raises(SourceUnavailable, match="join"):
         await source.obtain(None)
-    del source._pinned_authority
+    del source._known_authorities
     relay.cut = False
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from certs import csr
+from certs import csr, keys
 from certs.bundle import TrustBundle
 from certs.clock import Clock
-from certs.errors import SourceUnavailable
+from certs.errors import SourceDenied, SourceUnavailable
 from certs.issuer import bundle_document, ca
 from certs.issuer.authority_rotation import AuthorityRotation
 from certs.issuer.ca_rotation import Phase
@@ -374,3 +375,48 @@ async def test_a_window_that_is_none_leaves_our_own_rule(scripted: Scripted, win
     assert isinstance(body, bytes)
     assert issuer_client._reply("renew", body).advice is None
     assert identity.renew_after is None
+
+
+async def test_who_expired_comes_back_by_the_bundle_it_had(
+    source: IssuerSource, server: IssuerServer, folder: Path, clock: ManualClock
+) -> None:
+    """Its pin is the old authority's, and the issuer's server shows the new one's certificate."""
+    first = await source.obtain(None)
+    await enter(folder, clock, Phase.INIT)
+    await news(source)
+    ended = generation_of(await source.obtain(generation_of(first)))
+    await enter(folder, clock, Phase.UPDATE_CLIENTS, Phase.UPDATE_SERVERS)
+    ended = replace(ended, not_after=clock.now())
+    token = (await server.make_token(Grant(workload="planner"))).text
+    old_pin = keys.spki_pin(TrustBundle.from_pem(first.bundle_pem).authorities[0])
+    again = source_of(server.url, old_pin, token, TimelessClock(clock))
+    with pytest.raises(SourceDenied, match="join: the server at"):
+        await again.obtain(None)
+    assert (await again.obtain(ended)).issuer == "CN=acme.example issuing 2"
+
+
+@pytest.mark.parametrize("phases", [1, 2, 3], ids=["init", "clients", "servers"])
+async def test_a_new_gateway_joins_in_every_phase_by_the_pins_of_both(
+    server: IssuerServer, folder: Path, clock: ManualClock, phases: int
+) -> None:
+    pins: list[str] = []
+
+    def walk(rotation: AuthorityRotation, now: datetime) -> None:
+        for phase in (Phase.INIT, Phase.UPDATE_CLIENTS, Phase.UPDATE_SERVERS)[:phases]:
+            pins[:] = rotation.enter(phase, now).pins
+
+    await operate(folder, clock, walk)
+    token = (await server.make_token(Grant(workload="planner"))).text
+    first, second = pins
+
+    async def read_token() -> Secret:
+        return token
+
+    source = IssuerSource(
+        url=server.url,
+        ca_pin=second,
+        other_ca_pins=[first],
+        read_token=read_token,
+        clock=TimelessClock(clock),
+    )
+    assert count(await source.obtain(None)) == 2

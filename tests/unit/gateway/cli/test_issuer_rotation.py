@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,21 @@ def test_renewals_are_pulled_forward(folder: Path, capsys: pytest.CaptureFixture
     assert document["bundle_sequence"] == 3
     assert main(["issuer", "renew-window", "--dir", str(folder), "--within", "9d"]) == 1
     assert "spread" in capsys.readouterr().err
+
+
+def test_a_token_comes_with_the_pins_of_both_authorities_meanwhile(
+    folder: Path, capsys: pytest.CaptureFixture[str], rotate: Any
+) -> None:
+    def pins() -> Any:
+        assert main(["issuer", "token", "--dir", str(folder), "--name", "planner"]) == 0
+        return tomllib.loads(capsys.readouterr().out)["identity"]["issuer"]["ca_pin"]
+
+    old = pins()
+    authorities = rotate("--phase", "init")["authorities"]
+    new = authorities[1]["ca_pin"]
+    assert pins() == [old, new]
+    for phase in ("update_clients", "update_servers"):
+        rotate("--phase", phase)
+    assert pins() == [new, old]
+    rotate("--phase", "standby")
+    assert pins() == new

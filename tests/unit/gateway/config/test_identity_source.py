@@ -114,6 +114,12 @@ def test_a_pin_in_capitals_is_the_same_pin() -> None:
     assert issuer(ca_pin=PIN.upper()).ca_pin == PIN
 
 
+def test_several_pins_are_as_good() -> None:
+    other = "sha256:" + "1b" * 32
+    found = issuer(ca_pin=[PIN, other])
+    assert (found.ca_pin, found.other_ca_pins) == (PIN, (other,))
+
+
 @pytest.mark.parametrize(
     ("key", "value", "ref"),
     [
