@@ -74,9 +74,13 @@ class CurrentAuthorities:
 
     def read(self) -> AuthoritySet:
         """The set as the state has it now."""
-        # Outside of a transaction another process may write between two reads: then once more.
-        while (sequence := _sequence(self._store)) != self.latest.sequence:
-            self.latest = self._read(sequence)
+        sequence = _sequence(self._store)
+        while sequence != self.latest.sequence:
+            found, read = self._read(sequence), sequence
+            sequence = _sequence(self._store)
+            # Outside of a transaction another process may write between two reads: then once more.
+            if sequence == read:
+                self.latest = found
         return self.latest
 
     def _read(self, sequence: int) -> AuthoritySet:

@@ -304,6 +304,10 @@ class IssuerService:
         """The current trust bundle."""
         return self._version(self.authorities.read())
 
+    def latest_bundle(self) -> BundleVersion:
+        """The bundle as it was read last; may be called from any thread."""
+        return self._version(self.authorities.latest)
+
     def renew_window(self, leaf_der: bytes, now: datetime) -> Window:
         """When the certificate that was shown in a TLS handshake should be renewed.
 

@@ -64,6 +64,7 @@ class Member:
     """An identity source straight into the issuer's books; news as the issuer source takes them."""
 
     name = "issuer"
+    clock_skew_s: float | None = None
 
     def __init__(self, fleet: Fleet, number: int, token: Secret) -> None:
         self._fleet = fleet

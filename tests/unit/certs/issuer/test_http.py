@@ -23,6 +23,7 @@ from certs.issuer.ca_rotation import Phase
 from certs.issuer.folder import init, open_issuer
 from certs.issuer.http import IssuerNotStarted, IssuerServer
 from certs.issuer.limits import Rates
+from certs.issuer.news import News
 from certs.issuer.policy import InvalidPolicy
 from certs.issuer.server_identity import issuer_id
 from certs.issuer.service import Grant
@@ -315,6 +316,52 @@ async def test_a_request_waits_for_the_next_version_of_the_bundle(
     assert (status, headers["ETag"]) == (200, '"2"')
     assert document["spiffe_sequence"] == 2
     assert len(document["keys"]) == 2
+
+
+async def test_a_crowd_that_waits_is_answered_whole(
+    server: IssuerServer, folder: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than the worker would take at once."""
+    made: list[News] = []
+
+    def noted() -> News:
+        made.append(News())
+        return made[-1]
+
+    monkeypatch.setattr(http_module, "News", noted)
+    crowded = IssuerServer(folder, clock=clock)
+    await crowded.start()
+    connector = aiohttp.TCPConnector(ssl=tls_context.stranger_context(), limit=0)
+    async with aiohttp.ClientSession(connector=connector) as session, asyncio.timeout(50):
+
+        async def ask() -> tuple[int, str | None]:
+            async with session.get(f"{crowded.url}/v1/bundle?after=1") as response:
+                return response.status, response.headers.get("ETag")
+
+        asked = [asyncio.create_task(ask()) for _ in range(150)]
+        while sum(news._waiting for news in made) < len(asked):
+            await asyncio.sleep(0.02)
+        await asyncio.to_thread(rotate, folder, clock, Phase.INIT)
+        assert set(await asyncio.gather(*asked)) == {(200, '"2"')}
+    await crowded.stop()
+
+
+async def test_who_knows_the_newest_version_waits_though_the_news_are_not_out(
+    server: IssuerServer, folder: Path, clock: ManualClock
+) -> None:
+    client = Client(server)
+    await client.join()
+    await asyncio.to_thread(rotate, folder, clock, Phase.INIT)
+    _, _, reply = await client.renew()
+    asked = asyncio.create_task(client.call("GET", "/v1/bundle?after=2", show_certificate=False))
+    assert reply["bundle_sequence"] == 2
+    for _ in range(3):
+        await client.call("GET", "/v1/bundle", show_certificate=False)
+    assert not asked.done()
+    await asyncio.to_thread(rotate, folder, clock, Phase.ROLLBACK)
+    async with asyncio.timeout(20):
+        _, headers, _ = await asked
+    assert headers["ETag"] == '"3"'
 
 
 async def test_a_wait_without_news_ends_with_the_same_version(server: IssuerServer) -> None:
