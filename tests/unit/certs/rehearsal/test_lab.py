@@ -103,7 +103,7 @@ async def test_a_night_on_a_token_that_is_spent_needs_a_person_and_is_told() -> 
     assert "make a new one" in outcome.hint
 
 
-@pytest.mark.parametrize("seconds", [90, -90])
+@pytest.mark.parametrize("seconds", [90, -90, 600])
 async def test_a_clock_that_is_a_little_wrong_costs_nothing(seconds: int) -> None:
     outcome = await outcome_of(ClockError(seconds * SECONDS))
     assert outcome.is_good, outcome
