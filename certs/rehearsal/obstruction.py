@@ -13,10 +13,11 @@ from certs.generation import Generation
 from certs.rehearsal.timeline import Timeline
 from certs.sources.base import Identity, IdentitySource
 
-#: How a source is away: its port is closed, or it takes the call and never answers.
+#: How a source is away: its port is closed, or it takes the call and doesn't answer.
 Outage = Literal["refuses", "silent"]
 
-_FOR_EVER_S: Final = 1e9
+# The deadline that sources set to each of their steps.
+_STEP_DEADLINE_S: Final = 10.0
 
 
 class ObstructedSource:
@@ -68,7 +69,11 @@ class ObstructedSource:
                 f"connections to {self.name} are refused", hint="this is the rehearsed outage"
             )
         if self.outage == "silent":
-            await self._clock.sleep(_FOR_EVER_S)
+            await self._clock.sleep(_STEP_DEADLINE_S)
+            raise SourceUnavailable(
+                f"{self.name} didn't answer in {_STEP_DEADLINE_S:.0f} s",
+                hint="this is the rehearsed outage",
+            )
         if self._failure is not None and not self._is_forgiving:
             raise self._failure
         began = self._timer()
