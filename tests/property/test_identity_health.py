@@ -68,7 +68,7 @@ class Subject:
             if event == "pass":
                 await self.clock.advance(seconds)
             elif event == "sleep":
-                await self.clock.jump(seconds)
+                await self.clock.suspend(seconds)
             else:
                 self.rotation.refresh("a request asks")
                 await settle()
