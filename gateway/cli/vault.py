@@ -117,7 +117,7 @@ def _init(args: argparse.Namespace) -> int:
 
 
 def _unlock(args: argparse.Namespace) -> int:
-    from gateway.cli.vault_scope import marks_in_keychain, open_vault, scope_of
+    from gateway.cli.vault_scope import marks_in_keychain, on_record, open_vault, scope_of
     from identity.errors import UnlockRefused, VaultLocked
     from identity.secret_stores.vault.agent import Order, serve
     from identity.secret_stores.vault.client import VaultClient
@@ -131,8 +131,9 @@ def _unlock(args: argparse.Namespace) -> int:
         pass
     else:
         raise UnlockRefused("the vault is unlocked already", hint="lock it: devwiz-gw vault lock")
-    opened = open_vault(args, scope)
-    checked = opened.vault.check()
+    with on_record(scope, "vault.unlock", args.kind):
+        opened = open_vault(args, scope)
+        checked = opened.vault.check()
     _tell_unasked(checked.unasked)
     order = Order(
         place=scope.place,
@@ -156,16 +157,20 @@ def _unlock(args: argparse.Namespace) -> int:
 
 
 def _lock(args: argparse.Namespace) -> int:
-    from gateway.cli.vault_scope import scope_of
+    from gateway.cli.vault_scope import on_record, scope_of
     from identity.errors import VaultLocked
     from identity.secret_stores.vault.client import VaultClient
 
+    scope = scope_of(args)
     try:
-        VaultClient(scope_of(args).place, asker=None).lock()
+        VaultClient(scope.place, asker=None).lock()
     except VaultLocked:
         output.note("the vault was locked already")
         return ExitCode.OK
     output.note("the vault is locked")
+    # Afterwards: nothing keeps a vault from being locked.
+    with on_record(scope, "vault.lock"):
+        pass
     return ExitCode.OK
 
 
@@ -193,11 +198,13 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from gateway.cli.vault_scope import open_vault, scope_of
+    from gateway.cli.vault_scope import on_record, open_vault, scope_of
 
-    opened = open_vault(args, scope_of(args))
+    scope = scope_of(args)
+    opened = open_vault(args, scope)
     if args.accept:
-        opened.vault.accept()
+        with on_record(scope, "vault.accept"):
+            opened.vault.accept()
     checked = opened.vault.check()
     _tell_unasked(checked.unasked)
     contents = checked.contents
@@ -210,7 +217,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _bind(args: argparse.Namespace) -> int:
-    from gateway.cli.vault_scope import scope_of
+    from gateway.cli.vault_scope import on_record, scope_of
     from identity.secret_stores.open import open_vault
 
     scope = scope_of(args)
@@ -220,7 +227,8 @@ def _bind(args: argparse.Namespace) -> int:
             hint="run this where devwiz-gw.toml is, or pass --config FILE",
         )
     folder: Path = scope.place.folder
-    open_vault(folder=folder, asker=scope.config).bind(scope.project)
+    with on_record(scope, "vault.bind", str(scope.config)):
+        open_vault(folder=folder, asker=scope.config).bind(scope.project)
     output.note(f"{scope.config} may use the secrets of project {scope.project}")
     return ExitCode.OK
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from gateway.audit.files import journal_path
+from gateway.audit.journal import Journal
 from gateway.cli.secret_scope import look, secrets_folder, text_of
 from gateway.cli.vault_answers import Answers, add_passphrase_options, refuse_values
 from gateway.cli.vault_kinds import KIND_NAMES, slot_kind
 from gateway.config.model import SecretsConfig
 from identity.hardening import harden_process
+from identity.secret_stores.base import check_project
 from identity.secret_stores.keychain import Keychain
 from identity.secret_stores.keychain_helper import KeychainHelper
 from identity.secret_stores.vault.attempts import attempt
@@ -56,6 +61,19 @@ def _auto_lock_s(raw: dict[str, object]) -> float:
     if isinstance(value, int | float) and 0 <= value <= 30 * _DAY_S:
         return float(value)
     return SecretsConfig().auto_lock_s
+
+
+@contextmanager
+def on_record(scope: Scope, action: str, name: str = "") -> Iterator[None]:
+    """Do something that the audit journal tells of, of the configuration's project or of "vault".
+
+    Raises:
+        AuditFailed: it can't be written; nothing was done.
+    """
+    project = scope.project or "vault"
+    check_project(project)
+    with Journal(journal_path(project, os.environ), project=project).around(action, name=name):
+        yield
 
 
 def add_opening_options(parser: argparse.ArgumentParser, *, new: bool = False) -> None:

@@ -11,7 +11,14 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import Commands, UsageError, seconds
 from gateway.cli.vault_answers import NewAnswers
 from gateway.cli.vault_kinds import KIND_NAMES, UNLOCK_S, Making, slot_kind
-from gateway.cli.vault_scope import Opened, add_opening_options, far_marks, open_vault, scope_of
+from gateway.cli.vault_scope import (
+    Opened,
+    add_opening_options,
+    far_marks,
+    on_record,
+    open_vault,
+    scope_of,
+)
 from identity.fault import Fault
 from identity.secret_stores.vault.contents import SlotRow
 from identity.secret_stores.vault.opening import add_slot, read_slots, remove_slot
@@ -95,8 +102,10 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _add(args: argparse.Namespace) -> int:
-    opened = open_vault(args, scope_of(args))
-    row = _add_slot(args, opened, args.new_kind, label=args.label)
+    scope = scope_of(args)
+    with on_record(scope, "vault.slot.add", args.new_kind):
+        opened = open_vault(args, scope)
+        row = _add_slot(args, opened, args.new_kind, label=args.label)
     output.note(f"slot {row.id} of the kind {row.kind} opens the vault now")
     if row.kind == "keychain":
         _mark_in_keychain(args, opened)
@@ -104,8 +113,10 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _remove(args: argparse.Namespace) -> int:
-    opened = open_vault(args, scope_of(args))
-    row = remove_slot(opened.vault, args.number)
+    scope = scope_of(args)
+    with on_record(scope, "vault.slot.remove", str(args.number)):
+        opened = open_vault(args, scope)
+        row = remove_slot(opened.vault, args.number)
     output.note(f"slot {row.id} of the kind {row.kind} opens the vault no more")
     try:
         kind = slot_kind(row.kind, NewAnswers(None))
@@ -116,11 +127,13 @@ def _remove(args: argparse.Namespace) -> int:
 
 
 def _change_passphrase(args: argparse.Namespace) -> int:
-    opened = open_vault(args, scope_of(args))
-    old = opened.unlocked.slot
-    if old.kind != "passphrase":
-        old = _only_passphrase(opened.vault.check().contents.slots)
-    _add_slot(args, opened, "passphrase", label=old.label, instead_of=old.id)
+    scope = scope_of(args)
+    with on_record(scope, "vault.passwd", args.kind):
+        opened = open_vault(args, scope)
+        old = opened.unlocked.slot
+        if old.kind != "passphrase":
+            old = _only_passphrase(opened.vault.check().contents.slots)
+        _add_slot(args, opened, "passphrase", label=old.label, instead_of=old.id)
     output.note(
         "the passphrase is changed; whoever has an older copy of the vault can open that one "
         "with the old passphrase"

@@ -45,6 +45,46 @@ class Items(Protocol):
         ...
 
 
+class WholeItems:
+    """Items written whole over a keychain that replaces one by removing it first, as macOS' does
+    through keyring: killed in between, it would have lost it.
+
+    The new text is put aside at an address of its own before the old one is touched, and read from
+    there while the item itself is missing.
+    """
+
+    def __init__(self, items: Items) -> None:
+        self._items = items
+
+    def read(self, address: str) -> str | None:
+        """See `Items.read`."""
+        text = self._items.read(address)
+        if text is None:
+            text = self._items.read(_aside(address))
+        if text is None:
+            # Between the two reads a writer may have finished.
+            text = self._items.read(address)
+        return text
+
+    def write(self, address: str, text: str) -> None:
+        """See `Items.write`."""
+        if self._items.read(address) is None:
+            left = self._items.read(_aside(address))
+            if left is None:
+                self._items.write(address, text)
+                return
+            self._items.write(address, left)
+        self._items.remove(_aside(address))
+        self._items.write(_aside(address), text)
+        self._items.write(address, text)
+        self._items.remove(_aside(address))
+
+    def remove(self, address: str) -> None:
+        """See `Items.remove`. What is aside goes first, or it would come back."""
+        self._items.remove(_aside(address))
+        self._items.remove(address)
+
+
 class Addresses:
     """Where things are kept. No two ever share an address.
 
@@ -238,6 +278,10 @@ def _names(index: str | None) -> set[str]:
 
 def _parts(address: str, shards: Shards) -> list[str]:
     return [f"{address}#{shards.generation}.{index}" for index in range(shards.count)]
+
+
+def _aside(address: str) -> str:
+    return f"{address}#next"
 
 
 def _journal(address: str) -> str:

@@ -23,9 +23,11 @@ from identity.secret_stores.item_codec import Damaged
 from identity.secret_stores.keychain_frames import Area, read_frame, write_frame
 from identity.secret_stores.keychain_items import (
     Addresses,
+    Items,
     ItemStore,
     ItemsUnavailable,
     ShardedItems,
+    WholeItems,
 )
 
 State = Literal["open", "locked", "new"]
@@ -62,12 +64,14 @@ class Backend:
             first write may ask a person.
         limit: UTF-16 code units that fit into an item, or None.
         fold_case: whether it takes capitals and small letters in an address for the same.
+        removes_first: whether it replaces an item by removing it and adding another.
     """
 
     keyring: Keyring
     state: Callable[[], State] = lambda: "open"
     limit: int | None = None
     fold_case: bool = False
+    removes_first: bool = False
 
 
 def backend_of(platform: str) -> Backend:
@@ -88,7 +92,8 @@ def backend_of(platform: str) -> Backend:
         if platform == "darwin":
             from keyring.backends.macOS import Keyring as MacKeychain
 
-            return Backend(keyring=MacKeychain())  # type: ignore[no-untyped-call]
+            mac = MacKeychain()  # type: ignore[no-untyped-call]
+            return Backend(keyring=mac, removes_first=True)
         if platform == "win32":
             from keyring.backends.Windows import WinVaultKeyring
 
@@ -172,8 +177,9 @@ class Server:
 
     def _open(self) -> tuple[Backend, dict[Area, ItemStore]]:
         backend = self._make_backend()
+        items: Items = KeyringItems(backend.keyring)
         values = ShardedItems(
-            KeyringItems(backend.keyring),
+            WholeItems(items) if backend.removes_first else items,
             limit=backend.limit,
             new_generation=lambda: os.urandom(8).hex(),
         )

@@ -42,6 +42,15 @@ class TestKeychainWithTheLimitsOfWindows(SecretStoreSuite):
         await keychain.close()
 
 
+class TestKeychainWithTheWaysOfMacos(SecretStoreSuite):
+    @pytest.fixture
+    async def store(self, tmp_path: Path) -> AsyncIterator[SecretStore]:
+        command = keychain_backend.command(tmp_path, "macos")
+        keychain = ThreadedStore(Keychain(KeychainHelper({}, command=command)))
+        yield keychain
+        await keychain.close()
+
+
 @pytest.fixture(scope="module")
 def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultRig]:
     rig = VaultRig(tmp_path_factory.mktemp("vault")).make()

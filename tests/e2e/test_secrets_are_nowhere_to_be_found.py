@@ -25,6 +25,11 @@ FOLDER = """
 store = "folder"
 folder = "secrets"
 """
+VAULT = """
+[secrets]
+store = "vault"
+"""
+PASSPHRASE = "correct horse battery"
 FORBIDDEN = (
     ("Authorization", "Bearer mine"),
     ("AUTHORIZATION", "Bearer mine"),
@@ -58,6 +63,28 @@ def test_from_the_keychain(start_stack: StartStack, tmp_path: Path) -> None:
         assert kept.returncode == 0, kept.stderr
         assert TOKEN not in kept.stdout + kept.stderr
         work_and_search(stack)
+
+
+def test_from_the_vault(start_stack: StartStack, tmp_path: Path) -> None:
+    stack = start_stack()
+    stack.gateway.env |= {"XDG_DATA_HOME": str(tmp_path / "data")}
+    stack.gateway.configure(more=HEADERS + VAULT)
+    for arguments, said in (
+        (("vault", "init", "--passphrase-fd", "0", "--unlock-time", "0.1"), PASSPHRASE),
+        (("vault", "unlock", "--passphrase-fd", "0"), PASSPHRASE),
+        (("secret", "set", "planner-token"), TOKEN),
+    ):
+        done = stack.gateway.command(*arguments, said=said)
+        assert done.returncode == 0, done.stderr
+        assert TOKEN not in done.stdout + done.stderr
+        assert PASSPHRASE not in done.stdout + done.stderr
+    try:
+        work_and_search(stack)
+        kept = list(written(tmp_path / "data"))
+        assert TOKEN not in "".join(kept)
+        assert PASSPHRASE not in "".join(kept)
+    finally:
+        stack.gateway.command("vault", "lock")
 
 
 def work_and_search(stack: Stack) -> None:

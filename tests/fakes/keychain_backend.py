@@ -1,11 +1,16 @@
 """Keychains that live in a folder, with the limits of real ones; run as a helper process.
 
-    python -m tests.fakes.keychain_backend FOLDER {plain|windows}
+    python -m tests.fakes.keychain_backend FOLDER {plain|windows|macos}
 
 What is recorded of Windows (Credential Manager through keyring 25): a blob holds 2560 bytes of
 UTF-16, beyond that CredWrite fails with error 1783; target names are compared without case; a
 leading byte order mark is eaten on reading; a second user name under one service moves the first
-away. Files in FOLDER steer it: `hang` makes each call wait for ever, `lock` makes it locked, and
+away.
+
+And of macOS: through keyring an item is replaced by removing it and adding another; whether the
+keychain is locked can't be told without asking; a refusal is `KeyringLocked`.
+
+Files in FOLDER steer it: `hang` makes each call wait for ever, `lock` makes it locked, and
 `die-after-N` ends the process after N writes or removals.
 """
 
@@ -16,6 +21,8 @@ import os
 import sys
 import time
 from pathlib import Path
+
+from keyring.errors import KeyringLocked, PasswordDeleteError
 
 from identity.secret_stores.keychain_process import Backend, State, serve
 
@@ -85,11 +92,37 @@ class WindowsKeyring(FolderKeyring):
         super().set_password(service, username, password)
 
 
+class MacKeyring(FolderKeyring):
+    """The quirks of macOS' keychain."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self._check_allowed()
+        return super().get_password(service, username)
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._check_allowed()
+        if self.path(service).exists():
+            super().delete_password(service, username)
+        super().set_password(service, username, password)
+
+    def delete_password(self, service: str, username: str) -> None:
+        self._check_allowed()
+        if not self.path(service).exists():
+            raise PasswordDeleteError("Can't delete password in keychain: (-25300)")
+        super().delete_password(service, username)
+
+    def _check_allowed(self) -> None:
+        if (self.folder / "lock").exists():
+            raise KeyringLocked("Can't get password from keychain: (-128)")
+
+
 def backend(folder: Path, kind: str) -> Backend:
     """The fake as the helper process uses it."""
     if kind == "windows":
         windows = WindowsKeyring(folder)
         return Backend(keyring=windows, state=windows.state, limit=1000, fold_case=True)
+    if kind == "macos":
+        return Backend(keyring=MacKeyring(folder), removes_first=True)
     plain = FolderKeyring(folder)
     return Backend(keyring=plain, state=plain.state)
 

@@ -33,6 +33,7 @@ from identity.secret_stores.vault.locked_memory import LockedMemory
 from identity.secret_stores.vault.marks import MarkInKeychain, MarkKeeper
 from identity.secret_stores.vault.peer import is_own_process
 from identity.secret_stores.vault.place import Place, check_private
+from identity.secret_stores.vault.socket_path import reachable
 from identity.secret_stores.vault.vault import Vault
 
 _REQUEST_TIMEOUT_S: Final = 10.0
@@ -215,7 +216,8 @@ def listening(place: Place) -> Iterator[socket.socket]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             try:
                 place.socket.unlink(missing_ok=True)
-                listener.bind(str(place.socket))
+                with reachable(place.socket) as address:
+                    listener.bind(address)
                 place.socket.chmod(0o600)
                 listener.listen(_MAX_CALLERS)
                 listener.setblocking(False)

@@ -25,6 +25,7 @@ from identity.secret_stores.base import Secret, SecretRef, check_project, check_
 from identity.secret_stores.keychain_frames import read_frame, write_frame
 from identity.secret_stores.vault.peer import is_own_process
 from identity.secret_stores.vault.place import Place, check_folder, check_private
+from identity.secret_stores.vault.socket_path import reachable
 
 #: What the process with the key may answer instead of a result, by name.
 ERRORS: Final[dict[str, type[IdentityError]]] = {
@@ -103,41 +104,53 @@ class VaultClient:
                 return
 
     def _call(self, op: str, **more: str) -> dict[str, Any]:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            self._connect(connection)
+            self._connection = connection
+            try:
+                answer = _converse(connection, {"op": op, "asker": self._asker, **more})
+            except OSError as error:
+                raise _silent(str(error.strerror or error)) from error
+            finally:
+                self._connection = None
+        if answer is None:
+            raise _silent("it ended the connection")
+        if kind := answer.get("error"):
+            raise ERRORS.get(kind, StoreUnavailable)(answer["message"], hint=answer["hint"])
+        return answer
+
+    def _connect(self, connection: socket.socket) -> None:
+        check_folder(self._place.folder)
+        connection.settimeout(self._timeout_s)
         try:
-            answer = self._converse({"op": op, "asker": self._asker, **more})
+            with reachable(self._place.socket) as address:
+                connection.connect(address)
         except (FileNotFoundError, ConnectionError):
             check_private(self._place)  # says it better, if there is no vault
             raise VaultLocked(
                 "the vault is locked: unlock it", hint="run: devwiz-gw vault unlock"
             ) from None
         except OSError as error:
+            raise _silent(str(error.strerror or error)) from error
+        if not is_own_process(connection):
             raise StoreUnavailable(
-                f"the process that holds the vault's key did not answer: {error.strerror or error}",
-                hint="run: devwiz-gw vault lock, then devwiz-gw vault unlock",
-            ) from error
-        if kind := answer.get("error"):
-            raise ERRORS.get(kind, StoreUnavailable)(answer["message"], hint=answer["hint"])
-        return answer
+                f"another user's process listens on {self._place.socket}",
+                hint="it is asked nothing; look at who may write to that folder",
+            )
 
-    def _converse(self, request: dict[str, Any]) -> dict[str, Any]:
-        check_folder(self._place.folder)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            self._connection = connection
-            try:
-                connection.settimeout(self._timeout_s)
-                connection.connect(str(self._place.socket))
-                if not is_own_process(connection):
-                    raise StoreUnavailable(
-                        f"another user's process listens on {self._place.socket}",
-                        hint="it is asked nothing; look at who may write to that folder",
-                    )
-                with connection.makefile("rwb") as stream:
-                    write_frame(stream, request)
-                    answer = read_frame(stream)
-                    if request["op"] == "lock":
-                        stream.read(1)
-            finally:
-                self._connection = None
-        if answer is None:
-            raise ConnectionResetError
-        return answer
+
+def _converse(connection: socket.socket, request: dict[str, Any]) -> dict[str, Any] | None:
+    with connection.makefile("rwb") as stream:
+        write_frame(stream, request)
+        answer = read_frame(stream)
+        if request["op"] == "lock":
+            stream.read(1)  # until the process has wiped the key
+    return answer
+
+
+def _silent(what: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"the process that holds the vault's key did not answer: {what.lower()}",
+        hint="was the vault just locked, or the machine busy? 'devwiz-gw vault status' tells; "
+        "a process that hangs ends by: devwiz-gw vault lock",
+    )

@@ -547,6 +547,18 @@ def test_allowed_origins_refused(text: str) -> None:
     assert only_problem("routes.r.allowed_origins[0]", allowed_origins=[text])
 
 
+def test_a_vault_may_have_a_folder_and_lock_itself() -> None:
+    secrets = {"store": "vault", "folder": "vault", "auto_lock_s": 0}
+    expected = SecretsConfig(store="vault", folder=Path("/etc/acme/vault"), auto_lock_s=0.0)
+    assert read(file() | {"secrets": secrets}).secrets == expected
+    assert read(file() | {"secrets": {"store": "vault"}}).secrets == SecretsConfig(store="vault")
+    for wrong in (-1, 31 * 86_400, "1h"):
+        found = problems(file() | {"secrets": {"store": "vault", "auto_lock_s": wrong}})
+        assert list(found) == ["secrets.auto_lock_s"]
+    found = problems(file() | {"secrets": {"store": "keychain", "auto_lock_s": 60}})
+    assert list(found) == ["secrets.auto_lock_s"]
+
+
 def test_the_folder_store_needs_a_folder_and_only_it() -> None:
     secrets = {"store": "folder", "folder": "mounted"}
     expected = SecretsConfig(store="folder", folder=Path("/etc/acme/mounted"))

@@ -101,9 +101,22 @@ def test_a_helper_killed_while_idle_is_not_noticed(tmp_path: Path) -> None:
         assert keychain.get(TOKEN).reveal() == "old"
 
 
+def test_a_refusal_of_macos_says_locked(tmp_path: Path) -> None:
+    with keychain_in(tmp_path, "macos") as (keychain, _):
+        keychain.set(TOKEN, Secret("old"))
+        (tmp_path / "lock").touch()
+        with pytest.raises(StoreUnavailable, match="keychain is locked: unlock it"):
+            keychain.get(TOKEN)
+        (tmp_path / "lock").unlink()
+        assert keychain.get(TOKEN).reveal() == "old"
+
+
+@pytest.mark.parametrize("kind", ["windows", "macos"])
 @pytest.mark.parametrize("step", range(9))
-def test_a_set_that_dies_between_two_items_loses_nothing(tmp_path: Path, step: int) -> None:
-    with keychain_in(tmp_path) as (keychain, _):
+def test_a_set_that_dies_between_two_items_loses_nothing(
+    tmp_path: Path, step: int, kind: str
+) -> None:
+    with keychain_in(tmp_path, kind) as (keychain, _):
         keychain.set(TOKEN, Secret("old"))
         keychain.close()
         (tmp_path / f"die-after-{step}").touch()

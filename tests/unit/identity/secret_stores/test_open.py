@@ -11,11 +11,14 @@ from identity.errors import StoreUnavailable
 from identity.secret_stores.memory import MemoryStore
 from identity.secret_stores.open import open_blocking_store, open_store
 from identity.secret_stores.threaded import ThreadedStore
+from identity.secret_stores.vault.client import VaultClient
 
 
 def test_stores_are_chosen_by_name() -> None:
     assert isinstance(open_store("memory"), MemoryStore)
     assert isinstance(open_store("keychain"), ThreadedStore)
+    assert isinstance(open_store("vault"), ThreadedStore)
+    assert isinstance(open_blocking_store("vault"), VaultClient)
 
 
 @pytest.mark.parametrize("kind", ["", "Keychain", "file", "null"])
@@ -32,7 +35,7 @@ def test_a_command_is_not_offered_a_store_that_ends_with_it() -> None:
 def test_asking_imports_neither_keyring_nor_an_event_loop() -> None:
     code = (
         "import sys; from identity.secret_stores.open import open_blocking_store;"
-        "open_blocking_store('keychain');"
+        "open_blocking_store('keychain'); open_blocking_store('vault');"
         "sys.exit(bool({'keyring', 'asyncio', 'cryptography'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,49 @@
+"""A backup that is put back, and a copy on another machine, are refused until a person says so."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.e2e.vault.conftest import PASSPHRASE, Headless
+
+
+def test_an_older_file_is_refused_until_it_is_accepted(headless: Headless, tmp_path: Path) -> None:
+    headless.make()
+    headless.unlock()
+    headless.done("secret", "set", "token", said="revoked")
+    backup = shutil.copy(headless.vault / "vault.db", tmp_path / "backup.db")
+    headless.done("secret", "set", "token", said="new")
+    shutil.copy(backup, headless.vault / "vault.db")
+    # Also under the nose of the process that holds the key.
+    assert "older than its last state" in headless.get("token")
+    headless.done("vault", "lock")
+    refused = headless.run("vault", "unlock", passphrase=PASSPHRASE)
+    assert refused.returncode == 1
+    assert "older than its last state" in refused.stderr
+    assert "check --accept" in refused.stderr
+    assert "is whole" in headless.done("vault", "check", "--accept", passphrase=PASSPHRASE)
+    headless.unlock()
+    assert headless.get("token") == "revoked"
+
+
+def test_a_copy_on_another_machine_is_refused_until_it_is_accepted(
+    headless: Headless, tmp_path: Path
+) -> None:
+    headless.make()
+    headless.unlock()
+    headless.done("secret", "set", "token", said="value")
+    (tmp_path / "second").mkdir()
+    second = Headless(tmp_path / "second")
+    second.vault.mkdir(mode=0o700, parents=True)
+    shutil.copy(headless.vault / "vault.db", second.vault / "vault.db")
+    refused = second.run("vault", "unlock", passphrase=PASSPHRASE)
+    assert "mark of the vault's last state is missing" in refused.stderr
+    second.done("vault", "check", "--accept", passphrase=PASSPHRASE)
+    second.unlock()
+    try:
+        assert "belong to" in second.get("token"), "it is another configuration file as well"
+        second.done("vault", "bind")
+        assert second.get("token") == "value"
+    finally:
+        second.done("vault", "lock")
