@@ -28,6 +28,8 @@ _VALUE_OPTIONS: Final = ("-v", "--value", "--secret", "--token", "--password")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands of `secret`."""
+    from gateway.cli.secret_import import add_import
+
     commands = add_commands(parser)
     setting = commands.add(
         "set",
@@ -64,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_project(listing)
     listing.add_argument("--json", action="store_true", help="print JSON")
+    add_import(commands)
     removing = commands.add(
         "rm",
         summary="remove a secret",

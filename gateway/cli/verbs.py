@@ -123,6 +123,12 @@ VERBS: Final = (
         ),
     ),
     Verb(
+        "scan",
+        "gateway.cli.scan",
+        "find values of the project's secrets in the files of a work tree",
+        ("devwiz-gw scan", "devwiz-gw scan --history", "devwiz-gw scan src .env --json"),
+    ),
+    Verb(
         "vault",
         "gateway.cli.vault",
         "make, unlock and lock the encrypted store of machines without a keychain",

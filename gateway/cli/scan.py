@@ -1,0 +1,150 @@
+"""`devwiz-gw scan`: find values of the project's secrets in the files of a work tree."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from gateway.cli import output
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.leaks import Detector, Leak
+from gateway.cli.parsers import UsageError
+from gateway.cli.secret_scope import Scope, opened
+from identity.secret_stores.base import Secret, SecretRef
+
+_CHUNK: Final = 1024 * 1024
+#: Compressed, so that nothing can be found in them: `--history` reads what they hold.
+_GIT_OBJECTS: Final = (".git", "objects")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `scan`."""
+    parser.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="files and folders (default: this one)"
+    )
+    parser.add_argument(
+        "--history", action="store_true", help="look into everything that git keeps, too"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--project", help="whose secrets (default: the configuration's project)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Scan; 0 when nothing was found, 1 when something was.
+
+    Raises:
+        Fault: the store can't be read, or a path isn't there.
+    """
+    paths = args.paths or [Path()]
+    if missing := next((path for path in paths if not path.exists()), None):
+        raise UsageError(f"{missing} is not there", hint="name files or folders")
+    with opened(args) as scope:
+        detector = Detector(_values(scope))
+    if detector.skipped:
+        output.note(f"too short to look for: {', '.join(detector.skipped)}")
+    found: list[tuple[str, Leak]] = []
+    with output.Progress("scanning") as progress:
+        for name, chunks in _everything(paths, history=args.history):
+            progress.tick(name)
+            found += [(name, leak) for leak in detector.leaks_in(chunks)]
+    _show(found, as_json=args.json)
+    return ExitCode.FAILED if found else ExitCode.OK
+
+
+def _values(scope: Scope) -> dict[str, Secret]:
+    values = {}
+    for name in scope.store.names(scope.project):
+        ref = SecretRef(scope.project, name)
+        with scope.journal.around("secret.read", name=name, reason="scan"):
+            values[name] = scope.store.get(ref)
+    return values
+
+
+def _everything(paths: list[Path], *, history: bool) -> Iterator[tuple[str, Iterator[bytes]]]:
+    for path in paths:
+        for file in _files(path):
+            yield str(file), _chunks_of_file(file)
+        if history and path.is_dir():
+            yield from _git_objects(path)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """Plain files below `path`; links are not followed, what they lead to is elsewhere."""
+    if not path.is_dir():
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if (here / name).parts[-2:] != _GIT_OBJECTS)
+        for name in sorted(names):
+            yield here / name
+
+
+def _chunks_of_file(path: Path) -> Iterator[bytes]:
+    try:
+        # Never waits for the writer of a pipe.
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                yield from iter(lambda: file.read(_CHUNK), b"")
+    except OSError as error:
+        if not path.is_symlink():
+            output.note(f"{path} can't be read: {(error.strerror or '').lower()}")
+
+
+def _git_objects(folder: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Every object that the repository of `folder` keeps, reachable or not."""
+    git = shutil.which("git")
+    if git is None:
+        raise UsageError("--history needs git", hint="install git, or leave --history out")
+    command = (git, "-C", str(folder), "cat-file", "--batch-all-objects", "--batch")
+    with subprocess.Popen(  # noqa: S603 - git, as found in PATH
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+    ) as process:
+        if process.stdout is None:
+            return
+        while head := process.stdout.readline().split():
+            object_id, kind, size = head[0].decode(), head[1].decode(), int(head[2])
+            chunks = _chunks_of_object(process.stdout, size)
+            yield f"{folder}: git {kind} {object_id}", chunks
+            for _ in chunks:  # whatever was not looked at
+                continue
+    if process.returncode:
+        raise UsageError(f"{folder} is in no git repository", hint="leave --history out")
+
+
+def _chunks_of_object(stream: IO[bytes], size: int) -> Iterator[bytes]:
+    while size > 0:
+        data = stream.read(min(_CHUNK, size))
+        if not data:
+            return
+        size -= len(data)
+        yield data
+    stream.read(1)  # the newline behind it
+
+
+def _show(found: list[tuple[str, Leak]], *, as_json: bool) -> None:
+    if as_json:
+        output.document(
+            {
+                "leaks": [
+                    {"place": place, "line": leak.line, "name": leak.name, "form": leak.form}
+                    for place, leak in found
+                ]
+            }
+        )
+        return
+    if not found:
+        output.note("no value of the project's secrets was found")
+        return
+    rows = [(place, str(leak.line), leak.name, leak.form) for place, leak in found]
+    for line in output.table(("PLACE", "LINE", "SECRET", "FORM"), rows):
+        output.line(line)
+    output.note("replace these secrets: who has read the files has them")
