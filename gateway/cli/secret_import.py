@@ -40,6 +40,10 @@ def add_import(commands: Commands) -> None:
         help=f"{', '.join(FORMATS)} (default: told by what the file looks like)",
     )
     importing.add_argument("--only", metavar="A,B", help="these names, and no others")
+    _add_ways(importing)
+
+
+def _add_ways(importing: argparse.ArgumentParser) -> None:
     importing.add_argument(
         "--replace", action="store_true", help="replace secrets that are kept already"
     )

@@ -9,17 +9,43 @@ from pathlib import Path
 
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.parsers import UsageError, add_commands, seconds
+from gateway.cli.parsers import Commands, UsageError, add_commands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands of `vault`."""
     from gateway.cli import vault_slots
-    from gateway.cli.vault_answers import add_passphrase_options
-    from gateway.cli.vault_kinds import UNLOCK_S
-    from gateway.cli.vault_scope import add_opening_options
 
     commands = add_commands(parser)
+    _add_init(commands)
+    _add_unlock(commands)
+    commands.add(
+        "lock",
+        summary="forget the key: programs get no secrets until the vault is unlocked again",
+        examples=("devwiz-gw vault lock",),
+        run=_lock,
+    )
+    status = commands.add(
+        "status",
+        summary="tell where the vault is, and whether it is unlocked",
+        examples=("devwiz-gw vault status", "devwiz-gw vault status --json"),
+        run=_status,
+    )
+    status.add_argument("--json", action="store_true", help="print JSON")
+    _add_check(commands)
+    commands.add(
+        "bind",
+        summary="let this configuration use its project's secrets, after it was moved or copied",
+        examples=("devwiz-gw vault bind", "devwiz-gw vault bind --config acme.toml"),
+        run=_bind,
+    )
+    vault_slots.add_commands_of_slots(commands)
+
+
+def _add_init(commands: Commands) -> None:
+    from gateway.cli.vault_answers import add_passphrase_options
+    from gateway.cli.vault_kinds import add_unlock_time
+
     making = commands.add(
         "init",
         summary="make a vault that a passphrase opens, and on a terminal a recovery code",
@@ -30,13 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     making.add_argument(
         "--no-recovery", action="store_true", help="make no recovery code; add one later"
     )
-    making.add_argument(
-        "--unlock-time",
-        type=seconds,
-        default=UNLOCK_S,
-        metavar="SECONDS",
-        help="how long one try of a passphrase is to take on this machine (default: 0.5)",
-    )
+    add_unlock_time(making)
+
+
+def _add_unlock(commands: Commands) -> None:
+    from gateway.cli.vault_scope import add_opening_options
+
     unlocking = commands.add(
         "unlock",
         summary="unlock the vault for this user's programs, until it is locked or unused for long",
@@ -54,19 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="hold the key in this process, for a service manager",
     )
-    commands.add(
-        "lock",
-        summary="forget the key: programs get no secrets until the vault is unlocked again",
-        examples=("devwiz-gw vault lock",),
-        run=_lock,
-    )
-    status = commands.add(
-        "status",
-        summary="tell where the vault is, and whether it is unlocked",
-        examples=("devwiz-gw vault status", "devwiz-gw vault status --json"),
-        run=_status,
-    )
-    status.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_check(commands: Commands) -> None:
+    from gateway.cli.vault_scope import add_opening_options
+
     checking = commands.add(
         "check",
         summary="see that the vault is whole, unchanged by others and not an older one",
@@ -79,13 +96,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="after a backup was restored: take the vault as it is for the newest",
     )
-    commands.add(
-        "bind",
-        summary="let this configuration use its project's secrets, after it was moved or copied",
-        examples=("devwiz-gw vault bind", "devwiz-gw vault bind --config acme.toml"),
-        run=_bind,
-    )
-    vault_slots.add_commands_of_slots(commands)
 
 
 def _init(args: argparse.Namespace) -> int:

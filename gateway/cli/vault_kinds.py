@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from gateway.cli.parsers import UsageError
+from gateway.cli.parsers import UsageError, seconds
 from identity.secret_stores.base import Secret
 from identity.secret_stores.vault.argon2 import SALT_BYTES, Cost, calibrate, passphrase_key
 from identity.secret_stores.vault.keychain_slot import KeychainSlot
@@ -19,6 +20,17 @@ from identity.secret_stores.vault.slots import SlotKind
 UNLOCK_S: Final = 0.5
 # What a new vault may use of this machine: a quarter of the memory, and no more than that.
 _MAX_CALIBRATED_KIB: Final = 512 * 1024
+
+
+def add_unlock_time(parser: argparse.ArgumentParser) -> None:
+    """Add `--unlock-time`."""
+    parser.add_argument(
+        "--unlock-time",
+        type=seconds,
+        default=UNLOCK_S,
+        metavar="SECONDS",
+        help="how long one try of a new passphrase is to take on this machine (default: 0.5)",
+    )
 
 
 class Asker(Protocol):

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.parsers import Commands, UsageError, seconds
+from gateway.cli.parsers import Commands, UsageError
 from gateway.cli.vault_answers import NewAnswers
-from gateway.cli.vault_kinds import KIND_NAMES, UNLOCK_S, Making, slot_kind
+from gateway.cli.vault_kinds import KIND_NAMES, Making, add_unlock_time, slot_kind
 from gateway.cli.vault_scope import (
     Opened,
     add_opening_options,
@@ -40,21 +40,7 @@ def add_commands_of_slots(commands: Commands) -> None:
         run=_list,
     )
     listing.add_argument("--json", action="store_true", help="print JSON")
-    adding = slots.add(
-        "add",
-        summary="add a way to open the vault, which must be opened for it",
-        examples=(
-            "devwiz-gw vault slots add recovery",
-            "devwiz-gw vault slots add keychain",
-            "devwiz-gw vault slots add passphrase --label laptop",
-        ),
-        run=_add,
-    )
-    adding.add_argument(
-        "new_kind", metavar="KIND", choices=KIND_NAMES, help=f"one of {', '.join(KIND_NAMES)}"
-    )
-    adding.add_argument("--label", default="", metavar="TEXT", help="what it is, for your memory")
-    _add_making_options(adding)
+    _add_add(slots)
     removing = slots.add(
         "remove",
         summary="remove a way to open the vault; the last one stays",
@@ -69,18 +55,27 @@ def add_commands_of_slots(commands: Commands) -> None:
         examples=("devwiz-gw vault passwd", "devwiz-gw vault passwd --with recovery"),
         run=_change_passphrase,
     )
-    _add_making_options(changing)
+    add_opening_options(changing, new=True)
+    add_unlock_time(changing)
 
 
-def _add_making_options(parser: argparse.ArgumentParser) -> None:
-    add_opening_options(parser, new=True)
-    parser.add_argument(
-        "--unlock-time",
-        type=seconds,
-        default=UNLOCK_S,
-        metavar="SECONDS",
-        help="how long one try of a new passphrase is to take on this machine (default: 0.5)",
+def _add_add(slots: Commands) -> None:
+    adding = slots.add(
+        "add",
+        summary="add a way to open the vault, which must be opened for it",
+        examples=(
+            "devwiz-gw vault slots add recovery",
+            "devwiz-gw vault slots add keychain",
+            "devwiz-gw vault slots add passphrase --label laptop",
+        ),
+        run=_add,
     )
+    adding.add_argument(
+        "new_kind", metavar="KIND", choices=KIND_NAMES, help=f"one of {', '.join(KIND_NAMES)}"
+    )
+    adding.add_argument("--label", default="", metavar="TEXT", help="what it is, for your memory")
+    add_opening_options(adding, new=True)
+    add_unlock_time(adding)
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,26 @@ from tests.e2e.vault.conftest import Headless
 VALUE = "the-canary-of-acme"
 
 
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Headless]:
+    machine = Headless(tmp_path_factory.mktemp("machine"))
+    machine.make()
+    machine.unlock()
+    yield machine
+    machine.run("vault", "lock")
+
+
 @pytest.fixture
-def acme(headless: Headless) -> Headless:
-    headless.make()
-    headless.unlock()
-    headless.done("secret", "set", "token", said=VALUE)
-    assert headless.get("token") == VALUE
-    return headless
+def acme(machine: Headless, tmp_path: Path) -> Iterator[Headless]:
+    """A project of each test's own, on one machine."""
+    machine.folder = tmp_path
+    machine.work = machine.project("acme")
+    machine.done("vault", "bind")
+    machine.done("secret", "set", "token", said=VALUE)
+    yield machine
+    machine.work = machine.project("acme", folder="last")
+    machine.done("vault", "bind")
+    machine.done("secret", "rm", "token")
 
 
 @pytest.mark.parametrize(
