@@ -101,6 +101,8 @@ class Agent:
         try:
             self._run()
         finally:
+            # Whoever has just connected is not left waiting.
+            self._listener.close()
             # A change that has begun is finished, if it doesn't take for ever.
             self._turn.acquire(timeout=_REQUEST_TIMEOUT_S)
             self._wipe()
