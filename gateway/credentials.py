@@ -33,7 +33,7 @@ async def _credential(
     if ref is None:
         raise SecretNotFound(
             "the configuration names no join token",
-            hint="set token_file, token_env or token_secret under [identity.issuer]",
+            hint="set token_file, or another way to join, under [identity.issuer]",
         )
     if ref.kind == "secret":
         return await store.get(SecretRef(project, ref.value))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import assert_never
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, assert_never
 
 from certs.sources.base import IdentitySource
 from certs.sources.credential import ReadCredential
@@ -26,6 +26,9 @@ from identity.endpoint import ENVIRONMENT_NAME, Endpoint, parse_endpoint
 from identity.errors import InvalidEndpoint
 from identity.secret_stores.base import SecretStore
 
+if TYPE_CHECKING:
+    from certs.sources.issuer_joins import JoinWay
+
 
 def open_source(
     config: Config, store: SecretStore, env: Mapping[str, str], *, name: str = DEFAULT_IDENTITY
@@ -36,7 +39,12 @@ def open_source(
     def reader(ref: CredentialRef | None) -> ReadCredential:
         return reader_of(ref, config.project, store, env)
 
-    opened = [_open(wanted, identity.spiffe_id, reader, env) for wanted in identity.sources]
+    def ways(wanted: IssuerSourceConfig) -> Iterator[JoinWay]:
+        from gateway.issuer_ways import ways_of
+
+        return ways_of(wanted, reader, store=store, project=config.project)
+
+    opened = [_open(wanted, identity.spiffe_id, reader, ways, env) for wanted in identity.sources]
     if len(opened) == 1:
         return opened[0]
     from certs.sources.chain import ChainSource
@@ -48,17 +56,21 @@ def _open(
     wanted: SourceConfig,
     spiffe_id: str,
     reader: Callable[[CredentialRef | None], ReadCredential],
+    ways: Callable[[IssuerSourceConfig], Iterable[JoinWay]],
     env: Mapping[str, str],
 ) -> IdentitySource:
     match wanted:
         case IssuerSourceConfig():
             from certs.sources.issuer import IssuerSource
 
+            others = tuple(ways(wanted))
             return IssuerSource(
                 url=wanted.url,
                 ca_pin=wanted.ca_pin,
                 other_ca_pins=wanted.other_ca_pins,
-                read_token=reader(wanted.token),
+                # Without any way it is still asked for, and its absence told.
+                read_token=reader(wanted.token) if wanted.token or not others else None,
+                ways=others,
                 spiffe_id=spiffe_id,
             )
         case FilesSourceConfig():

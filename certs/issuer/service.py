@@ -395,7 +395,7 @@ class IssuerService:
         leaf_der: bytes,
         event: Event,
         now: datetime,
-        prove: Callable[[x509.Certificate], None] | None,
+        prove: Callable[[x509.Certificate], None] | None = None,
     ) -> IssuedCertificate:
         leaf = x509.load_der_x509_certificate(leaf_der)
         event.serial = _serial_text(leaf)

@@ -21,7 +21,10 @@ from certs.errors import (
 from certs.sources import bundle_document
 from certs.sources.bundle_document import BundleDocument
 from certs.sources.https_call import Answer, Far, HttpsCaller, json_object
+from certs.sources.issuer_denials import COPIED, DENIALS, LOCKS
 
+# Of a challenge or a join state: both are below 1 KiB.
+_MAX_CHALLENGE: Final = 4_096
 ISSUER: Final = Far(
     name="the issuer",
     if_unreachable="is it running ('devwiz-gw issuer serve'), and is the url right?",
@@ -30,39 +33,6 @@ ISSUER: Final = Far(
 )
 # For how long the issuer may keep us waiting for another version of the bundle.
 _WAIT_S: Final = 20
-_JOIN_AGAIN: Final = (
-    "make a new token with 'devwiz-gw issuer token' and put it where the old one was"
-)
-
-# What we say for each code. The issuer's own words are not shown: they may be anybody's.
-_DENIALS: Final[Mapping[str, tuple[str, str]]] = {
-    "token_invalid": ("the join token is not one of this issuer's", _JOIN_AGAIN),
-    "token_expired": ("the join token has expired", _JOIN_AGAIN),
-    "token_spent": ("the join token has been used", _JOIN_AGAIN),
-    "names_refused": (
-        "the issuer's policy doesn't give the names asked for",
-        "correct the configured names, or make a token for them with 'devwiz-gw issuer token'",
-    ),
-    "invalid_csr": ("the issuer doesn't accept the signing request", "check both versions"),
-    "malformed_request": ("the issuer doesn't understand the request", "check both versions"),
-    "client_certificate_required": ("the issuer saw no client certificate", _JOIN_AGAIN),
-    "client_certificate_expired": (
-        "the issuer finds the client certificate expired",
-        f"check both clocks; else {_JOIN_AGAIN}",
-    ),
-    "client_certificate_unknown": ("the issuer doesn't remember this identity", _JOIN_AGAIN),
-}
-_UNLOCK: Final = "it goes on by itself once the lock ends: 'devwiz-gw issuer unlock'"
-# In all of these the issuer may let us in again with the certificate that we have.
-_LOCKS: Final[Mapping[str, tuple[str, str]]] = {
-    "generation_mismatch": (
-        "this identity is in use in two places and has been locked",
-        f"find the copy; {_UNLOCK}",
-    ),
-    "instance_locked": ("this instance has been locked", _UNLOCK),
-    "bot_locked": ("this workload has been locked", _UNLOCK),
-    "token_locked": ("the join token has been locked, with all that joined with it", _UNLOCK),
-}
 _MAX_SHOWN: Final = 200
 
 
@@ -86,6 +56,7 @@ class Reply:
     bundle_pem: bytes
     bundle_sequence: int | None = None
     advice: Advice | None = None
+    join_state: str = ""
 
 
 class IssuerClient:
@@ -135,15 +106,39 @@ class IssuerClient:
             raise ReplyRejected("renew-window: the reply holds no window")
         return advice
 
-    async def join(self, context: ssl.SSLContext, *, token: str, csr_pem: bytes) -> Reply:
-        """Spend a token. `context` must only connect to the issuer itself."""
-        body = {"token": token, "csr_pem": csr_pem.decode()}
+    async def challenge(
+        self, context: ssl.SSLContext, *, step: str = "join", purpose: str, subject: str
+    ) -> str:
+        """A challenge to prove that we hold a key."""
+        body = {"purpose": purpose, "subject": subject}
+        content = await self._call(step, "POST", "v1/challenge", context, body)
+        challenge = (json_object(content) or {}).get("challenge")
+        if not isinstance(challenge, str) or not 0 < len(challenge) <= _MAX_CHALLENGE:
+            raise ReplyRejected(f"{step}: the reply has no challenge")
+        return challenge
+
+    async def join(
+        self, context: ssl.SSLContext, *, evidence: Mapping[str, str], csr_pem: bytes
+    ) -> Reply:
+        """Join by what proves us. `context` must only connect to the issuer itself."""
+        body = {**evidence, "csr_pem": csr_pem.decode()}
         return _reply("join", await self._call("join", "POST", "v1/join", context, body))
 
     async def renew(self, context: ssl.SSLContext, *, csr_pem: bytes) -> Reply:
         """Renew the identity that is loaded in `context`."""
         body = {"csr_pem": csr_pem.decode()}
         return _reply("renew", await self._call("renew", "POST", "v1/renew", context, body))
+
+    async def renew_ended(
+        self, context: ssl.SSLContext, *, certificate_pem: bytes, proof: str, csr_pem: bytes
+    ) -> Reply:
+        """Renew an identity that may have ended, by the proof of its key."""
+        body = {
+            "certificate_pem": certificate_pem.decode(),
+            "proof": proof,
+            "csr_pem": csr_pem.decode(),
+        }
+        return _reply("renew", await self._call("renew", "POST", "v1/renew-ended", context, body))
 
     async def _call(
         self,
@@ -164,10 +159,10 @@ class IssuerClient:
             return self._caller.temporary(step, answer, code)
         if code == "key_reused":
             return KeyRefused(f"{step}: the issuer has certified this key already (key_reused)")
-        if code in _LOCKS:
+        if code in LOCKS:
             return _locked(step, code, json_object(answer.body) or {})
-        if code in _DENIALS:
-            message, hint = _DENIALS[code]
+        if code in DENIALS:
+            message, hint = DENIALS[code]
             return SourceDenied(f"{step}: {message} ({code})", hint=hint)
         if code or answer.status in (401, 403):
             return SourceDenied(f"{step}: the issuer {self} refuses ({code or answer.status})")
@@ -184,7 +179,11 @@ def _reply(step: str, content: bytes) -> Reply:
         if not isinstance(value, str) or not value.isascii():
             raise ReplyRejected(f"{step}: the reply has no text member {name!r}")
         texts[name] = value
+    state = members.get("join_state", "")
+    if not isinstance(state, str) or len(state) > _MAX_CHALLENGE:
+        raise ReplyRejected(f"{step}: the reply's join_state is not a text of usual length")
     return Reply(
+        join_state=state,
         chain_pem=texts["chain_pem"].encode(),
         bundle_pem=texts["bundle_pem"].encode(),
         bundle_sequence=_sequence(members.get("bundle_sequence")),
@@ -221,14 +220,14 @@ def _code(content: bytes) -> str:
 def _locked(step: str, code: str, members: Mapping[str, object]) -> IdentityLocked:
     # Here the issuer's words are shown: an operator wrote them for whoever is locked out, and the
     # connection was to nobody but the issuer.
-    what, hint = _LOCKS[code]
+    what, hint = LOCKS[code]
     message, until = _shown(members.get("lock_message")), _shown(members.get("lock_until"))
     return IdentityLocked(
         f"{step}: {what} ({code})"
         + (f": {message}" if message else "")
         + (f"; until {until}" if until else ""),
         hint=hint,
-        is_revoked=code == "generation_mismatch" or bool(members.get("lock_revokes")),
+        is_revoked=code in COPIED or bool(members.get("lock_revokes")),
     )
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from gateway.cli import identity_rehearse, output
 from gateway.cli.admin_client import AdminClient, client_for
+from gateway.cli.device_key import add_device_key
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.identity_export import add_export
 from gateway.cli.identity_verify import add_verify
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_verify(commands)
     add_export(commands)
+    add_device_key(commands)
 
 
 def _add_name(parser: argparse.ArgumentParser, what: str) -> None:

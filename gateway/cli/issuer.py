@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.cli import issuer_locks, issuer_rotation, output
+from gateway.cli import issuer_locks, issuer_rotation, issuer_rules, output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.issuer_arguments import add_folder, add_json
 from gateway.cli.parsers import UsageError, add_commands, duration
@@ -78,16 +78,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_token(
         commands.add(
             "token",
-            summary="make a join token, with which a workload gets its first identity",
+            summary="make a join token, or a rule by which a workload joins without one",
             examples=(
                 "devwiz-gw issuer token --dir issuer --name planner --out join-token",
                 "devwiz-gw issuer token --dir issuer --name ci --uses 20 --ttl 8h --json",
+                "devwiz-gw issuer token --dir issuer --name laptop --method bound-key",
+                (
+                    "devwiz-gw issuer token --dir issuer --name ci --method oidc --audience gw "
+                    "--provider https://idp.acme.example --claim sub=agent:ci"
+                ),
             ),
             run=run_token,
         )
     )
     issuer_rotation.add_commands_to(commands)
     issuer_locks.add_commands_to(commands)
+    issuer_rules.add_commands_to(commands)
 
 
 def _add_token(token: argparse.ArgumentParser) -> None:
@@ -108,7 +114,7 @@ def _add_token(token: argparse.ArgumentParser) -> None:
         type=duration,
         default=timedelta(minutes=30),
         metavar="TIME",
-        help="until when the token can be used (default: 30m)",
+        help="until when the token, or a registration secret, can be used (default: 30m)",
     )
     token.add_argument(
         "--uses",
@@ -133,6 +139,7 @@ def _add_token(token: argparse.ArgumentParser) -> None:
         help="where workloads reach the issuer, for the configuration shown (default: %(default)s)",
     )
     add_json(token)
+    issuer_rules.add_method_options(token)
 
 
 def run_init(args: argparse.Namespace) -> int:
@@ -167,7 +174,11 @@ def run_serve(args: argparse.Namespace) -> int:
 
 
 def run_token(args: argparse.Namespace) -> int:
-    """Make a join token; print it, or write it to a file."""
+    """Make a join token, or a join rule; print it, or write its secret to a file."""
+    issuer_rules.check_options(args)
+    if args.method != "token":
+        return issuer_rules.make(args)
+
     from certs.clock import SystemClock
     from certs.issuer.folder import open_issuer
     from certs.issuer.service import Grant

@@ -12,12 +12,12 @@ from gateway.config.addresses import local_path
 from gateway.config.credentials import Place, credential_named, needed_credential
 from gateway.config.derivation import check_derive, read_derive
 from gateway.config.identity_export import read_exports
+from gateway.config.issuer_source import read_issuer
 from gateway.config.model import (
     DEFAULT_IDENTITY,
     FilesSourceConfig,
     GoogleWifSourceConfig,
     IdentityConfig,
-    IssuerSourceConfig,
     SignerConfig,
     SourceConfig,
     SpiffeSourceConfig,
@@ -31,7 +31,6 @@ from identity.errors import InvalidEndpoint, InvalidSpiffeId
 from identity.spiffe import SpiffeId
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_CA_PIN: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _VAULT_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 #: What each way of logging in needs, as it is called in keys.
@@ -125,16 +124,8 @@ def _chosen(table: Table) -> list[str]:
 
 
 def _issuer(table: Table, place: Place) -> SourceConfig:
-    pins: list[str] = []
     url = _url(table, 'the issuer\'s address, like "https://127.0.0.1:8440"')
-    if table.required("ca_pin", '"sha256:…", the issuer\'s CA pin as `issuer init` printed it'):
-        pins = [pin for _, pin in table.converted_list("ca_pin", _ca_pin, single=True)]
-        if table.holds_nothing("ca_pin"):
-            table.problem("ca_pin", "is empty", "the issuer's CA pin, or several")
-    token = credential_named(table, place, ("token",))
-    table.finish()
-    first, *others = pins or [""]
-    return IssuerSourceConfig(url=url, ca_pin=first, token=token, other_ca_pins=tuple(others))
+    return read_issuer(table, place, url=url)
 
 
 def _files(table: Table, place: Place) -> SourceConfig:
@@ -295,13 +286,6 @@ def _ca_pool(text: str) -> str:
 def _host_and_port(text: str) -> str:
     origin = https_origin(f"https://{text}")
     return origin.host if origin.port == 443 else str(origin)
-
-
-def _ca_pin(text: str) -> str:
-    pin = text.lower()
-    if not _CA_PIN.fullmatch(pin):
-        raise Rejected("is not a pin", 'write "sha256:" and 64 hexadecimal digits')
-    return pin
 
 
 def _fingerprint(text: str) -> str:

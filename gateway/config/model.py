@@ -197,14 +197,58 @@ class CredentialRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UrlToken:
+    """An identity token that is asked for at an address; `bearer` goes into Authorization, and
+    `member` is the JSON member that has the token, "" where the answer is the token.
+    """
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    bearer: CredentialRef | None
+    member: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandToken:
+    """An identity token that a program prints; `member` as in `UrlToken`."""
+
+    arguments: tuple[str, ...]
+    member: str
+
+
+TokenSource = CredentialRef | UrlToken | CommandToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdTokenConfig:
+    """`token_rule` and `id_token_…`: joins by a provider's tokens."""
+
+    rule: str
+    source: TokenSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundKeyConfig:
+    """`bound_rule` and `bound_key_…`: joins by a key of this machine; `registration` gives the
+    secret that binds it.
+    """
+
+    rule: str
+    key: CredentialRef
+    registration: CredentialRef | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerSourceConfig:
-    """`[identity.issuer]`: the issuer that ships with this program. `other_ca_pins` are as good as
-    `ca_pin`.
+    """`[identity.issuer]`: the issuer that ships with this program, and the ways to join it, the
+    best first. `other_ca_pins` are as good as `ca_pin`.
     """
 
     name: ClassVar = "issuer"
     url: str
     ca_pin: str
+    bound_key: BoundKeyConfig | None = None
+    id_token: IdTokenConfig | None = None
     token: CredentialRef | None
     other_ca_pins: tuple[str, ...] = ()
 

@@ -10,13 +10,15 @@ _CHUNK = 65_536
 
 class CuttingRelay:
     """Relays to `port`. While `cut` is set, a connection ends when the reply to its second write
-    comes: behind TLS that is the answer to the request, after the handshake.
+    comes: behind TLS that is the answer to the request, after the handshake. `spared` connections
+    are let through first.
     """
 
     def __init__(self, port: int) -> None:
         self._to = port
         self._tasks: set[asyncio.Task[None]] = set()
         self.cut = False
+        self.spared = 0
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
@@ -32,6 +34,8 @@ class CuttingRelay:
         self._tasks.add(task)
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._to)
         writes = 0
+        cut = self.cut and self.spared == 0
+        self.spared -= 1 if self.spared else 0
 
         async def upstream() -> None:
             nonlocal writes
@@ -42,7 +46,7 @@ class CuttingRelay:
 
         async def downstream() -> None:
             while data := await up_reader.read(_CHUNK):
-                if self.cut and writes >= 2:
+                if cut and writes >= 2:
                     break
                 writer.write(data)
             writer.close()

@@ -11,6 +11,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from certs import keys
 from certs.generation import Generation
 from certs.issuer.folder import init, open_issuer
 from certs.issuer.service import Grant, Issued, IssuerService
@@ -64,6 +65,24 @@ def leaf_der(issued: Issued) -> bytes:
 def audit_lines(folder: Path) -> list[dict[str, Any]]:
     """The issuer's audit file, line by line."""
     return [json.loads(line) for line in (folder / "audit.jsonl").read_text().splitlines()]
+
+
+def generation_from(issued: Issued, key: keys.PrivateKey) -> Generation:
+    """What was issued for a key, as the rotation publishes it."""
+    leaf = leaf_of(issued)
+    return Generation(
+        number=1,
+        source="issuer",
+        key_pem=keys.to_pem(key),
+        chain_pem=issued.chain_pem,
+        bundle_pem=issued.bundle.pem,
+        spiffe_id=issued.spiffe_id,
+        dns_names=(),
+        serial=f"{leaf.serial_number:x}",
+        issuer="",
+        not_before=leaf.not_valid_before_utc,
+        not_after=leaf.not_valid_after_utc,
+    )
 
 
 def generation_of(identity: Identity, number: int = 1) -> Generation:

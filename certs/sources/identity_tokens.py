@@ -1,0 +1,139 @@
+"""Identity tokens that have to be asked for: from an address, or from a program."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from certs.errors import CertsError, SourceDenied, SourceUnavailable
+from certs.sources.credential import ReadCredential
+from certs.sources.https_call import json_object
+from certs.sources.token_url import is_token_url
+from identity.secret_stores.base import Secret
+
+_MAX_TOKEN_BYTES: Final = 16_384
+_TIMEOUT_S: Final = 8.0
+
+
+def token_from_url(
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    member: str = "",
+    read_bearer: ReadCredential | None = None,
+) -> ReadCredential:
+    """Reads a token from `url`, which answers with it, or with JSON that has it in `member`.
+
+    Args:
+        headers: sent along; `read_bearer` gives what goes into Authorization.
+
+    Raises:
+        CertsError: `is_token_url` says no.
+    """
+    if not is_token_url(url):
+        raise CertsError(
+            "the address of the identity token is not usable",
+            hint="use https; http only for this machine and a cloud's metadata server",
+        )
+
+    async def read() -> Secret:
+        sent = dict(headers)
+        if read_bearer is not None:
+            sent["Authorization"] = f"Bearer {(await read_bearer()).reveal().strip()}"
+        return _token(await _fetched(URL(url), sent), member)
+
+    return read
+
+
+def token_from_command(arguments: Sequence[str], *, member: str = "") -> ReadCredential:
+    """Reads a token that a program prints, or prints as JSON in `member`. No shell is involved."""
+
+    async def read() -> Secret:
+        return _token(await _printed(arguments), member)
+
+    return read
+
+
+async def _fetched(url: URL, headers: Mapping[str, str]) -> bytes:
+    where = f"{url.scheme}://{url.host}"
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+            session.get(url, headers=headers, allow_redirects=False) as response,
+        ):
+            content = await response.content.read(_MAX_TOKEN_BYTES + 1)
+            while chunk := await response.content.read(_MAX_TOKEN_BYTES):
+                content += chunk
+                if len(content) > _MAX_TOKEN_BYTES:
+                    break
+            if response.status == 200:
+                return content
+            error = SourceUnavailable if response.status >= 429 else SourceDenied
+            raise error(f"{where} answered status {response.status}")
+    except TimeoutError:
+        raise SourceUnavailable(f"{where} didn't answer in {_TIMEOUT_S:g} s") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise SourceUnavailable(f"{where} can't be reached") from error
+
+
+async def _printed(arguments: Sequence[str]) -> bytes:
+    program = arguments[0]
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            # What it says there may hold a token, and has no bound.
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SourceDenied(f"{program} can't be run: {error.strerror}") from error
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            assert process.stdout is not None  # noqa: S101 - asked for above
+            content = await process.stdout.read(_MAX_TOKEN_BYTES + 1)
+            while len(content) <= _MAX_TOKEN_BYTES and not process.stdout.at_eof():
+                content += await process.stdout.read(_MAX_TOKEN_BYTES)
+            status = await process.wait() if len(content) <= _MAX_TOKEN_BYTES else 0
+    except TimeoutError:
+        raise SourceUnavailable(f"{program} didn't end in {_TIMEOUT_S:g} s") from None
+    finally:
+        await _ended(process)
+    if status != 0:
+        raise SourceUnavailable(
+            f"{program} ended with status {status}", hint="run it by hand to see what it says"
+        )
+    return content
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """End the program and whatever it started: they are a session of their own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def _token(content: bytes, member: str) -> Secret:
+    if len(content) > _MAX_TOKEN_BYTES:
+        raise SourceDenied(f"the answer is larger than {_MAX_TOKEN_BYTES} bytes")
+    if member:
+        value = (json_object(content) or {}).get(member)
+        if not isinstance(value, str):
+            raise SourceDenied(f"the answer is not a JSON object with a text {member!r}")
+        return Secret(value)
+    try:
+        text = content.decode("ascii").strip()
+    except UnicodeDecodeError:
+        text = ""
+    if not text:
+        raise SourceDenied("the answer is not a token")
+    return Secret(text)
