@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -27,7 +28,7 @@ async def fetch(url: str, provider: Provider) -> bytes:
         FetchFailed: no answer in time, not status 200, or larger than a key set may be.
     """
     try:
-        headers = {"Accept": "application/json"} | await _credential(provider)
+        headers = {"Accept": "application/json"} | await _credential(url, provider)
         connector = aiohttp.TCPConnector(ssl=_context(provider.ca_pem))
         async with (
             aiohttp.ClientSession(
@@ -53,8 +54,10 @@ async def _bounded(url: str, response: aiohttp.ClientResponse) -> bytes:
     return bytes(content)
 
 
-async def _credential(provider: Provider) -> dict[str, str]:
-    if not provider.bearer_file:
+async def _credential(url: str, provider: Provider) -> dict[str, str]:
+    """The cluster's own token, for the address that the rule names and no other."""
+    home = provider.key_set_url or provider.issuer
+    if not provider.bearer_file or urlsplit(url).netloc != urlsplit(home).netloc:
         return {}
     return {"Authorization": f"Bearer {await asyncio.to_thread(_read, provider.bearer_file)}"}
 

@@ -189,6 +189,9 @@ async def test_a_clusters_own_token_is_shown_and_read_each_time(
         await asyncio.to_thread(file.write_text, f"{text}\n")
         await fetch(f"{idp.issuer}/jwks", provider)
     assert [shown for _, shown in idp.asked] == ["Bearer first", "Bearer second"]
+    with OidcProvider() as other:
+        await fetch(f"{other.issuer}/jwks", provider)
+        assert other.asked == [("/jwks", "")]
     await asyncio.to_thread(file.unlink)
     with pytest.raises(FetchFailed):
         await fetch(f"{idp.issuer}/jwks", provider)
