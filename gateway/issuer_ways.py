@@ -8,14 +8,14 @@ from certs.sources.credential import ReadCredential
 from certs.sources.device_key import DeviceKey, ReadOnlyKey, StoredKey
 from certs.sources.identity_tokens import token_from_command, token_from_url
 from certs.sources.issuer_joins import BoundKey, IdentityToken, JoinWay
-from gateway.config.model import (
+from gateway.config.join_ways import (
     BoundKeyConfig,
     CommandToken,
     CredentialRef,
-    IssuerSourceConfig,
     TokenSource,
     UrlToken,
 )
+from gateway.config.model import IssuerSourceConfig
 from identity.secret_stores.base import SecretRef, SecretStore
 
 Reader = Callable[[CredentialRef | None], ReadCredential]

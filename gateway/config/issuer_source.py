@@ -7,14 +7,14 @@ from typing import Final
 
 from certs.sources.token_url import is_token_url
 from gateway.config.credentials import Place, credential_named
-from gateway.config.model import (
+from gateway.config.join_ways import (
     BoundKeyConfig,
     CommandToken,
     IdTokenConfig,
-    IssuerSourceConfig,
     TokenSource,
     UrlToken,
 )
+from gateway.config.model import IssuerSourceConfig
 from gateway.config.table import Rejected, Table
 
 _PLACES: Final = ("file", "env", "secret")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
+from gateway.config.join_ways import BoundKeyConfig, IdTokenConfig
+from gateway.config.join_ways import CredentialRef as CredentialRef
 from identity.endpoint import Endpoint
 
 #: What a route that carries HTTP says inside TLS.
@@ -186,56 +188,6 @@ class Route:
             return address
         inward = {"http": "https", "tcp": "tls"}[self.protocol]
         return f"{inward if self.kind == 'ingress' else self.protocol}://{address}"
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialRef:
-    """Where a token or a key is read from when it is needed."""
-
-    kind: Literal["file", "env", "secret"]
-    value: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UrlToken:
-    """An identity token that is asked for at an address; `bearer` goes into Authorization, and
-    `member` is the JSON member that has the token, "" where the answer is the token.
-    """
-
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    bearer: CredentialRef | None
-    member: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandToken:
-    """An identity token that a program prints; `member` as in `UrlToken`."""
-
-    arguments: tuple[str, ...]
-    member: str
-
-
-TokenSource = CredentialRef | UrlToken | CommandToken
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdTokenConfig:
-    """`token_rule` and `id_token_…`: joins by a provider's tokens."""
-
-    rule: str
-    source: TokenSource
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundKeyConfig:
-    """`bound_rule` and `bound_key_…`: joins by a key of this machine; `registration` gives the
-    secret that binds it.
-    """
-
-    rule: str
-    key: CredentialRef
-    registration: CredentialRef | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,13 @@ from certs import keys
 from certs.sources.credential import ReadCredential
 from certs.sources.device_key import STATE_SUFFIX
 from certs.sources.issuer_joins import JoinWay
-from gateway.config.model import (
+from gateway.config.join_ways import (
     BoundKeyConfig,
     CommandToken,
     CredentialRef,
     IdTokenConfig,
-    IssuerSourceConfig,
 )
+from gateway.config.model import IssuerSourceConfig
 from gateway.credentials import reader_of
 from gateway.issuer_ways import ways_of
 from identity.secret_stores.base import Secret, SecretRef

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.model import (
+from gateway.config.join_ways import (
     BoundKeyConfig,
     CommandToken,
     CredentialRef,
