@@ -109,7 +109,7 @@ class GrpcConnection:
         self._writer = writer
         self._service = service
         self._limits = limits
-        self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+        self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
         self._h2.local_settings = Settings(
             client=False,
             initial_values={
@@ -213,7 +213,7 @@ class GrpcConnection:
                 pass
 
     def _begin(self, event: RequestReceived) -> None:
-        headers = {str(name): str(value) for name, value in event.headers}
+        headers = _headers(event)
         stream = event.stream_id
         is_grpc = headers.get("content-type", "").startswith(_CONTENT_TYPE)
         if headers.get(":method") != "POST" or not is_grpc:
@@ -331,3 +331,14 @@ class GrpcConnection:
                 await self._writer.wait_closed()
         except (OSError, TimeoutError):
             self._writer.transport.abort()
+
+
+def _headers(event: RequestReceived) -> dict[str, str]:
+    """A request's headers, whatever bytes they are; values of the same name are joined, so that one
+    is not taken for another.
+    """
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in event.headers:
+        name, value = (bytes(item).decode("latin-1") for item in (raw_name, raw_value))
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers

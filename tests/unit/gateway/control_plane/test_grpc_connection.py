@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, TrailersReceived
 from h2.settings import SettingCodes
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.control_plane.grpc_connection import ConnectionLimits, GrpcConnection
 from gateway.control_plane.grpc_message import CallFailed, Code, framed
@@ -118,7 +121,7 @@ class Client:
             if (
                 isinstance(event, ResponseReceived | TrailersReceived)
                 and event.stream_id == stream
-                and (fields := {str(k): str(v) for k, v in event.headers})
+                and (fields := {_text(k): _text(v) for k, v in event.headers})
                 and ("grpc-status" in fields or fields.get(":status", "200") != "200")
             ):
                 return fields
@@ -133,6 +136,10 @@ class Client:
             if isinstance(event, ConnectionTerminated):
                 return event.error_code
         return None
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode()
 
 
 @asynccontextmanager
@@ -326,7 +333,7 @@ def resets(client: Client) -> None:
     client.h2.reset_stream(stream)
 
 
-def settings(client: Client) -> None:
+def new_settings(client: Client) -> None:
     client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 1000})
 
 
@@ -340,7 +347,7 @@ def nothings(client: Client) -> None:
     client.h2.send_data(1, b"")
 
 
-@pytest.mark.parametrize("flood", [pings, resets, settings, windows, nothings])
+@pytest.mark.parametrize("flood", [pings, resets, new_settings, windows, nothings])
 async def test_floods_are_cut(tmp_path: Path, flood: Callable[[Client], None]) -> None:
     async with serving(tmp_path, events=200, events_per_s=0.0) as client:
         client.begin()
@@ -408,3 +415,45 @@ async def test_the_end_is_told_to_open_calls(tmp_path: Path) -> None:
         fields = await client.ending(stream)
         assert (fields["grpc-status"], fields["grpc-message"]) == ("14", "the gateway is stopping")
         await client.until_cut()
+
+
+async def test_headers_of_any_bytes_and_twice(tmp_path: Path) -> None:
+    plain = H2Configuration(client_side=True, header_encoding=None, validate_outbound_headers=False)
+    async with serving(tmp_path) as client:
+        client.h2 = H2Connection(plain)
+        client.begin()
+        head = [(name.encode(), value.encode()) for name, value in HEAD]
+        client.h2.send_headers(1, [*head, (b"x", b"\xff\xfe"), (b"grpc-timeout", b"1S")])
+        client.h2.send_data(1, framed(b""), end_stream=True)
+        client.send()
+        assert (await client.ending(1))["grpc-status"] == "0"
+        # Two deadlines are none that could be read.
+        twice = [(b"grpc-timeout", b"1S"), (b"grpc-timeout", b"1S")]
+        client.h2.send_headers(3, [*head, *twice])
+        client.h2.send_data(3, framed(b""), end_stream=True)
+        client.send()
+        assert (await client.ending(3))["grpc-status"] == "3"
+
+
+@given(st.lists(st.tuples(st.integers(24, 400), st.integers(0, 255)), max_size=6), st.binary())
+@settings(max_examples=40, deadline=None)
+def test_no_bytes_are_a_defect(changes: list[tuple[int, int]], more: bytes) -> None:
+    """`run` comes to its end, and raises nothing."""
+    honest = H2Connection(H2Configuration(client_side=True))
+    honest.initiate_connection()
+    honest.send_headers(1, HEAD)
+    honest.send_data(1, framed(b""), end_stream=True)
+    data = bytearray(honest.data_to_send())
+    for place, byte in changes:
+        data[min(place, len(data) - 1)] = byte
+
+    async def attempt() -> None:
+        here, there = socket.socketpair()
+        reader, writer = await asyncio.open_unix_connection(sock=here)
+        there.sendall(data + more)
+        there.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(WITHIN_S):
+            await GrpcConnection(reader, writer, Echo(), ConnectionLimits()).run()
+        there.close()
+
+    asyncio.run(attempt())
