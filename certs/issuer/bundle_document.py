@@ -6,6 +6,7 @@ import base64
 from typing import Any, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -22,11 +23,14 @@ def document(bundle_pem: bytes, *, sequence: int) -> dict[str, Any]:
     """A JWK Set with one `x509-svid` key for each authority.
 
     Raises:
-        InvalidCertificate: an authority has no EC P-256 or P-384 key.
+        InvalidCertificate: an authority can't be read, or has no EC P-256 or P-384 key.
     """
-    authorities = x509.load_pem_x509_certificates(bundle_pem)
+    try:
+        authorities = [_key(item) for item in x509.load_pem_x509_certificates(bundle_pem)]
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
+        raise InvalidCertificate("the bundle holds an authority that can't be read") from error
     return {
-        "keys": [_key(authority) for authority in authorities],
+        "keys": authorities,
         "spiffe_sequence": sequence,
         "spiffe_refresh_hint": REFRESH_HINT_S,
     }

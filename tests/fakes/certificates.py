@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -124,6 +125,14 @@ def root(
 
 def to_pem(*certificates: x509.Certificate) -> bytes:
     return b"".join(item.public_bytes(serialization.Encoding.PEM) for item in certificates)
+
+
+def of_version(pem: bytes, number: int) -> bytes:
+    """The same certificate with another version in it: X.509 knows 0 to 2 (RFC 5280 §4.1.2.1)."""
+    der = x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
+    spoilt = der.replace(b"\xa0\x03\x02\x01\x02", bytes((0xA0, 3, 2, 1, number)), 1)
+    text = base64.encodebytes(spoilt)
+    return b"-----BEGIN CERTIFICATE-----\n" + text + b"-----END CERTIFICATE-----\n"
 
 
 def _builder(

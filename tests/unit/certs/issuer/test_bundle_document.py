@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from certs.errors import InvalidCertificate
 from certs.issuer import bundle_document, ca
 from certs.issuer.service import IssuerService
+from tests.fakes.certificates import of_version, root
 
 
 def test_each_authority_is_a_key_with_its_certificate(service: IssuerService) -> None:
@@ -47,3 +48,9 @@ def test_an_authority_of_another_kind_is_refused(service: IssuerService) -> None
     ).sign(key, None)
     with pytest.raises(InvalidCertificate, match="no form"):
         bundle_document.document(ca.to_pem(odd), sequence=1)
+
+
+@pytest.mark.parametrize("bundle", [b"", b"nonsense", of_version(root().pem, 5)])
+def test_what_can_not_be_read_is_told_as_such(bundle: bytes) -> None:
+    with pytest.raises(InvalidCertificate):
+        bundle_document.document(bundle, sequence=1)

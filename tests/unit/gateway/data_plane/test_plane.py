@@ -25,6 +25,7 @@ from gateway.ipc.snapshot import (
 )
 from tests.compiled import sources_only
 from tests.fakes.authority import Authority
+from tests.fakes.certificates import of_version
 
 AUTHORITY = Authority()
 LEAF = AUTHORITY.issue("spiffe://acme.example/client")
@@ -194,6 +195,15 @@ def test_an_identity_nobody_knows_is_asked_for_by_name(rig: Rig) -> None:
         rig.plane.want_identity("billing")
     rig.plane.want_identity("default")  # it is good
     assert rig.events == [("identity_expired", {"identity": "billing", "generation": 0})]
+
+
+def test_a_certificate_of_a_version_that_nobody_knows_harms_nothing_else(rig: Rig) -> None:
+    odd = of_version(AUTHORITY.pem.encode(), 5).decode()
+    rig.apply(_route("a"), _route("b", bundle=odd))
+    assert rig.plane.routes["a"].epoch is not None
+    assert rig.plane.routes["b"].epoch is None
+    rig.apply(_route("a"), identity=replace(IDENTITY, chain_pem=odd))
+    assert "can't be read" in rig.plane.routes["a"].reason
 
 
 def test_an_unusable_bundle_harms_its_route_only(rig: Rig) -> None:
