@@ -7,6 +7,8 @@ the tests. They use real certificates and no other knowledge of the source.
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
@@ -18,8 +20,10 @@ from certs.bundle import TrustBundle
 from certs.clock import Clock
 from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
 from certs.generation import Generation
+from certs.rotation import Rotation
 from certs.sources.base import Identity, IdentitySource
 from certs.svid import Chain
+from tests.fakes.clock import FakeClock
 
 _SHORT_S = 0.3
 _LONG_S = 20.0
@@ -115,6 +119,39 @@ class IdentitySourceContract:
         await stage.prepare_next()
         assert (await stage.source.obtain(None)).serial
 
+    async def test_the_rotation_keeps_its_rules(self, stage: Stage) -> None:
+        """One attempt at a time, none within the floor, and a pause after a failure."""
+        clock, watched = FakeClock(stage.clock.now()), OneAtATime(stage.source)
+        published: list[Generation] = []
+        rotation = Rotation(watched, clock=clock, rng=random.Random(1), publish=published.append)
+        task = asyncio.create_task(rotation.run())
+        try:
+            await _until(lambda: len(published) == 1)
+            await stage.prepare_next()
+            for _ in range(20):
+                rotation.refresh("everybody wants it")
+            await clock.advance(4.9)
+            assert watched.asked == 1, "not within the floor"
+            await _advance_to_earliest(rotation, clock)
+            await _until(lambda: len(published) == 2)
+            assert watched.asked == 2
+            await stage.break_off()
+            rotation.refresh("once more")
+            await _advance_to_earliest(rotation, clock)
+            await _until(lambda: bool(rotation.state.last_error))
+            state = rotation.state
+            assert state.generation is published[-1], "the good one stays"
+            assert state.next_attempt is not None
+            assert 1 <= (state.next_attempt - clock.now()).total_seconds() <= 60
+            asked = watched.asked
+            rotation.refresh("and again")
+            await clock.advance(0.8)
+            assert watched.asked == asked, "not within a second of a failure"
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await stage.mend()
+
     async def test_no_news_while_nothing_happens(self, stage: Stage) -> None:
         await stage.source.obtain(None)
         with pytest.raises(TimeoutError):
@@ -145,6 +182,49 @@ class IdentitySourceContract:
         before = asyncio.all_tasks()
         await stage.source.close()
         assert asyncio.all_tasks() <= before
+
+
+class OneAtATime:
+    """A source that is asked by one task only, and how often it was."""
+
+    def __init__(self, source: IdentitySource) -> None:
+        self._source = source
+        self._is_busy = False
+        self.asked = 0
+
+    @property
+    def name(self) -> str:
+        return self._source.name
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        return self._source.clock_skew_s
+
+    async def obtain(self, current: Generation | None) -> Identity:
+        assert not self._is_busy, "two attempts at a time"
+        self._is_busy, self.asked = True, self.asked + 1
+        try:
+            return await self._source.obtain(current)
+        finally:
+            self._is_busy = False
+
+    async def changed(self) -> None:
+        await self._source.changed()
+
+    async def close(self) -> None:
+        await self._source.close()
+
+
+async def _until(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_LONG_S):
+        while not check():
+            await asyncio.sleep(0.01)
+
+
+async def _advance_to_earliest(rotation: Rotation, clock: FakeClock) -> None:
+    earliest = rotation.state.earliest_attempt
+    assert earliest is not None
+    await clock.advance(max(0.0, (earliest - clock.now()).total_seconds()) + 0.1)
 
 
 def _check_names(identity: Identity, leaf: x509.Certificate) -> None:

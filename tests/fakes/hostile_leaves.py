@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -44,3 +45,10 @@ def hostile_chains(
     yield "a foreign chain", stranger.chain_of(stranger.leaf(key, honest))
     yield "a huge chain", to_pem(*([signer.leaf(key, honest)] * 40))
     yield "no certificate", b"hello"
+
+
+def chain_of(name: str, signer: Signer, key: Any, now: datetime) -> bytes:
+    """An entry of the corpus, or for "" what an honest one answers."""
+    if not name:
+        return signer.chain_of(signer.leaf(key, good(now)))
+    return dict(hostile_chains(signer, key, now))[name]

@@ -24,9 +24,9 @@ from identity.errors import SecretNotFound
 from identity.secret_stores.base import Secret
 from tests.fakes.certificates import AGENT, root
 from tests.fakes.hostile_leaves import good, hostile_chains
-from tests.fakes.issuer import ManualClock, generation_of
+from tests.fakes.impostors.step_ca import PosingStepCa
+from tests.fakes.issuer import generation_of
 from tests.fakes.oidc_provider import OidcProvider
-from tests.fakes.scripted_https import ScriptedHttps, host_leaf
 from tests.fakes.step_ca import PROVISIONER, StepCa, jwk_of
 
 real = pytest.mark.program("step-ca")
@@ -224,71 +224,15 @@ async def test_a_ca_that_was_made_anew_is_not_trusted(tmp_path: Path) -> None:
 # Against one who poses as it
 
 
-class Posing:
-    """A scripted step-ca: honest at first; `sign` says how it answers to a key."""
-
-    def __init__(self) -> None:
-        self.clock = ManualClock()
-        self.root = root(start=self.clock.now() - timedelta(days=1))
-        honest = good(self.clock.now())
-        self.server = ScriptedHttps(self.root, leaf=host_leaf(honest), clients=self.root)
-        der = self.root.certificate.public_bytes(Encoding.DER)
-        self.fingerprint = hashlib.sha256(der).hexdigest()
-        self.chain: Any = lambda key: self.root.chain_of(self.root.leaf(key, honest))
-        self.secret = json.dumps(jwk_of(keys.generate(), "key-1"))
-        text = self.root.pem.decode()
-        for path, document in (
-            (f"/1.0/root/{self.fingerprint}", {"ca": text}),
-            ("/1.0/roots", {"crts": [text]}),
-        ):
-            self.answer(path, document)
-        for operation in ("sign", "rekey"):
-            self.server.answers[f"/1.0/{operation}"] = self._certify
-
-    def answer(self, path: str, document: Any, status: int = 200) -> None:
-        self.server.always(path, lambda: web.json_response(document, status=status))
-
-    def source(self, **options: Any) -> StepCaSource:
-        async def read() -> Secret:
-            return Secret(self.secret)
-
-        values: dict[str, Any] = {
-            "url": self.server.url,
-            "fingerprint": self.fingerprint,
-            "spiffe_id": AGENT,
-            "provisioner": PROVISIONER,
-            "read_credential": read,
-            "clock": self.clock,
-        }
-        return StepCaSource(**(values | options))
-
-    async def _certify(self, _request: web.Request) -> web.StreamResponse:
-        csr = x509.load_pem_x509_csr(self.server.received[-1].json["csr"].encode())
-        pem = self.chain(_Public(csr)).decode()
-        parts = [part + "-----END CERTIFICATE-----\n" for part in pem.split("-----END CERT")[:-1]]
-        crts = [part[part.index("-----BEGIN") :] for part in parts] or [pem]
-        return web.json_response({"crt": crts[0], "certChain": crts}, status=201)
-
-
-class _Public:
-    """Stands where a signer wants a key of which it takes the public half only."""
-
-    def __init__(self, csr: x509.CertificateSigningRequest) -> None:
-        self._csr = csr
-
-    def public_key(self) -> Any:
-        return self._csr.public_key()
-
-
 @pytest.fixture
-async def posing() -> AsyncIterator[Posing]:
-    posing = Posing()
+async def posing() -> AsyncIterator[PosingStepCa]:
+    posing = PosingStepCa()
     await posing.server.start()
     yield posing
     await posing.server.stop()
 
 
-async def test_the_posing_one_is_honest_unless_told(posing: Posing) -> None:
+async def test_the_posing_one_is_honest_unless_told(posing: PosingStepCa) -> None:
     first = await posing.source().obtain(None)
     await posing.source().obtain(generation_of(first))
     assert [path for path in posing.server.paths() if "root" not in path] == [
@@ -304,7 +248,9 @@ HOSTILE = [name for name, _ in hostile_chains(root(), keys.generate(), datetime.
 
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("operation", ["sign", "rekey"])
-async def test_a_hostile_answer_is_never_used(posing: Posing, name: str, operation: str) -> None:
+async def test_a_hostile_answer_is_never_used(
+    posing: PosingStepCa, name: str, operation: str
+) -> None:
     source = posing.source()
     current = generation_of(await source.obtain(None)) if operation == "rekey" else None
     posing.chain = lambda key: dict(hostile_chains(posing.root, key, posing.clock.now()))[name]
@@ -312,7 +258,7 @@ async def test_a_hostile_answer_is_never_used(posing: Posing, name: str, operati
         await source.obtain(current)
 
 
-async def test_a_root_with_another_fingerprint_gets_no_token(posing: Posing) -> None:
+async def test_a_root_with_another_fingerprint_gets_no_token(posing: PosingStepCa) -> None:
     other = root().pem.decode()
     posing.answer(f"/1.0/root/{posing.fingerprint}", {"ca": other})
     with pytest.raises(SourceDenied, match="another fingerprint"):
@@ -324,33 +270,33 @@ async def test_a_root_with_another_fingerprint_gets_no_token(posing: Posing) -> 
     "document",
     [[], {}, {"ca": 1}, {"ca": ""}, {"ca": "é"}, {"ca": "-----BEGIN CERTIFICATE-----"}],
 )
-async def test_an_odd_root_is_refused(posing: Posing, document: Any) -> None:
+async def test_an_odd_root_is_refused(posing: PosingStepCa, document: Any) -> None:
     posing.answer(f"/1.0/root/{posing.fingerprint}", document)
     with pytest.raises(ReplyRejected, match="trust: "):
         await posing.source().obtain(None)
 
 
 @pytest.mark.parametrize("chain", [None, [], "x", [1], ["x"] * 11])
-async def test_an_odd_answer_is_refused(posing: Posing, chain: Any) -> None:
+async def test_an_odd_answer_is_refused(posing: PosingStepCa, chain: Any) -> None:
     posing.answer("/1.0/sign", {"certChain": chain}, 201)
     with pytest.raises(ReplyRejected, match="sign: "):
         await posing.source().obtain(None)
 
 
-async def test_a_member_that_is_there_twice_is_refused(posing: Posing) -> None:
+async def test_a_member_that_is_there_twice_is_refused(posing: PosingStepCa) -> None:
     body = '{"certChain": [], "certChain": []}'
     posing.server.always("/1.0/sign", lambda: web.Response(text=body, status=201))
     with pytest.raises(ReplyRejected, match="not a JSON object"):
         await posing.source().obtain(None)
 
 
-async def test_an_empty_bundle_trusts_nobody(posing: Posing) -> None:
+async def test_an_empty_bundle_trusts_nobody(posing: PosingStepCa) -> None:
     posing.answer("/1.0/roots", {"crts": []})
     with pytest.raises(ReplyRejected, match="trust: "):
         await posing.source().obtain(None)
 
 
-async def test_the_servers_wish_to_wait_is_passed_on(posing: Posing) -> None:
+async def test_the_servers_wish_to_wait_is_passed_on(posing: PosingStepCa) -> None:
     posing.server.always(
         "/1.0/sign", lambda: web.Response(status=429, headers={"Retry-After": "7"})
     )
@@ -360,13 +306,13 @@ async def test_the_servers_wish_to_wait_is_passed_on(posing: Posing) -> None:
 
 
 @pytest.mark.parametrize("status", [307, 418])
-async def test_another_kind_of_server_is_told(posing: Posing, status: int) -> None:
+async def test_another_kind_of_server_is_told(posing: PosingStepCa, status: int) -> None:
     posing.server.always("/1.0/sign", lambda: web.Response(status=status))
     with pytest.raises(ReplyRejected, match=f"status {status}, not as a step-ca does"):
         await posing.source().obtain(None)
 
 
-async def test_a_silent_server_is_given_up(posing: Posing) -> None:
+async def test_a_silent_server_is_given_up(posing: PosingStepCa) -> None:
     async def hang(_request: web.Request) -> web.StreamResponse:
         await asyncio.Event().wait()
         raise AssertionError
@@ -376,7 +322,7 @@ async def test_a_silent_server_is_given_up(posing: Posing) -> None:
         await posing.source(step_timeout_s=0.3).obtain(None)
 
 
-async def test_clocks_that_differ_are_told_beside_a_refusal(posing: Posing) -> None:
+async def test_clocks_that_differ_are_told_beside_a_refusal(posing: PosingStepCa) -> None:
     posing.answer("/1.0/sign", {"message": "no\nway"}, 401)
     posing.answer("/1.0/provisioners", {"provisioners": []})
     posing.clock.pass_by(timedelta(minutes=10))
@@ -385,14 +331,14 @@ async def test_clocks_that_differ_are_told_beside_a_refusal(posing: Posing) -> N
     assert "clock is 600 s ahead of the server's" in caught.value.hint.replace("599", "600")
 
 
-async def test_a_refused_renewal_falls_back_to_a_token(posing: Posing) -> None:
+async def test_a_refused_renewal_falls_back_to_a_token(posing: PosingStepCa) -> None:
     source = posing.source()
     current = generation_of(await source.obtain(None))
     posing.answer("/1.0/rekey", {"message": "revoked"}, 401)
     assert (await source.obtain(current)).serial != current.serial
 
 
-async def test_an_expired_identity_asks_by_its_own_key(posing: Posing) -> None:
+async def test_an_expired_identity_asks_by_its_own_key(posing: PosingStepCa) -> None:
     source = posing.source()
     current = generation_of(await source.obtain(None))
     late = good(posing.clock.now() + timedelta(hours=1))
@@ -419,7 +365,7 @@ async def test_an_expired_identity_asks_by_its_own_key(posing: Posing) -> None:
 
 
 async def test_an_expired_identity_that_is_not_renewed_falls_back_to_a_token(
-    posing: Posing,
+    posing: PosingStepCa,
 ) -> None:
     source = posing.source()
     current = generation_of(await source.obtain(None))
@@ -430,7 +376,7 @@ async def test_an_expired_identity_that_is_not_renewed_falls_back_to_a_token(
     assert (await source.obtain(current)).key_pem != current.key_pem
 
 
-async def test_a_renewal_that_is_not_to_be_had_now_spends_no_token(posing: Posing) -> None:
+async def test_a_renewal_that_is_not_to_be_had_now_spends_no_token(posing: PosingStepCa) -> None:
     source = posing.source()
     current = generation_of(await source.obtain(None))
     posing.answer("/1.0/rekey", {}, 503)
@@ -440,7 +386,7 @@ async def test_a_renewal_that_is_not_to_be_had_now_spends_no_token(posing: Posin
     assert posing.server.paths().count("/1.0/sign") == before
 
 
-async def test_every_rung_that_was_refused_is_told(posing: Posing) -> None:
+async def test_every_rung_that_was_refused_is_told(posing: PosingStepCa) -> None:
     async def nothing() -> Secret:
         raise SecretNotFound("provisioner-key is not kept", hint="set it")
 
@@ -451,7 +397,7 @@ async def test_every_rung_that_was_refused_is_told(posing: Posing) -> None:
     assert caught.value.hint == "set it"
 
 
-async def test_a_foreign_client_certificate_falls_back_to_a_token(posing: Posing) -> None:
+async def test_a_foreign_client_certificate_falls_back_to_a_token(posing: PosingStepCa) -> None:
     source = posing.source()
     current = generation_of(await source.obtain(None))
     other, key = root("other", start=posing.clock.now() - timedelta(days=1)), keys.generate()
@@ -471,7 +417,7 @@ async def test_a_foreign_client_certificate_falls_back_to_a_token(posing: Posing
     ],
 )
 async def test_a_useless_key_is_told_and_not_shown(
-    posing: Posing, secret: str, complaint: str
+    posing: PosingStepCa, secret: str, complaint: str
 ) -> None:
     posing.secret = secret
     with pytest.raises(SourceDenied, match=complaint) as caught:
@@ -479,7 +425,7 @@ async def test_a_useless_key_is_told_and_not_shown(
     assert "hidden" not in str(caught.value) + caught.value.hint
 
 
-async def test_a_ready_token_that_is_none_is_told(posing: Posing) -> None:
+async def test_a_ready_token_that_is_none_is_told(posing: PosingStepCa) -> None:
     posing.secret = "hidden"
     with pytest.raises(SourceDenied, match="not a JWT") as caught:
         await posing.source(provisioner="").obtain(None)
@@ -489,6 +435,6 @@ async def test_a_ready_token_that_is_none_is_told(posing: Posing) -> None:
 @pytest.mark.parametrize(
     "options", [{"url": "http://127.0.0.1"}, {"url": "https://ca/x"}, {"fingerprint": "12"}]
 )
-async def test_settings_of_the_wrong_form(posing: Posing, options: dict[str, str]) -> None:
+async def test_settings_of_the_wrong_form(posing: PosingStepCa, options: dict[str, str]) -> None:
     with pytest.raises(CertsError):
         posing.source(**options)

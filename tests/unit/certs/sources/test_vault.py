@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
-from cryptography import x509
 
 from certs import keys
 from certs.bundle import TrustBundle
 from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
 from certs.sources.vault import VaultEngine, VaultLogin, VaultSource
-from identity.secret_stores.base import Secret
 from tests.fakes.certificates import AGENT, root
-from tests.fakes.hostile_leaves import good, hostile_chains
+from tests.fakes.hostile_leaves import hostile_chains
+from tests.fakes.impostors.vault import Held, PosingVault
 from tests.fakes.issuer import ManualClock, generation_of
 from tests.fakes.oidc_provider import OidcProvider
 from tests.fakes.openbao import OpenBao
-from tests.fakes.scripted_https import ScriptedHttps, host_leaf
 
 real = pytest.mark.program("bao")
 TOKEN = VaultLogin(method="token")
@@ -35,18 +32,6 @@ def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     with OpenBao(tmp_path_factory.mktemp("unit") / "bao") as bao:
         bao.start()
         yield bao
-
-
-class Held:
-    """A credential that is read, and how often it was."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.reads = 0
-
-    async def __call__(self) -> Secret:
-        self.reads += 1
-        return Secret(self.text)
 
 
 def source_of(bao: OpenBao, login: VaultLogin, held: Held, **engine: Any) -> VaultSource:
@@ -195,55 +180,15 @@ async def test_a_server_below_another_authority_gets_no_credential(
 # Against one who poses as it
 
 
-class Posing:
-    """A scripted Vault, honest unless told."""
-
-    def __init__(self, folder: Path) -> None:
-        self.clock = ManualClock()
-        self.root = root(start=self.clock.now() - timedelta(days=1))
-        honest = good(self.clock.now())
-        self.server = ScriptedHttps(self.root, leaf=host_leaf(honest))
-        self.ca_file = folder / "ca.pem"
-        self.ca_file.write_bytes(self.root.pem)
-        self.chain: Callable[[Any], bytes] = lambda key: self.root.chain_of(
-            self.root.leaf(key, honest)
-        )
-        self.held = Held("hidden")
-        self.answer("auth/token/lookup-self", data={"ttl": 0, "renewable": False})
-        self.answer("pki/issuers", data={"keys": ["a"]})
-        self.answer("pki/issuer/a/json", data={"certificate": self.root.pem.decode()})
-        self.server.answers["/v1/pki/sign/agent"] = self._sign
-
-    def answer(self, path: str, status: int = 200, **document: Any) -> None:
-        self.server.always(f"/v1/{path}", lambda: web.json_response(document, status=status))
-
-    def source(self, **options: Any) -> VaultSource:
-        engine = VaultEngine(url=self.server.url, ca_file=self.ca_file, role="agent")
-        values: dict[str, Any] = {
-            "engine": engine,
-            "login": TOKEN,
-            "read_credential": self.held,
-            "spiffe_id": AGENT,
-            "clock": self.clock,
-        }
-        return VaultSource(**(values | options))
-
-    async def _sign(self, _request: web.Request) -> web.StreamResponse:
-        csr = x509.load_pem_x509_csr(self.server.received[-1].json["csr"].encode())
-        certificate = self.chain(csr).decode()
-        data = {"certificate": certificate, "ca_chain": [self.root.pem.decode()]}
-        return web.json_response({"data": data})
-
-
 @pytest.fixture
-async def posing(tmp_path: Path) -> AsyncIterator[Posing]:
-    posing = Posing(tmp_path)
+async def posing(tmp_path: Path) -> AsyncIterator[PosingVault]:
+    posing = PosingVault(tmp_path)
     await posing.server.start()
     yield posing
     await posing.server.stop()
 
 
-async def test_the_posing_one_is_honest_unless_told(posing: Posing) -> None:
+async def test_the_posing_one_is_honest_unless_told(posing: PosingVault) -> None:
     assert (await posing.source().obtain(None)).spiffe_id == AGENT
     tokens = [request.headers.get("X-Vault-Token") for request in posing.server.received]
     assert tokens == ["hidden", "hidden", None, None]
@@ -257,7 +202,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-async def test_a_hostile_answer_is_never_used(posing: Posing, name: str) -> None:
+async def test_a_hostile_answer_is_never_used(posing: PosingVault, name: str) -> None:
     posing.chain = lambda key: dict(hostile_chains(posing.root, key, posing.clock.now()))[name]
     if name == "a foreign chain":
         posing.answer("pki/issuers", data={"keys": ["a"]})
@@ -283,7 +228,7 @@ async def test_a_hostile_answer_is_never_used(posing: Posing, name: str) -> None
     ],
 )
 async def test_an_odd_answer_is_refused(
-    posing: Posing, path: str, document: dict[str, Any]
+    posing: PosingVault, path: str, document: dict[str, Any]
 ) -> None:
     posing.answer(path, **document)
     with pytest.raises(ReplyRejected, match=r"^(login|sign|trust): "):
@@ -291,19 +236,19 @@ async def test_an_odd_answer_is_refused(
 
 
 @pytest.mark.parametrize("status", [412, 429, 500, 503])
-async def test_what_passes_is_tried_again(posing: Posing, status: int) -> None:
+async def test_what_passes_is_tried_again(posing: PosingVault, status: int) -> None:
     posing.answer("pki/sign/agent", status, errors=["Vault is sealed"])
     with pytest.raises(SourceUnavailable, match="Vault is sealed"):
         await posing.source().obtain(None)
 
 
-async def test_a_redirect_is_not_followed(posing: Posing) -> None:
+async def test_a_redirect_is_not_followed(posing: PosingVault) -> None:
     posing.answer("auth/token/lookup-self", 307)
     with pytest.raises(ReplyRejected, match="status 307, not as a Vault does"):
         await posing.source().obtain(None)
 
 
-async def test_a_token_is_kept_alive_while_nothing_else_happens(posing: Posing) -> None:
+async def test_a_token_is_kept_alive_while_nothing_else_happens(posing: PosingVault) -> None:
     posing.answer("auth/token/lookup-self", data={"ttl": 100, "renewable": True})
     posing.answer("auth/token/renew-self", auth={"lease_duration": 1000, "renewable": True})
     clock = Ticking(posing.clock, most=100)
@@ -318,7 +263,7 @@ async def test_a_token_is_kept_alive_while_nothing_else_happens(posing: Posing) 
     assert posing.held.reads == 1
 
 
-async def test_a_token_that_can_not_be_renewed_is_bought_anew(posing: Posing) -> None:
+async def test_a_token_that_can_not_be_renewed_is_bought_anew(posing: PosingVault) -> None:
     posing.answer("auth/token/lookup-self", data={"ttl": 100, "renewable": True})
     posing.answer("auth/token/renew-self", 403, errors=["permission denied"])
     source = posing.source(clock=Ticking(posing.clock, most=10))
@@ -329,7 +274,7 @@ async def test_a_token_that_can_not_be_renewed_is_bought_anew(posing: Posing) ->
     assert posing.held.reads == 2
 
 
-async def test_a_ca_file_that_is_none_is_told(posing: Posing) -> None:
+async def test_a_ca_file_that_is_none_is_told(posing: PosingVault) -> None:
     posing.ca_file.write_text("nonsense")
     with pytest.raises(SourceDenied, match="holds no authority"):
         await posing.source().obtain(None)
@@ -339,13 +284,13 @@ async def test_a_ca_file_that_is_none_is_told(posing: Posing) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\nb", "é"])
-async def test_a_token_that_no_header_takes_is_told(posing: Posing, text: str) -> None:
+async def test_a_token_that_no_header_takes_is_told(posing: PosingVault, text: str) -> None:
     posing.held.text = text
     with pytest.raises(SourceDenied, match="characters that no token has"):
         await posing.source().obtain(None)
 
 
-async def test_settings_of_the_wrong_form(posing: Posing) -> None:
+async def test_settings_of_the_wrong_form(posing: PosingVault) -> None:
     engine = replace(posing.source()._engine, url="http://127.0.0.1:8200")
     with pytest.raises(CertsError, match="Vault url"):
         posing.source(engine=engine)
