@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -28,6 +28,7 @@ MAX_TOKEN_USES: Final = 1_000_000
 RESERVED_PATH: Final = "/devwiz-gw"
 ISSUER_PATH: Final = f"{RESERVED_PATH}/issuer"
 
+_ANY_AGENT: Final = "/agent/*"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
@@ -41,11 +42,20 @@ class InvalidPolicy(CertsError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """What a join token grants: one workload's names and the longest life of its certificates."""
+    """What a join token grants: one workload's names and the longest life of its certificates.
+
+    A token may be for any of a workload's agents: its SPIFFE id is then a pattern, `ID/agent/*`,
+    and a signing request has to name one.
+    """
 
     workload: str
     names: LeafNames
     max_life: timedelta
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether the SPIFFE id is a pattern."""
+        return self.names.spiffe_id.endswith(_ANY_AGENT)
 
 
 def bind(
@@ -55,8 +65,10 @@ def bind(
     path: str | None,
     dns_names: Sequence[str],
     max_life: timedelta,
+    derive: bool = False,
 ) -> Binding:
-    """Check an operator's wishes for a workload; `path` defaults to `/agent/<workload>`.
+    """Check an operator's wishes for a workload; `path` defaults to `/agent/<workload>`. With
+    `derive` it is for agents of the workload instead of itself.
 
     Raises:
         InvalidPolicy: a name that can't be used, a reserved one, a lifetime out of range.
@@ -79,7 +91,8 @@ def bind(
             f"the path {spiffe_id.path} is reserved for the issuer",
             hint=f"choose a path outside {RESERVED_PATH}",
         )
-    names = LeafNames(spiffe_id=str(spiffe_id), dns_names=checked_dns_names(dns_names))
+    text = f"{spiffe_id}{_ANY_AGENT}" if derive else str(spiffe_id)
+    names = LeafNames(spiffe_id=text, dns_names=checked_dns_names(dns_names))
     return Binding(workload=workload, names=names, max_life=max_life)
 
 
@@ -99,6 +112,31 @@ def checked_dns_names(names: Sequence[str]) -> tuple[str, ...]:
     if len(unique) > _MAX_DNS_NAMES:
         raise InvalidPolicy(f"{len(unique)} DNS names are too many", hint="use 32 at most")
     return unique
+
+
+def granted(binding: Binding, request: SigningRequest) -> Binding:
+    """What a token grants to who joins with this request: the one agent that it names, where the
+    token is for any.
+
+    Raises:
+        Refused: `names_refused`, as `check_request` does, or no agent is named.
+    """
+    if binding.is_pattern:
+        above = binding.names.spiffe_id.removesuffix("*")
+        agents = [
+            name
+            for name in request.spiffe_ids
+            if name.startswith(above) and _NAME.fullmatch(name.removeprefix(above))
+        ]
+        if len(agents) != 1:
+            raise Refused(
+                Code.NAMES_REFUSED,
+                "the token is for agents of a workload, and the signing request names none of them",
+                hint=f"ask for one SPIFFE id like {binding.names.spiffe_id}",
+            )
+        binding = replace(binding, names=replace(binding.names, spiffe_id=agents[0]))
+    check_request(request, binding.names)
+    return binding
 
 
 def check_request(request: SigningRequest, names: LeafNames) -> None:

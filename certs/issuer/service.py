@@ -116,7 +116,9 @@ class Signed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What an operator wants a token to grant. `max_leaf_life` None means the issuer's limit."""
+    """What an operator wants a token to grant. `derive`: to the workload's agents, each by a name
+    of its own below the workload's.
+    """
 
     workload: str
     path: str | None = None
@@ -124,6 +126,7 @@ class Grant:
     life: timedelta = timedelta(minutes=30)
     uses: int = 1
     max_leaf_life: timedelta = policy.MAX_LEAF_LIFE
+    derive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +184,7 @@ class IssuerService:
             path=grant.path,
             dns_names=grant.dns_names,
             max_life=grant.max_leaf_life,
+            derive=grant.derive,
         )
         if not timedelta(0) < grant.life <= policy.MAX_TOKEN_LIFE:
             raise InvalidPolicy(
@@ -242,14 +246,15 @@ class IssuerService:
             self._limits.token(event.token_id)
             event.spiffe_id = applicant.binding.names.spiffe_id
             request = _parsed(csr_pem)
-            policy.check_request(request, applicant.binding.names)
+            granted = policy.granted(applicant.binding, request)
+            event.spiffe_id = granted.names.spiffe_id
             with self._store.transaction():
                 self._check_locks(applicant.targets, now)
                 chosen = applicant.choose(keys.spki_pin(request.public_key))
                 result = (
                     chosen
                     if isinstance(chosen, Refused)
-                    else self._certified(chosen, request, event, now)
+                    else self._certified(_by_name(chosen, granted, request), request, event, now)
                 )
             # A lock has to be kept, so its refusal is raised outside its transaction.
             if isinstance(result, Refused):
@@ -489,6 +494,15 @@ def _parsed(csr_pem: bytes) -> SigningRequest:
         return csr.parse(csr_pem)
     except InvalidCertificate as error:
         raise Refused(Code.INVALID_CSR, str(error), hint=error.hint) from error
+
+
+def _by_name(admitted: Admitted, granted: Binding, request: SigningRequest) -> Admitted:
+    """With the name granted, where the token is for any agent; who had a name before keeps it."""
+    instance = admitted.instance
+    if instance.binding.is_pattern:
+        return replace(admitted, instance=replace(instance, binding=granted))
+    policy.check_request(request, instance.binding.names)
+    return admitted
 
 
 def _window(leaf: x509.Certificate, authorities: AuthoritySet) -> Window:

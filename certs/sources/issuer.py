@@ -211,9 +211,10 @@ class IssuerSource:
         known = await self._known_authorities(current)
         domain = _trust_domain(known.authorities[0])
         context = issuer_context("join", known.to_pem(), domain)
-        reply = await attempt.join(self._client, context, csr.build(key))
         # Who we are is the issuer's to say; after an expiry it must be who we were.
         own_id = SpiffeId.parse_leaf(current.spiffe_id) if current is not None else self._spiffe_id
+        request = csr.build(key, spiffe_id=str(own_id or ""))
+        reply = await attempt.join(self._client, context, request)
         identity = self._verified("join", reply, key, own_id, domain)
         await attempt.keep(reply)
         return self._followed(identity, reply)

@@ -103,6 +103,12 @@ def _add_token(token: argparse.ArgumentParser) -> None:
         "--spiffe-path", metavar="PATH", help="path of the SPIFFE id (default: /agent/WORKLOAD)"
     )
     token.add_argument(
+        "--derive",
+        action="store_true",
+        help="for the workload's agents instead of itself: each joins by a name of its own, "
+        'ID/agent/NAME (derive = "route" of a gateway)',
+    )
+    token.add_argument(
         "--dns-name",
         action="append",
         default=[],
@@ -190,6 +196,7 @@ def run_token(args: argparse.Namespace) -> int:
         life=args.ttl,
         uses=args.uses,
         max_leaf_life=args.max_cert_ttl,
+        derive=args.derive,
     )
     opened, now = open_issuer(args.dir), SystemClock().now()
     try:
@@ -233,6 +240,9 @@ def _hand_over(args: argparse.Namespace, token: str, facts: dict[str, Any]) -> N
     output.line(f"# good       until {facts['expires']}, for {joins}")
     output.line("[identity]")
     output.line('source = "issuer"')
+    if args.derive:
+        output.line(f'spiffe_id = "{facts["spiffe_id"].removesuffix("/agent/*")}"')
+        output.line('derive = "route"')
     output.line("[identity.issuer]")
     output.line(f'url = "{args.url}"')
     pins = facts["ca_pins"]

@@ -120,3 +120,49 @@ def test_a_leaf_lives_as_short_as_the_shortest_limit() -> None:
     assert policy.leaf_life(default=hour, cap=hour, now=NOW, end=NOW + minute) == minute
     with pytest.raises(Refused, match="expired or is about to"):
         policy.leaf_life(default=hour, cap=hour, now=NOW, end=NOW + timedelta(seconds=9))
+
+
+def test_a_binding_of_one_name_grants_that_name() -> None:
+    binding = bind()
+    assert policy.granted(binding, asking()) is binding
+    assert policy.granted(binding, asking((ID,))) is binding
+    with pytest.raises(Refused):
+        policy.granted(binding, asking((f"{ID}/agent/x",)))
+
+
+def test_a_pattern_grants_the_one_agent_that_is_asked_for() -> None:
+    binding = bind(path="/laptop", derive=True)
+    above = "spiffe://acme.example/laptop/agent"
+    assert binding.is_pattern
+    assert binding.names.spiffe_id == f"{above}/*"
+    granted = policy.granted(binding, asking((f"{above}/planner-2",)))
+    assert granted.names.spiffe_id == f"{above}/planner-2"
+    assert not granted.is_pattern
+    assert (granted.workload, granted.max_life) == (binding.workload, binding.max_life)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        (),
+        ("spiffe://acme.example/laptop",),
+        ("spiffe://acme.example/laptop/agent/",),
+        ("spiffe://acme.example/laptop/agent/*",),
+        ("spiffe://acme.example/laptop/agent/..",),
+        ("spiffe://acme.example/laptop/agent/a/b",),
+        ("spiffe://acme.example/laptop/agent/a", "spiffe://acme.example/laptop/agent/b"),
+        ("spiffe://acme.example/laptop/agent/a", "spiffe://acme.example/other"),
+        ("spiffe://acme.example/laptop2/agent/a",),
+        ("spiffe://other.example/laptop/agent/a",),
+        ("spiffe://acme.example/devwiz-gw/issuer",),
+    ],
+)
+def test_a_pattern_grants_nothing_else(asked: tuple[str, ...]) -> None:
+    with pytest.raises(Refused) as caught:
+        policy.granted(bind(path="/laptop", derive=True), asking(asked))
+    assert caught.value.code is Code.NAMES_REFUSED
+
+
+def test_the_issuers_own_ids_are_reserved_for_patterns_too() -> None:
+    with pytest.raises(InvalidPolicy, match="reserved"):
+        bind(path="/devwiz-gw", derive=True)

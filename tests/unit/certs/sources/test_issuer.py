@@ -174,8 +174,29 @@ async def test_a_token_of_another_workload_gives_no_other_identity_back(
     current = await long_ended(server, clock, folder)
     other = (await server.make_token(Grant(workload="other"))).text
     source = await joining(server, clock, read_token=reader_of(other))
-    with pytest.raises(ReplyRejected, match=r"agent/other, .*agent/planner was asked for"):
+    with pytest.raises(SourceDenied, match="names_refused"):
         await source.obtain(current)
+    unspent = await joining(server, clock, read_token=reader_of(other))
+    assert (await unspent.obtain(None)).spiffe_id.endswith("/agent/other")
+
+
+async def test_agents_of_a_workload_join_with_one_token_by_names_of_their_own(
+    server: IssuerServer, clock: ManualClock
+) -> None:
+    grant = Grant(workload="laptop", path="/laptop", uses=2, derive=True)
+    token = reader_of((await server.make_token(grant)).text)
+    above = f"spiffe://{TRUST_DOMAIN}/laptop"
+    for agent in ("planner", "writer"):
+        own_id = f"{above}/agent/{agent}"
+        source = await joining(server, clock, read_token=token, spiffe_id=own_id)
+        identity = await source.obtain(None)
+        assert identity.spiffe_id == own_id
+        again = await source.obtain(generation_of(identity))
+        assert again.spiffe_id == own_id
+    for foreign in ("", above, f"spiffe://{TRUST_DOMAIN}/agent/planner"):
+        source = await joining(server, clock, read_token=token, spiffe_id=foreign)
+        with pytest.raises(SourceDenied, match="names_refused"):
+            await source.obtain(None)
 
 
 async def test_an_expired_identity_is_renewed_by_its_key(

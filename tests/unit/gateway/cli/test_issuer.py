@@ -120,3 +120,14 @@ def test_serving_a_folder_that_is_none_is_told(
 ) -> None:
     assert main(["issuer", "serve", "--dir", "none", "--listen", "127.0.0.1:0"]) == 1
     assert "issuer init" in capsys.readouterr().err
+
+
+def test_a_token_for_agents_says_below_which_name(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--spiffe-path", "/laptop", "--derive", "--uses", "9", "--json")
+    made = json.loads(token_of(folder, capsys, *options))
+    assert made["spiffe_id"] == "spiffe://acme.example/laptop/agent/*"
+    identity = tomllib.loads(token_of(folder, capsys, *options[:-1], "--out", "t"))["identity"]
+    assert identity["spiffe_id"] == "spiffe://acme.example/laptop"
+    assert identity["derive"] == "route"
