@@ -6,6 +6,7 @@ from gateway.config.model import (
     FilesSourceConfig,
     GoogleWifSourceConfig,
     IdentityConfig,
+    IssuerSourceConfig,
     SourceConfig,
     SpiffeSourceConfig,
     StepCaSourceConfig,
@@ -41,6 +42,9 @@ def _why_not(source: SourceConfig) -> str:
             return "it gives the one certificate that is in its files"
         case SpiffeSourceConfig() if source.hint:
             return "its hint picks one SVID, whatever its name"
+        case IssuerSourceConfig() if source.bound_key or source.id_token:
+            # A bound key in several hands looks like a copied one, and gets itself locked.
+            return "a bound key or identity token is for one name; it needs a join token alone"
         case StepCaSourceConfig() if not source.provisioner:
             return "a token is for one name; it needs the provisioner's key"
         case GoogleWifSourceConfig() if source.subject_mode == "REFLECTED_SPIFFE":

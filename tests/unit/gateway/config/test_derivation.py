@@ -15,6 +15,7 @@ ID = "spiffe://acme.example/laptop"
 VAULT = {"url": "https://v", "role": "r", "token_file": "t"}
 STEP_CA = {"url": "https://ca", "fingerprint": "0a" * 32}
 GOOGLE = {"credential_file": "c", "ca_pool": "projects/p/locations/l/caPools/c"}
+ISSUER = {"url": "https://i", "ca_pin": "sha256:" + "0a" * 32}
 FILES = {"certificate": "c", "private_key": "k", "trust_bundle": "b"}
 
 
@@ -50,6 +51,11 @@ def test_sources_that_give_the_name_that_they_are_asked_for(
         ("step-ca", STEP_CA | {"token_file": "t"}, "a token is for one name"),
         ("google-wif", GOOGLE, "subject_mode"),
         ("spiffe", {"hint": "x"}, "hint"),
+        (
+            "issuer",
+            ISSUER | {"bound_rule": "laptop", "bound_key_secret": "key"},
+            "needs a join token alone",
+        ),
     ],
 )
 def test_sources_that_cant_say_why(source: str, table: dict[str, Any], why: str) -> None:
