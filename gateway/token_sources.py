@@ -13,7 +13,6 @@ from gateway.audit.files import state_folder
 from gateway.audit.journal import Journal
 from gateway.config.model import (
     ClientCredentialsConfig,
-    Config,
     CredentialRef,
     ExecTokenConfig,
     FileTokenConfig,
@@ -43,17 +42,17 @@ class TokenOpener:
     journal: Journal
     env: Mapping[str, str]
 
-    def __call__(self, wanted: TokenConfig, config: Config) -> TokenSource:
-        """The source that a table sets up. Raises `Fault` where it can't be used at all."""
+    def __call__(self, wanted: TokenConfig, project: str) -> TokenSource:
+        """The source that a table of the project sets up. Raises `Fault` where it is unusable."""
         match wanted:
             case SupabaseTokenConfig():
-                return self._supabase(wanted, config.project)
+                return self._supabase(wanted, project)
             case ClientCredentialsConfig():
                 from identity.token_sources.oauth import ClientCredentials
 
                 return ClientCredentials(
                     _caller(wanted),
-                    self._client(wanted.client, config),
+                    self._client(wanted.client, project),
                     _wish(wanted),
                     now=now,
                 )
@@ -63,9 +62,9 @@ class TokenOpener:
                 client = wanted.client
                 return TokenExchange(
                     _caller(wanted),
-                    self._client(client, config) if client is not None else None,
+                    self._client(client, project) if client is not None else None,
                     _wish(wanted),
-                    read_subject=self._reader(wanted.subject, config),
+                    read_subject=self._reader(wanted.subject, project),
                     subject_type=wanted.subject_type,
                     requested_type=wanted.requested_type,
                     now=now,
@@ -103,16 +102,16 @@ class TokenOpener:
         program = Program(command=wanted.command, env=env, timeout_s=wanted.timeout_s)
         return ExecHelper(program, ask_again_s=wanted.refresh_s)
 
-    def _client(self, client: OAuthClientConfig, config: Config) -> Client:
+    def _client(self, client: OAuthClientConfig, project: str) -> Client:
         from identity.token_sources.oauth import Client
 
         secret = client.secret
-        read = self._reader(secret, config) if secret is not None else None
+        read = self._reader(secret, project) if secret is not None else None
         return Client(id=client.id, read_secret=read, method=client.method)
 
-    def _reader(self, ref: CredentialRef, config: Config) -> ReadCredential:
+    def _reader(self, ref: CredentialRef, project: str) -> ReadCredential:
         """Like `reader_of`; what comes from the secret store is put on paper first."""
-        read = reader_of(ref, config.project, self.store, self.env)
+        read = reader_of(ref, project, self.store, self.env)
 
         async def noted() -> Secret:
             if ref.kind == "secret":

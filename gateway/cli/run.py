@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway.cli.approval import AgentRefused, approve_for_agent
 from gateway.cli.parsers import UsageError
-from gateway.cli.secret_scope import Scope, manifest_of, opened
-from gateway.config.model import InjectedVariable
+from gateway.cli.released import released
+from gateway.cli.secret_scope import manifest_of, opened
 from gateway.injection import child, delivery, plan
 
 if TYPE_CHECKING:
@@ -78,7 +77,10 @@ def _run(args: argparse.Namespace) -> int:
     manifest = manifest_of(args)
     with opened(args) as scope:
         chosen = plan.chosen(manifest, only=args.only, more=args.more, project=scope.project)
-        values = _values(scope, chosen, argv, args.deliver)
+        program = Path(argv[0]).name
+        values = released(scope, chosen, program=program, delivery=args.deliver, args=args)
+        if args.deliver == "env":
+            plan.check_fits(values)
     base = plan.base_environment(os.environ, pristine=args.pristine, keep=args.keep)
     session = {SESSION: f"{scope.project}:{os.getpid()}"}
     try:
@@ -88,43 +90,6 @@ def _run(args: argparse.Namespace) -> int:
 
         output.fault(error)
         return error.code
-
-
-def _values(
-    scope: Scope, chosen: Sequence[InjectedVariable], argv: Sequence[str], deliver: str
-) -> dict[str, str]:
-    """The values, each of which is in the journal before it is released."""
-    from gateway.audit.event import Event
-
-    agent = _approved(scope, chosen, argv)
-    secrets: dict[str, str] = {}
-    for item in chosen:
-        for name in item.secret_names:
-            if name not in secrets:
-                secrets[name] = scope.store.get(scope.ref(name)).reveal()
-            scope.journal.write(
-                Event(
-                    action="secret.inject",
-                    outcome="ok",
-                    name=name,
-                    reason=Path(argv[0]).name,
-                    more={"variable": item.name, "delivery": deliver, "agent": agent},
-                )
-            )
-    if deliver == "env":
-        return plan.filled(chosen, secrets)
-    return {item.name: item.filled(secrets) for item in chosen}
-
-
-def _approved(scope: Scope, chosen: Sequence[InjectedVariable], argv: Sequence[str]) -> str:
-    what = ", ".join(item.name for item in chosen)
-    if not what:
-        return ""
-    try:
-        return approve_for_agent(f"{what} in {argv[0]}", environ=os.environ)
-    except AgentRefused as refused:
-        scope.journal.record("secret.inject", outcome="denied", name=what, reason=str(refused))
-        raise
 
 
 def _execute(

@@ -375,20 +375,26 @@ class SecretsConfig:
 
 @dataclass(frozen=True, slots=True)
 class InjectedVariable:
-    """An environment variable whose value has secrets in it: `parts` is text and names of secrets
-    in turn, beginning and ending with text.
+    """An environment variable: `parts` is text in turn with names of secrets, or of tokens with
+    `TOKEN_PREFIX`, beginning and ending with text.
     """
 
     name: str
     parts: tuple[str, ...]
 
     @property
-    def secret_names(self) -> tuple[str, ...]:
-        """The secrets that it needs."""
+    def value_names(self) -> tuple[str, ...]:
+        """All that it needs; tokens with their prefix."""
         return self.parts[1::2]
 
+    @property
+    def token_names(self) -> tuple[str, ...]:
+        """The tokens that it needs."""
+        tokens = (name for name in self.value_names if name.startswith(TOKEN_PREFIX))
+        return tuple(name.removeprefix(TOKEN_PREFIX) for name in tokens)
+
     def filled(self, values: Mapping[str, str]) -> str:
-        """The value; `values` has each secret's."""
+        """The value; `values` has all that `value_names` has."""
         return "".join(values[part] if index % 2 else part for index, part in enumerate(self.parts))
 
 
@@ -403,9 +409,9 @@ class RunConfig:
     dangerous: frozenset[str] = frozenset()
 
     @property
-    def allowed_secrets(self) -> frozenset[str]:
-        """All that a program may get."""
-        named = {name for item in self.env for name in item.secret_names}
+    def allowed(self) -> frozenset[str]:
+        """All that a program may get: names of secrets, and of tokens with their prefix."""
+        named = {name for item in self.env for name in item.value_names}
         return frozenset(named | set(self.secrets))
 
 

@@ -34,8 +34,9 @@ def _variable(
 def variable(
     name: str, text: str, *, allowed: frozenset[str] = frozenset(), project: str
 ) -> InjectedVariable:
-    """An environment variable, whose value has `{secret:NAME}` in it; `secret:NAME` alone is the
-    whole value. `allowed` are names that may be set although they steer programs.
+    """An environment variable, whose value has `{secret:NAME}` or `{token:NAME}` in it;
+    `secret:NAME` or `token:NAME` alone is the whole value. `allowed` are names that may be set
+    although they steer programs.
 
     Raises:
         Rejected: the name can't or may not be set, or the template is malformed.
@@ -46,7 +47,7 @@ def variable(
         raise Rejected(
             f"{name} {danger}", f'if that is meant so: allow_dangerous = ["{name}"] under [run]'
         )
-    if text.startswith("secret:"):
+    if text.startswith(("secret:", "token:")):
         text = "{" + text + "}"
     return InjectedVariable(name, template_parts(text, project=project))
 

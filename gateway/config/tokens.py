@@ -22,6 +22,7 @@ from gateway.config.model import (
     FileTokenConfig,
     GoogleTokenConfig,
     HeaderTemplate,
+    InjectedVariable,
     OAuthClientConfig,
     SupabaseTokenConfig,
     TokenConfig,
@@ -60,24 +61,26 @@ def read_tokens(table: Table, *, base: Path, project: str) -> tuple[TokenConfig,
 
 
 def refuse_unknown_tokens(top: Table, config: Config) -> None:
-    """Note a problem for each header that names a token which no table sets up."""
+    """Note a problem for each header and variable that names a token which no table sets up."""
     known = set(top.table("tokens").entries())
-    for key, header in _headers(config):
-        for name in header.token_names:
+    for key, user in _users(config):
+        for name in user.token_names:
             if name not in known:
                 top.problem_at(
-                    f"{key}.{header.name}",
+                    f"{key}.{user.name}",
                     f"there is no token {name!r}",
                     f"add a table [tokens.{name}] that says where it comes from",
                 )
 
 
-def _headers(config: Config) -> Iterator[tuple[str, HeaderTemplate]]:
+def _users(config: Config) -> Iterator[tuple[str, HeaderTemplate | InjectedVariable]]:
     for route in config.routes:
         for header in route.headers:
             yield f"routes.{route.name}.headers", header
     for header in config.telemetry.otlp_headers:
         yield "telemetry.otlp_headers", header
+    for variable in config.run.env:
+        yield "run.env", variable
 
 
 def _supabase(table: Table, name: str, place: Place) -> TokenConfig:

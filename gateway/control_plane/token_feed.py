@@ -19,7 +19,7 @@ from identity.token_sources.base import Token, TokenSource
 #: How long a reload waits for tokens that weren't asked for before.
 FIRST_S: Final = 5.0
 
-OpenSource = Callable[[TokenConfig, Config], TokenSource]
+OpenSource = Callable[[TokenConfig, str], TokenSource]
 
 
 class TokenFeed:
@@ -55,7 +55,7 @@ class TokenFeed:
         wanted = {token for token in config.tokens if token.name in names}
         ending = [self._kept.pop(token) for token in set(self._kept) - wanted]
         fresh = [
-            self._kept.setdefault(token, self._make(token, config))
+            self._kept.setdefault(token, self._make(token, config.project))
             for token in wanted - set(self._kept)
         ]
         self._by_name = {token.name: kept.keeper for token, kept in self._kept.items()}
@@ -75,10 +75,10 @@ class TokenFeed:
             finally:
                 self._tasks = None
 
-    def _make(self, token: TokenConfig, config: Config) -> _Kept:
+    def _make(self, token: TokenConfig, project: str) -> _Kept:
         source: TokenSource
         try:
-            source = self._open(token, config)
+            source = self._open(token, project)
         except Fault as fault:
             source = _Refused(fault)
         return _Kept(

@@ -41,10 +41,10 @@ def chosen(
             hint=f"there are: {', '.join(known) or 'none'}",
         )
     result = {name: item for name, item in known.items() if not only or name in only}
-    secrets = manifest.allowed_secrets
+    allowed = manifest.allowed
     for text in more:
         item = _parsed(text, manifest, project)
-        if missing := [name for name in item.secret_names if name not in secrets]:
+        if missing := [name for name in item.value_names if name not in allowed]:
             raise NotAllowed(
                 f"secret {missing[0]} may not be given to programs",
                 hint=f'the project allows it by secrets = ["{missing[0]}"] under [run]',
@@ -78,23 +78,13 @@ def base_environment(
     }
 
 
-def filled(variables: Iterable[InjectedVariable], values: Mapping[str, str]) -> dict[str, str]:
-    """The variables with the values of their secrets.
-
-    Raises:
-        NotAllowed: a value that no environment can hold; it is not told.
-    """
-    result = {}
-    for item in variables:
-        text = item.filled(values)
+def check_fits(values: Mapping[str, str]) -> None:
+    """Raise `NotAllowed` for a value that no environment can hold; the value isn't told."""
+    for name, text in values.items():
         if "\0" in text:
+            raise NotAllowed(f"the value of {name} holds a NUL", hint="pass it by --deliver file")
+        if len(text.encode("utf-8", "surrogateescape")) + len(name) + 2 > _MOST_BYTES:
             raise NotAllowed(
-                f"the value of {item.name} holds a NUL", hint="pass it by --deliver file"
-            )
-        if len(text.encode("utf-8", "surrogateescape")) + len(item.name) + 2 > _MOST_BYTES:
-            raise NotAllowed(
-                f"the value of {item.name} is too long for the environment",
+                f"the value of {name} is too long for the environment",
                 hint="pass it by --deliver file",
             )
-        result[item.name] = text
-    return result

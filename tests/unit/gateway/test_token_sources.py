@@ -26,7 +26,6 @@ from identity.errors import SecretNotFound, TokenDenied, TokenEnded, TokenUnavai
 from identity.secret_stores.base import Secret, SecretRef
 from identity.secret_stores.memory import MemoryStore
 from identity.token_sources.base import Token
-from tests.fakes import configs
 from tests.fakes.supabase_auth import KEY, SupabaseAuth
 from tests.fakes.token_endpoint import CLIENT_ID, CLIENT_SECRET, TYPE, TokenEndpoint
 
@@ -44,7 +43,7 @@ class Bench:
     async def fetch(self, token: Any) -> Token:
         journal = Journal(self.journal, project="acme")
         opener = TokenOpener(store=self.store, journal=journal, env=self.env)
-        source = opener(token, configs.config(self.folder, tokens=(token,)))
+        source = opener(token, "acme")
         try:
             return await source.fetch()
         finally:

@@ -458,6 +458,11 @@ def test_header_templates(text: str, parts: tuple[str, ...]) -> None:
     assert route(headers={"X-Api-Key": text}).headers == (HeaderTemplate("X-Api-Key", parts),)
 
 
+def test_a_variable_with_a_token_that_no_table_sets_up() -> None:
+    found = problems(file() | {"run": {"env": {"A": "token:x"}}})
+    assert found["run.env.A"].startswith("there is no token 'x'")
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

@@ -26,6 +26,7 @@ def test_a_manifest() -> None:
             "env": {
                 "KEY": "secret:key",
                 "URL": "db://{secret:user}:{secret:pw}@h/{{x}}",
+                "TOKEN": "token:idp",
                 "EMPTY": "",
                 "PYTHONPATH": "/src",
             },
@@ -35,15 +36,18 @@ def test_a_manifest() -> None:
     assert run.env == (
         InjectedVariable("KEY", ("", "key", "")),
         InjectedVariable("URL", ("db://", "user", ":", "pw", "@h/{x}")),
+        InjectedVariable("TOKEN", ("", "token:idp", "")),
         InjectedVariable("EMPTY", ("",)),
         InjectedVariable("PYTHONPATH", ("/src",)),
     )
-    assert run.allowed_secrets == {"key", "user", "pw", "other"}
+    assert run.allowed == {"key", "user", "pw", "other", "token:idp"}
+    assert [item.token_names for item in run.env] == [(), (), ("idp",), (), ()]
+    assert run.env[1].filled({"user": "u", "pw": "p:w"}) == "db://u:p:w@h/{x}"
 
 
 def test_without_a_manifest_nothing_is_allowed() -> None:
     run, problems = read({})
-    assert (run.env, run.allowed_secrets, problems) == ((), frozenset(), [])
+    assert (run.env, run.allowed, problems) == ((), frozenset(), [])
 
 
 @pytest.mark.parametrize(
@@ -55,6 +59,7 @@ def test_without_a_manifest_nothing_is_allowed() -> None:
         ({"env": {"Path": "x"}}, "run.env.Path"),
         ({"env": {"A": "{secret:../x}"}}, "run.env.A"),
         ({"env": {"A": "{token"}}, "run.env.A"),
+        ({"env": {"A": "token:T"}}, "run.env.A"),
         ({"env": {"A": 3}}, "run.env.A"),
         ({"secrets": ["a/b"]}, "run.secrets[0]"),
         ({"allow_dangerous": ["A B"]}, "run.allow_dangerous[0]"),

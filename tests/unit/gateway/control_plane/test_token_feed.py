@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from gateway.config.model import Config, FileTokenConfig, TokenConfig
+from gateway.config.model import FileTokenConfig, TokenConfig
 from gateway.control_plane import token_feed
 from gateway.control_plane.token_feed import TokenFeed
 from gateway.errors import StartFailed
@@ -29,7 +29,7 @@ class Bench:
         self.config = configs.config(folder, tokens=(ONE, TWO))
         self.feed = TokenFeed(self._open, clock=self.clock, rng=Random(1))
 
-    def _open(self, token: TokenConfig, _config: Config) -> TokenSource:
+    def _open(self, token: TokenConfig, _project: str) -> TokenSource:
         self.opened.append((token, ScriptedSource(self.clock)))
         return self.opened[-1][1]
 
@@ -96,7 +96,7 @@ async def test_a_slow_source_does_not_hold_a_reload_up(
 
 
 async def test_a_source_that_can_not_be_opened_says_why(tmp_path: Path) -> None:
-    def refuse(_token: TokenConfig, _config: Config) -> TokenSource:
+    def refuse(_token: TokenConfig, _project: str) -> TokenSource:
         raise StartFailed("it needs google-auth", hint="install it")
 
     bench = Bench(tmp_path)

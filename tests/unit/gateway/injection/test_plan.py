@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.config.model import InjectedVariable, RunConfig
-from gateway.injection.plan import NotAllowed, base_environment, chosen, filled
+from gateway.injection.plan import NotAllowed, base_environment, check_fits, chosen
 
 MANIFEST = RunConfig(
     env=(
@@ -32,6 +32,7 @@ def test_all_or_only_some_of_the_manifest() -> None:
     ("only", "more", "message"),
     [
         (["NOPE"], [], "NOPE is not under"),
+        ([], ["X=secret:key}{token:t"], "secret token:t may not"),
         ([], ["X=secret:nope"], "secret nope may not be given to programs"),
         ([], ["X=value"], "--env X=… is not of the form"),
         ([], ["X"], "--env X… is not of the form"),
@@ -52,15 +53,11 @@ def test_a_value_on_the_command_line_is_not_repeated() -> None:
     assert "canary" not in str(caught.value) + caught.value.hint
 
 
-def test_values_are_put_together() -> None:
-    values = {"key": "k", "db": "p:w", "name": "n"}
-    assert filled(MANIFEST.env, values) == {"KEY": "k", "URL": "db://u:p:w@h/n", "PLAIN": "text"}
-
-
 @pytest.mark.parametrize(("value", "why"), [("a\0b", "NUL"), ("x" * 131_072, "too long")])
 def test_what_no_environment_holds_is_told_without_the_value(value: str, why: str) -> None:
+    check_fits({"KEY": "x" * 1000})
     with pytest.raises(NotAllowed, match=why) as caught:
-        filled([InjectedVariable("KEY", ("", "key", ""))], {"key": value})
+        check_fits({"KEY": value})
     assert value not in str(caught.value)
 
 
