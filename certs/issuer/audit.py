@@ -6,6 +6,7 @@ certificate.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -46,7 +47,7 @@ class AuditFile:
     """An append-only file, mode 0600; `close` when done."""
 
     def __init__(self, path: Path) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._path = path
         self._fd = os.open(path, flags, 0o600)
 
@@ -61,8 +62,7 @@ class AuditFile:
             {name: value for name, value in fields.items() if value not in ("", None, {})}
         )
         try:
-            # One write of one line to an O_APPEND file: lines of two processes don't mix.
-            os.write(self._fd, line.encode() + b"\n")
+            self._write(line.encode() + b"\n")
             os.fsync(self._fd)
         except OSError as error:
             raise Refused(
@@ -71,6 +71,15 @@ class AuditFile:
                 hint="nothing is issued without an audit line: make room on the issuer's disk",
                 retry_after_s=10,
             ) from error
+
+    def _write(self, line: bytes) -> None:
+        """One write of one line to an O_APPEND file: lines of two processes don't mix."""
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            # A line that a full disk or a crash cut short stays a broken one, on a line of its own.
+            line = b"\n" + line
+        if os.write(self._fd, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -6,6 +6,7 @@ many behind one address, or of one name, don't hinder each other.
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Limits:
 
     def address(self, peer: str) -> None:
         """A stranger asks from this address."""
-        self._take(self._addresses, peer, "from this address")
+        self._take(self._addresses, _network(peer), "from this address")
 
     def instance(self, instance_id: str) -> None:
         """An instance asks."""
@@ -62,6 +63,21 @@ class Limits:
                 hint="wait and try again",
                 retry_after_s=max(_MIN_RETRY_S, wait_s),
             )
+
+
+def _network(peer: str) -> str:
+    """What one stranger has at least: an IPv4 address, or an IPv6 network of 64 bits, out of which
+    each request could come from an address of its own.
+    """
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return peer
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, 64), strict=False))
 
 
 def _limit(rate_per_s: int) -> RateLimit:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from certs import csr, keys, profiles
 from certs.csr import SigningRequest
@@ -47,6 +48,8 @@ _KEPT_AFTER_END: Final = timedelta(days=7)
 RENEWABLE_AFTER_END: Final = _KEPT_AFTER_END
 
 _INSTANCE_ID_BYTES: Final = 16
+# In hex digits (RFC 5280 §4.1.2.2): of a longer one, which is none of ours, this much is noted.
+_MAX_SERIAL: Final = 40
 
 _VERDICTS: Final = {
     Verdict.KEY_REUSED: (
@@ -403,8 +406,9 @@ class IssuerService:
         prove: Callable[[x509.Certificate], None] | None = None,
     ) -> IssuedCertificate:
         leaf = x509.load_der_x509_certificate(leaf_der)
-        event.serial = _serial_text(leaf)
-        known = self._store.instances.certificate(event.serial)
+        serial = _serial_text(leaf)
+        event.serial = serial[:_MAX_SERIAL]
+        known = self._store.instances.certificate(serial)
         if known is None or known.link.key != _pin(leaf):
             raise Refused(
                 Code.CERTIFICATE_UNKNOWN,
@@ -414,9 +418,10 @@ class IssuerService:
         event.instance, event.generation = known.instance_id, known.link.generation
         if prove is not None:
             prove(leaf)
-        # The handshake checked it too, but a connection may outlive the certificate.
+        # The handshake checked it too, but a connection may outlive the certificate. One that comes
+        # without a handshake is its sender's word, all but serial number and key: so by our record.
         grace = timedelta(0) if prove is None else RENEWABLE_AFTER_END
-        if now >= leaf.not_valid_after_utc + grace:
+        if now >= known.not_after + grace:
             raise Refused(
                 Code.CERTIFICATE_EXPIRED,
                 "the client certificate has expired",
@@ -515,5 +520,8 @@ def _serial_text(leaf: x509.Certificate) -> str:
 
 
 def _pin(leaf: x509.Certificate) -> str:
-    key = leaf.public_key()
+    try:
+        key = leaf.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return ""
     return keys.spki_pin(leaf) if isinstance(key, keys.PublicKey) else ""

@@ -10,10 +10,12 @@ from certs.issuer.refusal import Code, Refused
 
 def json_object(content: bytes | str) -> dict[str, Any] | None:
     """The JSON object, or None for anything else: also for one that has a member twice, at any
-    depth, or holds `NaN` or `Infinity`, which JSON hasn't (RFC 8259 §6).
+    depth, or holds `NaN` or `Infinity`, which JSON hasn't (RFC 8259 §6), or is in another encoding
+    than UTF-8 (§8.1), which `json.loads` would guess.
     """
     try:
-        value = json.loads(content, object_pairs_hook=_unique, parse_constant=_no_number)
+        text = content.decode() if isinstance(content, bytes) else content
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -112,6 +112,6 @@ def _key_attempt(content: dict[str, Any], peer: str) -> KeyAttempt:
 def _der(pem: str) -> bytes:
     try:
         leaf = x509.load_pem_x509_certificate(pem.encode())
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise Refused(Code.MALFORMED_REQUEST, "the certificate can't be read") from None
     return leaf.public_bytes(serialization.Encoding.DER)

@@ -76,13 +76,14 @@ class KeyJoins:
             event.evidence["key"] = keys.spki_pin(key)
             challenge = statements.proven_challenge(attempt.proof, key, attempt.csr_pem)
             nonce = self._signer.nonce_of(challenge, "join", rule.name, now=now)
-            self._nonces.use(nonce, now)
             state = None
             if attempt.join_state and terms.mode != "insecure":
                 state = self._signer.read_state(attempt.join_state, rule=rule.name)
 
             def choose(leaf_key: str) -> Admitted | Refused:
                 bound = self._bound(rule, key, attempt.registration, event, now)
+                # Not before: nonces for keys of strangers would pile up.
+                self._nonces.use(nonce, now)
                 if terms.mode == "insecure":
                     self._store.join_rules.save_key(replace(bound, joins=bound.joins + 1))
                     return self._admission.new_or_repeated(rule, leaf_key, event, now)

@@ -10,7 +10,9 @@ from certs.issuer.refusal import Code, Refused
 
 
 class UsedNonces:
-    """Lets each nonce pass once. Only those of good proofs get here, so strangers can't fill it."""
+    """Lets each nonce pass once. Only those of good proofs by keys that are known get here, so
+    strangers can't fill it.
+    """
 
     def __init__(self) -> None:
         self._used: OrderedDict[str, datetime] = OrderedDict()

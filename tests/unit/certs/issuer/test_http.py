@@ -156,6 +156,9 @@ async def test_the_bundle_is_versioned(server: IssuerServer) -> None:
         b"[" * 16_000,
         b'{"token": "t", "csr_pem": "\\ud800"}',
         b'{"token": "\\udfff", "csr_pem": "x"}',
+        '{"token": "t", "csr_pem": "x"}'.encode("utf-16"),
+        b'{"token": "\xed\xa0\x80", "csr_pem": "x"}',
+        b'{"n": ' + b"9" * 5_000 + b', "token": "t", "csr_pem": "x"}',
     ],
     ids=[
         "empty",
@@ -169,6 +172,9 @@ async def test_the_bundle_is_versioned(server: IssuerServer) -> None:
         "deep",
         "half CSR",
         "half token",
+        "UTF-16",
+        "surrogate in bytes",
+        "endless number",
     ],
 )
 async def test_a_malformed_body_is_told(server: IssuerServer, body: bytes) -> None:

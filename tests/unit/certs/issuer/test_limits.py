@@ -37,3 +37,28 @@ def test_one_kind_doesnt_use_up_another() -> None:
         limits.address("x")
     limits.instance("x")
     limits.token("x")
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "is_one"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::7", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("", "", True),
+    ],
+)
+def test_all_addresses_of_one_ipv6_network_are_one_stranger(
+    first: str, then: str, is_one: bool
+) -> None:
+    limits = Limits(Rates(address=1), monotonic_s=Clock())
+    for _ in range(10):
+        limits.address(first)
+    if is_one:
+        with pytest.raises(Refused):
+            limits.address(then)
+    else:
+        limits.address(then)

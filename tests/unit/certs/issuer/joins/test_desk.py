@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -208,4 +209,17 @@ async def test_a_malformed_request_is_told(
     server: IssuerServer, path: str, body: dict[str, Any]
 ) -> None:
     status, reply = await post(server, path, **body)
+    assert (status, reply["code"]) == (400, "malformed_request")
+
+
+async def test_a_certificate_of_an_unknown_version_is_malformed(
+    server: IssuerServer, folder: Path
+) -> None:
+    pem = await asyncio.to_thread((folder / "authorities/1/root.crt").read_text)
+    good = ssl.PEM_cert_to_DER_cert(pem)
+    version = bytes.fromhex("a0030201")
+    spoilt = ssl.DER_cert_to_PEM_cert(good.replace(version + b"\x02", version + b"\x07", 1))
+    status, reply = await post(
+        server, "/v1/renew-ended", certificate_pem=spoilt, proof="a.b.c", csr_pem=request_pem()
+    )
     assert (status, reply["code"]) == (400, "malformed_request")
