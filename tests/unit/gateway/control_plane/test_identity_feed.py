@@ -51,14 +51,14 @@ async def test_the_view_follows_the_rotation() -> None:
     )
     assert feed.view().state == "waiting"
     task = asyncio.create_task(feed.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await failed.wait()
     view = feed.view()
     assert (view.source, view.last_error_hint) == ("fake", "start it")
     assert "the issuer does not answer" in view.reason
     source.down = False
     feed.refresh("test")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         got = await published.get()
     view = feed.view()
     assert got.serial == "01"

@@ -120,7 +120,7 @@ async def test_no_name_waits_for_another() -> None:
     resolver = Resolver(changed.set, lookup=lookup)
     resolver.watch([("slow.example", 1), ("quick.example", 2)])
     refresh = asyncio.create_task(resolver.refresh())
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         await changed.wait()
     assert _found(resolver) == {"slow.example": (), "quick.example": (("192.0.2.1", 2),)}
     hangs.set()
@@ -158,7 +158,7 @@ async def test_a_new_name_is_looked_up_at_once(monkeypatch: pytest.MonkeyPatch) 
     task = asyncio.create_task(resolver.run())
     await asyncio.sleep(0)
     resolver.watch([TARGET])
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while not changes():
             await asyncio.sleep(0)
     task.cancel()
@@ -171,7 +171,7 @@ async def test_a_failure_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) ->
     resolver, _ = make(answers)
     resolver.watch([TARGET])
     task = asyncio.create_task(resolver.run())
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         while answers.asked < 3:
             await asyncio.sleep(0.005)
     task.cancel()

@@ -76,7 +76,7 @@ class Gateway:
         self._up.set()
 
     async def until_up(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self._up.wait()
 
     async def ask(self, method: str, path: str) -> tuple[int, Any]:
@@ -114,7 +114,7 @@ async def served_by(address: str) -> int:
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         reply = await reader.read()
     writer.close()
     return int(reply.rpartition(b"\r\n\r\n")[2])
@@ -486,7 +486,7 @@ async def test_drain_ends_the_program_with_0_and_leaves_no_socket(tmp_path: Path
     await gateway.until_up()
     body = await gateway.until_ready()
     assert await gateway.ask("POST", "/drain") == (200, {"ok": True})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await task == 0
     assert not gateway.config.admin.socket.exists()
     with pytest.raises(ConnectionRefusedError):
@@ -512,7 +512,7 @@ async def test_a_drain_ends_also_while_a_reload_swaps_a_source_that_stops_slowly
         await asyncio.sleep(0.1)
         gateway.supervisor.drain()
         await asyncio.wait([reload], timeout=5)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await gateway.end == 0
         assert [identity.closed for identity in gateway.feeds.identities] == [True, True]
 
@@ -528,7 +528,7 @@ async def test_a_drain_gives_a_reload_up_and_takes_back_what_it_opened(tmp_path:
         headers.is_preparing.clear()
         headers.may_prepare.clear()
         reload = asyncio.create_task(gateway.supervisor.reload())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await headers.is_preparing.wait()
         assert new.exists()
         gateway.supervisor.drain()
@@ -539,7 +539,7 @@ async def test_a_drain_gives_a_reload_up_and_takes_back_what_it_opened(tmp_path:
         headers.may_prepare.set()
         with pytest.raises(StartFailed, match="stopping"):
             await gateway.supervisor.reload()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await gateway.end == 0
 
 
@@ -554,7 +554,7 @@ async def test_a_drain_while_listeners_are_being_opened_leaves_none(tmp_path: Pa
             await asyncio.sleep(0)
         gateway.supervisor.drain()
         await asyncio.wait([reload], timeout=5)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await gateway.end == 0
         assert not [path for path in news if path.exists()]
 
@@ -570,7 +570,7 @@ async def test_a_worker_that_does_not_drain_is_cut_at_the_deadline(tmp_path: Pat
     await gateway.until(lambda body: body["state"] == "draining")
     os.kill(pid, 0)
     gateway.supervisor.drain()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await task == 1
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
