@@ -69,6 +69,18 @@ class UnlockRefused(IdentityError):
     """What was given does not open the vault, or its slots can't be changed like that."""
 
 
+class SecurityKeyUnavailable(IdentityError):
+    """No security key can be asked: none is there, it is locked, or it lacks what is needed."""
+
+
+class TouchDenied(IdentityError):
+    """A security key was asked, and what it had to prove is not proven."""
+
+
+class TouchNeeded(IdentityError):
+    """A secret is sealed: it is read by a command that asks for a touch, and by nothing else."""
+
+
 class InvalidEndpoint(IdentityError):
     """A text is not the address of a SPIFFE Workload API."""
 

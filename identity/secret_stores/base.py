@@ -16,6 +16,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
 #: Names that begin like this are the program's own: no route and no command may use them.
 OWN_PREFIX: Final = "devwiz-gw."
 
+#: How a value begins that is sealed for the project's security keys (`identity.mfa.sealed`).
+SEALED_PREFIX: Final = "devwiz-gw:sealed:1:"
+
 #: The longest value that every store takes, in bytes of UTF-8.
 MAX_VALUE_BYTES: Final = 64 * 1024
 

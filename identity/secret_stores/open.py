@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from identity.errors import StoreUnavailable
 from identity.secret_stores.base import BlockingStore, SecretStore
+from identity.secret_stores.guarded import GuardedStore
 
 if TYPE_CHECKING:
     from identity.secret_stores.vault.client import VaultClient
@@ -41,7 +42,7 @@ def open_blocking_store(
     asker: Path | None = None,
     warm_up: bool = False,
     on_prompt: Callable[[], None] = lambda: None,
-) -> BlockingStore:
+) -> GuardedStore:
     """The store called `kind`, for a command that has no event loop: any but "memory".
 
     `folder` and `asker` are as for `open_store`; without `asker` a person named the project.
@@ -51,6 +52,19 @@ def open_blocking_store(
     Raises:
         StoreUnavailable: there is no such store, or it can't be started.
     """
+    return GuardedStore(
+        _opened(kind, folder=folder, asker=asker, warm_up=warm_up, on_prompt=on_prompt)
+    )
+
+
+def _opened(
+    kind: str,
+    *,
+    folder: Path | None,
+    asker: Path | None,
+    warm_up: bool,
+    on_prompt: Callable[[], None],
+) -> BlockingStore:
     if kind == "folder" and folder is not None:
         from identity.secret_stores.folder import SecretFolder
 

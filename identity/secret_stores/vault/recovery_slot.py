@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from identity.errors import UnlockRefused
 from identity.secret_stores.base import Secret
 from identity.secret_stores.vault.keys import derive
+from identity.secret_stores.vault.recovery_code import CODE_BYTES, new_code, normal_code
 from identity.secret_stores.vault.slots import Enrolment, SlotAddress
-
-CODE_BYTES: Final = 20
-# Crockford's base 32: no letter that looks like a digit, and no U, by which words come about.
-_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_LOOKALIKES: Final = str.maketrans({"O": "0", "I": "1", "L": "1"})
-_GROUP: Final = 4
-_CODE_CHARACTERS: Final = CODE_BYTES * 8 // 5
 
 
 class RecoverySlot:
@@ -46,21 +40,6 @@ class RecoverySlot:
 
     def forget(self, where: SlotAddress) -> None:
         """Nothing is kept elsewhere."""
-
-
-def new_code(random: bytes) -> str:
-    """A code in groups of four characters."""
-    number = int.from_bytes(random, "big")
-    text = "".join(
-        _ALPHABET[number >> 5 * place & 31] for place in reversed(range(_CODE_CHARACTERS))
-    )
-    return "-".join(text[start : start + _GROUP] for start in range(0, len(text), _GROUP))
-
-
-def normal_code(typed: str) -> str:
-    """A code as it was meant: without blanks and dashes, O for 0, I and L for 1."""
-    kept = "".join(char for char in typed.upper() if char.isalnum())
-    return kept.translate(_LOOKALIKES)
 
 
 def _key(code: str, where: SlotAddress) -> bytes:

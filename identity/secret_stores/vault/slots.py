@@ -98,7 +98,7 @@ def open_slots(kind: SlotKind, vault_id: bytes, rows: Sequence[SlotRow]) -> tupl
         if row.kind == kind.name:
             where = SlotAddress(vault_id, row.id)
             try:
-                key = kind.key(where, _params(row))
+                key = kind.key(where, params_of(row))
                 return open_box(_box_key(key, where), row.wrapped, _purpose(where, row)), row
             except (BoxDamaged, SlotUnusable):
                 continue
@@ -114,7 +114,8 @@ def next_slot(rows: Sequence[SlotRow]) -> int:
     return max((row.id for row in rows), default=0) + 1
 
 
-def _params(row: SlotRow) -> Mapping[str, Any]:
+def params_of(row: SlotRow) -> Mapping[str, Any]:
+    """What the kind kept in a row. Raises `SlotUnusable`."""
     try:
         params = json.loads(row.params)
     except (ValueError, RecursionError):

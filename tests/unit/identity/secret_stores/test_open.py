@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from identity.errors import StoreUnavailable
+from identity.secret_stores.guarded import GuardedStore
 from identity.secret_stores.memory import MemoryStore
-from identity.secret_stores.open import open_blocking_store, open_store
+from identity.secret_stores.open import open_blocking_store, open_store, open_vault
 from identity.secret_stores.threaded import ThreadedStore
 from identity.secret_stores.vault.client import VaultClient
 
@@ -18,7 +19,8 @@ def test_stores_are_chosen_by_name() -> None:
     assert isinstance(open_store("memory"), MemoryStore)
     assert isinstance(open_store("keychain"), ThreadedStore)
     assert isinstance(open_store("vault"), ThreadedStore)
-    assert isinstance(open_blocking_store("vault"), VaultClient)
+    assert isinstance(open_vault(folder=None, asker=None), VaultClient)
+    assert isinstance(open_blocking_store("vault"), GuardedStore)
 
 
 @pytest.mark.parametrize("kind", ["", "Keychain", "file", "null"])
