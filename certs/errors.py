@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 from identity.fault import Fault
 
 
@@ -61,3 +64,17 @@ class IdentityLocked(SourceDenied):
     def __init__(self, message: str, *, hint: str = "", is_revoked: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.is_revoked = is_revoked
+
+
+def of_defect(error: BaseException) -> SourceUnavailable:
+    """What a foreign exception out of a source comes to: a defect in one must end neither the
+    renewals nor the search for another source.
+    """
+    # Neither its text nor its values: nobody knows what a foreign exception quotes.
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        place = f" at {Path(frame.f_code.co_filename).name}:{line}"
+    return SourceUnavailable(
+        f"the source failed unexpectedly: {type(error).__name__}{place}",
+        hint="this is a defect: please report it",
+    )

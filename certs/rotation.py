@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from certs import clock_skew, renewal
@@ -21,6 +19,7 @@ from certs.errors import (
     ReplyRejected,
     SourceDenied,
     SourceUnavailable,
+    of_defect,
 )
 from certs.generation import Generation
 from certs.renewal import IdentityState
@@ -349,7 +348,7 @@ class Rotation:
         if error is None:
             self.hear("the source has something new")
         else:
-            fault = error if isinstance(error, CertsError) else _defect(error)
+            fault = error if isinstance(error, CertsError) else of_defect(error)
             _LOG.warning("the source can't be watched until the next attempt: %s", fault)
 
     async def _stop_watching(self) -> None:
@@ -394,18 +393,7 @@ def _outcome(asking: asyncio.Task[Identity]) -> Identity:
         return asking.result()
     if isinstance(error, CertsError):
         raise error
-    raise _defect(error) from None
-
-
-def _defect(error: BaseException) -> SourceUnavailable:
-    # Neither its text nor its values: nobody knows what a foreign exception quotes.
-    place = ""
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        place = f" at {Path(frame.f_code.co_filename).name}:{line}"
-    return SourceUnavailable(
-        f"the source failed unexpectedly: {type(error).__name__}{place}",
-        hint="this is a defect: please report it",
-    )
+    raise of_defect(error) from None
 
 
 def _leaf_of(holder: Generation | Identity) -> tuple[str, str, datetime]:

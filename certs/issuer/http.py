@@ -20,6 +20,7 @@ from certs.clock import Clock, SystemClock
 from certs.errors import CertsError
 from certs.issuer.api import IssuerApi
 from certs.issuer.authority_rotation import AuthorityRotation
+from certs.issuer.connections import Connections
 from certs.issuer.folder import OpenedIssuer, open_issuer
 from certs.issuer.joins.desk import JoinDesk
 from certs.issuer.joins.providers import Providers
@@ -34,9 +35,6 @@ from certs.issuer.worker import Worker
 _HANDSHAKE_DEADLINE_S: Final = 5.0
 _KEEPALIVE_S: Final = 5.0
 _SHUTDOWN_S: Final = 5.0
-# A client's operation takes one request; nothing honest needs a connection for longer.
-_MAX_CONNECTION_LIFE_S: Final = 30.0
-_MAX_CONNECTIONS: Final = 1_000
 _PRUNE_INTERVAL_S: Final = 3_600.0
 _FOLLOW_INTERVAL_S: Final = 0.5
 
@@ -169,10 +167,11 @@ class IssuerServer:
             shutdown_timeout=_SHUTDOWN_S,
         )
         await runner.setup()
+        speaker = cast("web.Server", runner.server)
         cleanup.push_async_callback(runner.cleanup)
         try:
             server = await asyncio.get_running_loop().create_server(
-                functools.partial(_accept, runner),
+                Connections(speaker).protocol,
                 self._host,
                 self._port,
                 ssl=identity.context,
@@ -217,25 +216,6 @@ class IssuerServer:
                 # Pruning only saves room: the issuer goes on without it and tries again.
                 _log.exception("issuer state could not be pruned")
             await asyncio.sleep(_PRUNE_INTERVAL_S)
-
-
-class _Refuser(asyncio.Protocol):
-    """Ends a connection as soon as it is there."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast("asyncio.Transport", transport).abort()
-
-
-def _accept(runner: web.AppRunner) -> asyncio.BaseProtocol:
-    """A protocol for a new connection, which ends after `_MAX_CONNECTION_LIFE_S` whatever it does,
-    so that slow or idle peers can't collect connections.
-    """
-    server = runner.server
-    if server is None or len(server.connections) >= _MAX_CONNECTIONS:
-        return _Refuser()
-    handler = server()
-    asyncio.get_running_loop().call_later(_MAX_CONNECTION_LIFE_S, handler.force_close)
-    return handler
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -44,7 +44,7 @@ class Limits:
 
     def address(self, peer: str) -> None:
         """A stranger asks from this address."""
-        self._take(self._addresses, _network(peer), "from this address")
+        self._take(self._addresses, network_of(peer), "from this address")
 
     def instance(self, instance_id: str) -> None:
         """An instance asks."""
@@ -65,7 +65,7 @@ class Limits:
             )
 
 
-def _network(peer: str) -> str:
+def network_of(peer: str) -> str:
     """What one stranger has at least: an IPv4 address, or an IPv6 network of 64 bits, out of which
     each request could come from an address of its own.
     """

@@ -15,6 +15,7 @@ from certs.errors import (
     ReplyRejected,
     SourceDenied,
     SourceUnavailable,
+    of_defect,
 )
 from certs.generation import Generation
 from certs.sources.base import FoundLists, Identity, IdentitySource, RevocationSource
@@ -136,6 +137,10 @@ class ChainSource:
                 return await member.source.obtain(member.latest)
         except TimeoutError as error:
             raise SourceUnavailable(f"no answer within {deadline_s:.0f} s") from error
+        except CertsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect in one source is none of the chain
+            raise of_defect(error) from None
 
     def _turn_to(self, member: _Member, errors: dict[str, CertsError]) -> None:
         if self._active is not member and (self._active is not None or errors):

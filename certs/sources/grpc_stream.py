@@ -63,7 +63,7 @@ class GrpcStream:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._h2 = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+        self._h2 = H2Connection(H2Configuration(client_side=True, header_encoding=None))
         self._beginning = bytearray()
         self._received = bytearray()
         self._status: dict[str, str] = {}
@@ -155,7 +155,7 @@ class GrpcStream:
     def _take(self, event: Event) -> None:
         match event:
             case ResponseReceived():
-                headers = {str(name): str(value) for name, value in event.headers}
+                headers = _headers(event)
                 kind = headers.get("content-type", "")
                 if headers.get(":status") != "200" or not kind.startswith("application/grpc"):
                     raise _not_grpc()
@@ -164,7 +164,7 @@ class GrpcStream:
                 self._received += event.data
                 self._h2.acknowledge_received_data(event.flow_controlled_length, _STREAM)
             case TrailersReceived():
-                self._status |= {str(name): str(value) for name, value in event.headers}
+                self._status |= _headers(event)
             case StreamEnded() | StreamReset() | ConnectionTerminated():
                 self._has_ended = True
             case _:
@@ -195,6 +195,14 @@ class GrpcStream:
         if code == _PERMISSION_DENIED:
             return NothingGranted(text, hint="has this workload an entry at the agent's server?")
         return SourceUnavailable(text)
+
+
+def _headers(event: ResponseReceived | TrailersReceived) -> dict[str, str]:
+    """The headers, whatever bytes they are: who answers may be anybody."""
+    return {
+        bytes(name).decode("latin-1"): bytes(value).decode("latin-1")
+        for name, value in event.headers
+    }
 
 
 def _not_grpc() -> ReplyRejected:

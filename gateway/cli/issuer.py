@@ -169,9 +169,13 @@ def run_serve(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     import asyncio
 
+    from certs.issuer.connections import MOST
     from certs.issuer.http import IssuerServer
     from certs.issuer.limits import Rates
+    from gateway.descriptor_limit import raise_descriptor_limit
 
+    # Besides the connections: those in their handshake, and the issuer's own files.
+    raise_descriptor_limit(2 * MOST + 256)
     host, port = _address(args.listen)
     rates = Rates(address=args.rate_address, instance=args.rate_instance, token=args.rate_token)
     server = IssuerServer(args.dir, host=host, port=port, leaf_life=args.ttl, rates=rates)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
@@ -18,6 +19,7 @@ from cryptography import x509
 from certs import csr, keys, tls_context
 from certs.bundle import TrustBundle
 from certs.issuer import api as api_module
+from certs.issuer import connections
 from certs.issuer import http as http_module
 from certs.issuer.ca_rotation import Phase
 from certs.issuer.folder import init, open_issuer
@@ -234,7 +236,7 @@ async def test_a_body_that_never_ends_is_given_up(
 async def test_a_silent_connection_is_closed(
     folder: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_module, "_MAX_CONNECTION_LIFE_S", 0.05)
+    monkeypatch.setattr(connections, "LIFE_S", 0.05)
     await asyncio.to_thread(init, folder, trust_domain=TRUST_DOMAIN, now=clock.now())
     server = IssuerServer(folder, clock=clock)
     await server.start()
@@ -252,9 +254,46 @@ async def test_a_silent_connection_is_closed(
 async def test_connections_are_bounded(
     server: IssuerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_module, "_MAX_CONNECTIONS", 0)
+    monkeypatch.setattr(connections, "MOST", 0)
     with pytest.raises((aiohttp.ClientError, OSError)):
         await Client(server).call("GET", "/v1/bundle")
+
+
+async def test_one_address_cant_take_all_connections(
+    server: IssuerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_OF_ONE_NETWORK", 2)
+
+    async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(
+            "127.0.0.1",
+            server.port,
+            ssl=tls_context.stranger_context(),
+            local_addr=(address, 0),
+        )
+
+    async def is_heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        with contextlib.suppress(OSError):
+            writer.write(b"GET /v1/bundle.pem HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            async with asyncio.timeout(20):
+                return (await reader.read()).startswith(b"HTTP/1.1 200 ")
+        return False
+
+    greedy = [await connect("127.0.0.1") for _ in range(2)]
+    crowded, other = await connect("127.0.0.1"), await connect("127.0.0.2")
+    assert not await is_heard(*crowded)
+    assert await is_heard(*other)
+    # Who has gone makes room.
+    assert await is_heard(*greedy[0])
+    opened = [*greedy, crowded, other]
+    async with asyncio.timeout(20):
+        is_back = False
+        while not is_back:
+            opened.append(await connect("127.0.0.1"))
+            is_back = await is_heard(*opened[-1])
+    for _, writer in opened:
+        writer.close()
+        await _closed(writer)
 
 
 async def test_a_taken_port_is_told_and_nothing_is_left_open(
@@ -295,8 +334,6 @@ async def test_a_plain_http_request_gets_no_answer(server: IssuerServer) -> None
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:
-    import contextlib
-
     with contextlib.suppress(OSError):
         await writer.wait_closed()
 

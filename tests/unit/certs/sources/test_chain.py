@@ -67,6 +67,15 @@ async def test_the_next_one_stands_in(fault: CertsError, caplog: pytest.LogCaptu
     assert f"the identity now comes from second (first: {fault})" in caplog.text
 
 
+async def test_a_defect_in_one_is_no_reason_not_to_ask_the_next(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench([UnicodeDecodeError("utf-8", b"hunter2", 0, 1, "invalid")])
+    assert (await bench.obtain()).source == "second"
+    assert "first: the source failed unexpectedly: UnicodeDecodeError" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
 async def test_one_that_failed_is_passed_over_for_a_while() -> None:
     bench = Bench([AWAY])
     await bench.obtain()

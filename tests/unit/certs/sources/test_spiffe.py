@@ -312,6 +312,24 @@ async def test_another_protocol_is_told(tmp_path: Path, says: bytes) -> None:
             await source.obtain(None)
 
 
+async def test_a_status_of_any_bytes_is_told(tmp_path: Path) -> None:
+    """HPACK carries what it likes (RFC 7541 §5.2); gRPC's message is nobody's but the sender's."""
+    literals = [
+        (b":status", b"200"),
+        (b"content-type", b"application/grpc"),
+        (b"grpc-status", b"14"),
+        (b"grpc-message", b"\xff\xfe away"),
+    ]
+    block = b"".join(
+        b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+        for name, value in literals
+    )
+    headers = len(block).to_bytes(3, "big") + b"\x01\x05\x00\x00\x00\x01" + block
+    async with listening(tmp_path / "x.sock", SETTINGS + headers) as source:
+        with pytest.raises(SourceUnavailable, match=r"unavailable: .* away"):
+            await source.obtain(None)
+
+
 async def test_a_silent_socket_is_given_up(tmp_path: Path) -> None:
     async with listening(tmp_path / "x.sock", b"") as source:
         with pytest.raises(SourceUnavailable, match=r"didn't answer in 0\.2 s"):
