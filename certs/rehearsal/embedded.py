@@ -105,6 +105,14 @@ class EmbeddedIssuer:
             lambda: self._service.renew(leaf_der, request, peer=_PEER, now=self._clock.now())
         )
 
+    async def renew_ended(self, leaf_der: bytes, request: bytes) -> Issued:
+        """See `IssuerService.renew`. That the asker holds the key is taken for proven."""
+        return await self._worker.run(
+            lambda: self._service.renew(
+                leaf_der, request, peer=_PEER, now=self._clock.now(), prove=lambda _leaf: None
+            )
+        )
+
 
 @contextlib.asynccontextmanager
 async def embedded_issuer(
@@ -132,32 +140,41 @@ async def embedded_issuer(
 
 
 class EmbeddedSource:
-    """An `IdentitySource` over an embedded issuer: renews while the certificate is good, joins
-    otherwise.
+    """An `IdentitySource` over an embedded issuer: renews while the certificate is good, and up to
+    `renewable_after` its end by the proof of its key; joins otherwise.
     """
 
     clock_skew_s = None
 
     def __init__(
-        self, name: str, issuer: EmbeddedIssuer, clock: Clock, read_token: ReadCredential
+        self,
+        name: str,
+        issuer: EmbeddedIssuer,
+        clock: Clock,
+        read_token: ReadCredential,
+        *,
+        renewable_after: timedelta = timedelta(0),
     ) -> None:
         self.name = name
         self._issuer = issuer
         self._clock = clock
         self._read_token = read_token
+        self._renewable_after = renewable_after
 
     async def obtain(self, current: Generation | None) -> Identity:
         """See `IdentitySource.obtain`."""
-        key = keys.generate()
-        is_good = current is not None and self._clock.now() < current.not_after
+        key, now = keys.generate(), self._clock.now()
+        is_renewal = current is not None and now < current.not_after + self._renewable_after
         try:
-            if current is not None and is_good:
+            if current is not None and is_renewal:
+                is_good = now < current.not_after
+                renew = self._issuer.renew if is_good else self._issuer.renew_ended
                 request = csr.build(key, spiffe_id=current.spiffe_id)
-                issued = await self._issuer.renew(_leaf_der(current), request)
+                issued = await renew(_leaf_der(current), request)
             else:
                 issued = await self._issuer.join(await self._read_token(), csr.build(key))
         except Refused as refused:
-            raise _as_fault("renew" if is_good else "join", refused) from refused
+            raise _as_fault("renew" if is_renewal else "join", refused) from refused
         own_id = SpiffeId.parse_leaf(issued.spiffe_id)
         return verify_identity(
             key=key,

@@ -33,6 +33,7 @@ _REQUESTS_A_LIFE: Final = 20
 _LEAST_BETWEEN_S: Final = 0.25
 
 EnterPhase = Callable[[str], Awaitable[None]]
+HandOut = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -57,10 +58,12 @@ class Lab:
         sources: those of the gateway, in their order.
         request_wait_s: how long a request waits for a certificate.
         enter_phase: leads the authority's rotation on.
+        hand_out: gives the sources fresh credentials, as somebody would after a step that left the
+            gateway without an identity: so each step is judged alone.
         tell: hears of the progress, now and then.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each part of the scene
         self,
         timeline: Timeline,
         *,
@@ -70,6 +73,7 @@ class Lab:
         sources: Sequence[ObstructedSource],
         request_wait_s: float,
         enter_phase: EnterPhase | None = None,
+        hand_out: HandOut | None = None,
         tell: Callable[[str], None] = lambda _detail: None,
     ) -> None:
         self._timeline = timeline
@@ -79,6 +83,7 @@ class Lab:
         self._sources = sources
         self._request_wait_s = request_wait_s
         self._enter_phase = enter_phase
+        self._hand_out = hand_out
         self._tell = tell
         self._tally = _Tally()
         self._before: dict[str, int] = {}
@@ -119,7 +124,7 @@ class Lab:
         for source in self._sources:
             source.slowest_s = 0.0
         self._end_failure()
-        return Outcome(
+        outcome = Outcome(
             part=self._part,
             step=title(step),
             passed=self._timeline.now() - began,
@@ -133,6 +138,19 @@ class Lab:
             why=tally.why,
             hint=tally.hint,
         )
+        await self._set_right()
+        return outcome
+
+    async def _set_right(self) -> None:
+        """Get a gateway that lost its identity for good another one."""
+        if self._gateway.generation is not None or self._hand_out is None:
+            return
+        await self._hand_out()
+        self._gateway.rotation.refresh("there is a new credential")
+        await self._begin()
+        self._before = self._gateway.rotation.state.renewals
+        for source in self._sources:
+            source.slowest_s = 0.0
 
     async def _take(self, step: Step) -> None:
         match step:

@@ -6,6 +6,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from certs.clock import Clock
@@ -25,12 +26,16 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandIn:
-    """What takes the place of a source: its name, and how many joins the credential is good for;
-    None for one that stays good, like a key.
+    """What takes the place of a source.
+
+    Attributes:
+        joins: how many the credential is good for; None for one that stays good, like a key.
+        renewable_after: how long after a certificate's end its key alone renews it.
     """
 
     name: str
     joins: int | None = None
+    renewable_after: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,27 +61,35 @@ async def embedded_lab(
     there, here = Machine(timeline), Machine(timeline)
     rng = random.Random(scene.seed)  # noqa: S311 - jitter; the same rehearsal each time
     async with embedded_issuer(scene.offer, there) as issuer:
+        tokens: dict[StandIn, Secret] = {}
 
-        async def source(of: StandIn, machine: Machine) -> ObstructedSource:
-            uses = _MANY_JOINS if of.joins is None else of.joins
-            token = await issuer.token(of.name, uses=uses)
+        async def hand_out_tokens() -> None:
+            for of in scene.sources:
+                uses = _MANY_JOINS if of.joins is None else of.joins
+                tokens[of] = await issuer.token(of.name, uses=uses)
 
+        def source(of: StandIn, machine: Machine) -> ObstructedSource:
             async def read() -> Secret:
-                return token
+                return tokens[of]
 
-            embedded = EmbeddedSource(of.name, issuer, machine, read)
+            embedded = EmbeddedSource(
+                of.name, issuer, machine, read, renewable_after=of.renewable_after
+            )
             return ObstructedSource(embedded, timeline, machine, timer=timer)
 
-        sources = [await source(stand_in, here) for stand_in in scene.sources]
-        other = await source(StandIn(name="upstream"), there)
+        await hand_out_tokens()
+        upstream = StandIn(name="upstream")
+        tokens[upstream] = await issuer.token(upstream.name, uses=_MANY_JOINS)
+        sources = [source(stand_in, here) for stand_in in scene.sources]
         lab = Lab(
             timeline,
             part="simulated",
             gateway=Actor("gateway", here, _chained(sources, here), rng),
-            upstream=Actor("upstream", there, other, rng),
+            upstream=Actor("upstream", there, source(upstream, there), rng),
             sources=sources,
             request_wait_s=scene.request_wait_s,
             enter_phase=issuer.enter,
+            hand_out=hand_out_tokens,
             tell=tell,
         )
         async with lab.running():

@@ -105,7 +105,7 @@ def _refuse_when_too_soon(
     raise GatewayError(
         f"{why}; the next renewal is possible in {output.duration(wait_s)}",
         hint=f"that is at {at:%H:%M:%S} UTC, and the gateway renews it then; "
-        "the one in use stays until it has the new one",
+        "the one in use stays until it has the new one; --timeout waits longer",
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from certs.issuer.service import RENEWABLE_AFTER_END
 from certs.rehearsal.embedded import Offer
 from certs.rehearsal.plan import AuthorityChange, FirstIdentity, OutageOf, Renewals, SleepOf, Step
 from certs.rehearsal.stage import Scene, StandIn
@@ -75,7 +76,7 @@ def is_spent_by_a_join(source: SourceConfig) -> bool:
     """Whether each join takes a use of the credential."""
     match source:
         case IssuerSourceConfig():
-            return True
+            return source.bound_key is None and source.id_token is None
         case StepCaSourceConfig():
             return not source.provisioner
         case _:
@@ -134,5 +135,9 @@ def whole(span: timedelta) -> timedelta:
 
 
 def _stand_in(source: SourceConfig, wishes: Wishes) -> StandIn:
-    joins = wishes.joins if is_spent_by_a_join(source) else None
-    return StandIn(name=source.name, joins=joins)
+    is_ours = isinstance(source, IssuerSourceConfig)
+    return StandIn(
+        name=source.name,
+        joins=wishes.joins if is_spent_by_a_join(source) else None,
+        renewable_after=RENEWABLE_AFTER_END if is_ours else timedelta(0),
+    )

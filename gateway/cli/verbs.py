@@ -131,7 +131,7 @@ VERBS: Final = (
     Verb(
         "vault",
         "gateway.cli.vault",
-        "make, unlock and lock the encrypted store of machines without a keychain",
+        "make, unlock and lock the vault, an encrypted store of secrets",
         ("devwiz-gw vault init", "devwiz-gw vault unlock", "devwiz-gw vault lock"),
     ),
     Verb(

@@ -14,6 +14,7 @@ from identity.secret_stores.base import Secret
 from tests.fakes.issuer import ManualClock, generation_of
 
 HOUR = timedelta(hours=1)
+WEEK = timedelta(days=7)
 
 pytestmark = pytest.mark.may_block("the rehearsal's folder is made and removed at its ends")
 
@@ -30,13 +31,18 @@ async def issuer(clock: ManualClock) -> AsyncIterator[EmbeddedIssuer]:
         yield running
 
 
-async def source_of(issuer: EmbeddedIssuer, clock: ManualClock, uses: int) -> EmbeddedSource:
+async def source_of(
+    issuer: EmbeddedIssuer,
+    clock: ManualClock,
+    uses: int,
+    renewable_after: timedelta = timedelta(0),
+) -> EmbeddedSource:
     token = await issuer.token("laptop", uses=uses)
 
     async def read() -> Secret:
         return token
 
-    return EmbeddedSource("issuer", issuer, clock, read)
+    return EmbeddedSource("issuer", issuer, clock, read, renewable_after=renewable_after)
 
 
 def listed(folder: Path) -> list[Path]:
@@ -64,6 +70,20 @@ async def test_past_the_end_it_takes_another_join(
     first = await source.obtain(None)
     clock.pass_by(2 * HOUR)
     if uses == 2:
+        assert (await source.obtain(generation_of(first))).not_after == clock.now() + HOUR
+        return
+    with pytest.raises(SourceDenied, match=r"^join: .*\(token_spent\)$"):
+        await source.obtain(generation_of(first))
+
+
+@pytest.mark.parametrize(("away", "is_renewed"), [(WEEK, True), (WEEK + 2 * HOUR, False)])
+async def test_past_the_end_the_key_renews_where_the_source_has_that(
+    issuer: EmbeddedIssuer, clock: ManualClock, *, away: timedelta, is_renewed: bool
+) -> None:
+    source = await source_of(issuer, clock, uses=1, renewable_after=WEEK)
+    first = await source.obtain(None)
+    clock.pass_by(away)
+    if is_renewed:
         assert (await source.obtain(generation_of(first))).not_after == clock.now() + HOUR
         return
     with pytest.raises(SourceDenied, match=r"^join: .*\(token_spent\)$"):

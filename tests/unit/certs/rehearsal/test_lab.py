@@ -103,6 +103,14 @@ async def test_a_night_on_a_token_that_is_spent_needs_a_person_and_is_told() -> 
     assert "make a new one" in outcome.hint
 
 
+async def test_the_step_after_one_that_needed_a_person_is_judged_alone() -> None:
+    async with lab(HOURS, StandIn(name="issuer", joins=1)) as running:
+        assert not (await running.go_through(SleepOf(9 * HOURS))).is_good
+        outcome = await running.go_through(Renewals(2))
+    assert outcome.is_good, outcome
+    assert outcome.renewals == 2
+
+
 @pytest.mark.parametrize("seconds", [90, -90, 600])
 async def test_a_clock_that_is_a_little_wrong_costs_nothing(seconds: int) -> None:
     outcome = await outcome_of(ClockError(seconds * SECONDS))

@@ -117,8 +117,18 @@ def test_of_several_sources_the_first_is_away_alone(tmp_path: Path) -> None:
 )
 def test_a_token_is_spent_by_joins(tmp_path: Path, source: str, joins: int | None) -> None:
     scene = rehearse_plan.scene(config_of(tmp_path, source).identity, HOUR, Wishes(joins=4))
-    assert scene.sources == [StandIn(name=source, joins=joins)]
+    ((stand_in,), after) = scene.sources, timedelta(days=7 if source == "issuer" else 0)
+    assert stand_in == StandIn(name=source, joins=joins, renewable_after=after)
     assert scene.offer.trust_domain == "acme.example"
+
+
+def test_a_way_to_join_that_needs_nobody_is_not_spent(tmp_path: Path) -> None:
+    file = tmp_path / "devwiz-gw.toml"
+    config_of(tmp_path, "issuer")
+    way = 'token_rule = "ci"\nid_token_file = "id-token"'
+    file.write_text(file.read_text().replace('token_file = "t"', way))
+    scene = rehearse_plan.scene(load(file).identity, HOUR, Wishes(joins=2))
+    assert [stand_in.joins for stand_in in scene.sources] == [None]
 
 
 def test_a_ready_token_of_step_ca_is_spent_as_well(tmp_path: Path) -> None:
