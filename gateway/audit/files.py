@@ -20,11 +20,18 @@ def journal_path(project: str, env: Mapping[str, str]) -> Path:
 
 def state_folder(project: str, env: Mapping[str, str]) -> Path:
     """Where a project's state is: `$XDG_STATE_HOME/devwiz-gw/<project>`."""
+    return user_state_folder(env) / project
+
+
+def user_state_folder(env: Mapping[str, str]) -> Path:
+    """Where a user's state is: `$XDG_STATE_HOME/devwiz-gw`. Beside projects, whose names begin with
+    a letter or digit, it has folders that begin with a dot.
+    """
     state = env.get("XDG_STATE_HOME", "")
     home = Path(env.get("HOME") or Path.home())
     # The XDG specification says that a relative value is to be ignored.
     base = Path(state) if Path(state).is_absolute() else home / ".local" / "state"
-    return base / "devwiz-gw" / project
+    return base / "devwiz-gw"
 
 
 def full_name(first: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
+from gateway.errors import GatewayError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,16 +36,33 @@ def run(args: argparse.Namespace) -> int:
 
     config = load(find_config(args.config, cwd=Path.cwd(), env=os.environ))
     _sweep()
-    forced = asyncio.run(app.serve(config, announce=_announce, env=os.environ))
+    try:
+        forced = asyncio.run(app.serve(config, announce=_announce, env=os.environ))
+    finally:
+        _end_sessions(config.path)
     return ExitCode.FAILED if forced else ExitCode.OK
 
 
 def _sweep() -> None:
-    """Remove what killed `run` commands left behind."""
+    """Remove what killed `run` commands and sessions of `envrc` left behind."""
+    from gateway.cli.envrc_holder import sweep_sessions
     from gateway.injection.run_folder import FolderUnsafe, base_folder, sweep
 
     with contextlib.suppress(OSError, FolderUnsafe):  # there is nothing of ours then
         sweep(base_folder(os.environ))
+    with contextlib.suppress(OSError, GatewayError):
+        sweep_sessions()
+
+
+def _end_sessions(config: Path) -> None:
+    """Shells keep no secrets of a gateway that is gone."""
+    from gateway.cli.envrc_holder import all_sessions
+
+    with contextlib.suppress(OSError):
+        sessions = all_sessions()
+        for session in sessions.all():
+            if session.config == str(config):
+                sessions.stop(session.id)
 
 
 def _announce(text: str) -> None:

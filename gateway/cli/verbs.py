@@ -113,6 +113,16 @@ VERBS: Final = (
         ),
     ),
     Verb(
+        "envrc",
+        "gateway.cli.envrc",
+        "give the secrets that the project allows to shells, by direnv",
+        (
+            "devwiz-gw envrc start",
+            "devwiz-gw envrc start --only OPENAI_API_KEY --for 2h",
+            "devwiz-gw envrc stop",
+        ),
+    ),
+    Verb(
         "audit",
         "gateway.cli.audit",
         "read the audit journal, and prove that it is whole",

@@ -9,6 +9,7 @@ from gateway.config.model import InjectedVariable, RunConfig
 from gateway.config.run import variable
 from gateway.config.table import Rejected
 from gateway.errors import GatewayError
+from gateway.injection.envrc_text import without_loaded
 
 #: What the kernel takes as one variable (MAX_ARG_STRLEN, execve(2)).
 _MOST_BYTES: Final = 128 * 1024
@@ -69,11 +70,13 @@ def _parsed(text: str, manifest: RunConfig, project: str) -> InjectedVariable:
 def base_environment(
     environ: Mapping[str, str], *, pristine: bool, keep: Iterable[str] = ()
 ) -> dict[str, str]:
-    """What the program inherits; with `pristine` little more than a login has, and what is kept."""
+    """What the program inherits, without what direnv loaded from a session of ours; with `pristine`
+    little more than a login has, and what is kept.
+    """
     kept = {*_PRISTINE, *keep}
     return {
         name: value
-        for name, value in environ.items()
+        for name, value in without_loaded(environ).items()
         if not name.startswith(_OWN) and (not pristine or name in kept)
     }
 

@@ -47,6 +47,7 @@ class Project:
             "XDG_STATE_HOME": str(folder / "state"),
             "PYTHONPATH": str(Path(__file__).parents[3]),
             "TERM": "dumb",
+            "PYTHON": sys.executable,
         }
 
     def start(self, *arguments: str, **more: object) -> subprocess.Popen[bytes]:
