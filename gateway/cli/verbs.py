@@ -163,10 +163,11 @@ VERBS: Final = (
     Verb(
         "client",
         "gateway.cli.client",
-        "print what a local client needs to reach a route",
+        "tell local clients how to reach a route, or put it into their files",
         (
             "devwiz-gw client print planner",
-            "devwiz-gw client print planner --client json --token ide",
+            "devwiz-gw client install planner --client cursor --dry-run",
+            "devwiz-gw client remove planner --client cursor",
         ),
     ),
     Verb(

@@ -42,17 +42,23 @@ def test_a_command_line_holds_no_token() -> None:
     ]
 
 
+@pytest.mark.parametrize("form", ["python", "langgraph", "a2a"])
 @pytest.mark.parametrize("access", [OPEN, GUARDED], ids=["open", "guarded"])
-def test_a_program_is_one(access: Access) -> None:
-    program = ast.parse(text("python", access))
+def test_a_program_is_one(form: str, access: Access) -> None:
+    program = ast.parse(text(form, access))
     values = [node.value for node in ast.walk(program) if isinstance(node, ast.Constant)]
     texts = {value for value in values if isinstance(value, str)}
     assert texts == {URL, *access.headers, *access.headers.values()}
 
 
-@pytest.mark.parametrize(("form", "key"), [("json", "mcpServers"), ("vscode", "servers")])
-def test_an_entry_of_a_file(form: str, key: str) -> None:
+def test_a_program_of_typescript() -> None:
+    assert f"new URL({json.dumps(URL)}));" in text("typescript", OPEN)
+    headers = f"requestInit: {{ headers: {json.dumps(HEADERS)} }}"
+    assert headers in text("typescript", GUARDED)
+
+
+def test_an_entry_of_a_file() -> None:
     entry = {"type": "http", "url": URL}
-    assert json.loads(text(form, OPEN)) == {key: {"planner": entry}}
+    assert json.loads(text("json", OPEN)) == {"mcpServers": {"planner": entry}}
     guarded = {**entry, "headers": HEADERS}
-    assert json.loads(text(form, GUARDED)) == {key: {"planner": guarded}}
+    assert json.loads(text("json", GUARDED)) == {"mcpServers": {"planner": guarded}}
