@@ -22,6 +22,7 @@ from gateway.config.load import load
 from gateway.config.model import Config, LogConfig
 from gateway.control_plane.audit_signer import AuditSigner
 from gateway.control_plane.feeds import Feeds, HeaderFeed, IdentityFeed
+from gateway.control_plane.forwarding.forwarders import Forwarders
 from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.identity_feed import RotationFeed
 from gateway.control_plane.supervisor import Parts, Supervisor
@@ -59,11 +60,12 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
     sink = _open_log(config.log)
     install(sink, redactor, config.log.level)
     store = open_store(config.secrets.store, folder=config.secrets.folder, asker=config.path)
-    journal = Journal(
-        journal_path(config.project, env), project=config.project, keeping=_keeping(config)
-    )
+    journal = Journal(journal_path(config.project, env), project=config.project)
+    version = metadata.version("devwiz-gw")
+    forwarders = Forwarders(journal, store, version=version, rng=random.SystemRandom())
+    journal.keeping = _keeping(config, forwarders)
     parts = Parts(
-        version=metadata.version("devwiz-gw"),
+        version=version,
         feeds=_feeds(store, journal, env),
         load=lambda: load(config.path),
         journal=journal,
@@ -72,6 +74,7 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
         announce=announce,
         meaning=explanation,
         signer=AuditSigner(journal, store) if config.secrets.store in _KEEPING else None,
+        forwarders=forwarders,
         exporter=SpanExporter(_process(config), rng=random.SystemRandom()),
     )
     try:
@@ -86,8 +89,12 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
         await asyncio.to_thread(sink.close)
 
 
-def _keeping(config: Config) -> Keeping:
-    return Keeping(file_bytes=config.audit.file_bytes, files=config.audit.keep_files)
+def _keeping(config: Config, forwarders: Forwarders) -> Keeping:
+    return Keeping(
+        file_bytes=config.audit.file_bytes,
+        files=config.audit.keep_files,
+        position=forwarders.position,
+    )
 
 
 def _process(config: Config) -> dict[str, str | int | float | bool]:

@@ -165,6 +165,8 @@ def _named(raw: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
         local = [LOCAL_PREFIX + token for token in tokens if token]
         yield text_of(route, "name"), _in_headers(_table(route, "headers")) + local
     yield TELEMETRY, _in_headers(_table(raw.get("telemetry"), "otlp_headers"))
+    for name, forward in _table(_table(raw, "audit"), "forward").items():
+        yield f"[audit.forward.{name}]", _in_headers(_table(forward, "headers"))
     sources = _table(raw, "tokens")
     for name in sources:
         keys = ("client_secret_secret", "subject_token_secret")

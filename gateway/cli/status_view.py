@@ -30,6 +30,7 @@ def status_lines(document: Mapping[str, Any], *, now: datetime, columns: int | N
         *_identities(document, now),
         *_routes(document.get("routes") or [], now, columns),
         *_secrets(document.get("secrets") or []),
+        *_forwards(document.get("forwards") or []),
         *_workers(document.get("workers") or []),
     ]
 
@@ -210,6 +211,14 @@ def _secrets(secrets: list[Mapping[str, Any]]) -> list[str]:
     wanting = [item for item in secrets if _text(item, "state") not in {"", "ready"}]
     rows = [[_text(item, "name"), _text(item, "route"), _text(item, "state")] for item in wanting]
     return ["", *table(("SECRET", "ROUTE", "STATE"), rows)] if rows else []
+
+
+def _forwards(forwards: list[Mapping[str, Any]]) -> list[str]:
+    """All of them: that the journal is passed on is worth seeing."""
+    keys = ("name", "to", "position", "lag", "refused", "error")
+    rows = [[_text(item, key) for key in keys] for item in forwards]
+    heading = ("AUDIT FORWARD", "TO", "THROUGH LINE", "BEHIND", "REFUSED", "ERROR")
+    return ["", *table(heading, rows)] if rows else []
 
 
 def _workers(workers: list[Mapping[str, Any]]) -> list[str]:

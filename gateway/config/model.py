@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
+from gateway.config.audit_model import AuditConfig
 from gateway.config.join_ways import BoundKeyConfig, IdTokenConfig
 from gateway.config.join_ways import CredentialRef as CredentialRef
 from identity.endpoint import Endpoint
@@ -413,16 +414,6 @@ class RunConfig:
         """All that a program may get: names of secrets, and of tokens with their prefix."""
         named = {name for item in self.env for name in item.value_names}
         return frozenset(named | set(self.secrets))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditConfig:
-    """`[audit]`: the journal goes on in a new file at `file_bytes`; of full ones `keep_files` are
-    kept (0: all).
-    """
-
-    file_bytes: int = 16 * 1024 * 1024
-    keep_files: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

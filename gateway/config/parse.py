@@ -13,13 +13,13 @@ from typing import Final, Literal, cast
 
 from gateway.config.addresses import check_socket_path, local_path, unix_path
 from gateway.config.admin_socket import admin_socket
+from gateway.config.audit import read_audit, refuse_unkept_names
 from gateway.config.identities import identities_of
 from gateway.config.identity_export import check_folders
 from gateway.config.identity_source import read_identities, read_identity
 from gateway.config.model import (
     DEFAULT_IDENTITY,
     AdminConfig,
-    AuditConfig,
     Config,
     Limits,
     LogConfig,
@@ -70,7 +70,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         routes=_routes(top, reader),
         admin=_admin(top.table("admin"), reader, path=path, max_socket_path=max_socket_path),
         limits=_limits(top.table("limits")),
-        audit=_audit(top.table("audit")),
+        audit=read_audit(top.table("audit"), base=base, project=project),
         run=read_run(top.table("run"), project=project),
         log=_log(top.table("log"), base=base),
         telemetry=read_telemetry(top.table("telemetry"), project=project, take=reader.take),
@@ -86,6 +86,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
     )
     problems += check_folders(identities_of(config))
     refuse_unknown_tokens(top, config)
+    refuse_unkept_names(top, config)
     top.finish()
     if problems:
         raise ConfigInvalid(str(path), problems)
@@ -170,16 +171,6 @@ def _log(table: Table, *, base: Path) -> LogConfig:
             "Literal['auto', 'json', 'text']",
             table.choice("format", ("auto", "json", "text"), "auto"),
         ),
-    )
-    table.finish()
-    return config
-
-
-def _audit(table: Table) -> AuditConfig:
-    usual = AuditConfig()
-    config = AuditConfig(
-        file_bytes=table.whole("file_bytes", usual.file_bytes, least=65_536, most=_TIB),
-        keep_files=table.whole("keep_files", usual.keep_files, least=0, most=1_000_000),
     )
     table.finish()
     return config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ def read_telemetry(
     listen = table.converted("metrics_listen", _local_address)
     if listen is not None and (holder := take(listen, table.at("metrics_listen"))):
         table.problem("metrics_listen", f"{listen} is taken by {holder}", "choose another port")
-    endpoint = table.converted("otlp_endpoint", _endpoint) or ""
+    endpoint = table.converted("otlp_endpoint", partial(http_endpoint, appended="/v1/traces")) or ""
     ratio = table.part("sample_ratio", 1.0)
     inner = table.table("otlp_headers")
     headers = read_headers(inner, project=project)
@@ -36,7 +37,7 @@ def read_telemetry(
     if headers and "otlp_endpoint" not in table:
         table.problem("otlp_headers", "lead nowhere without otlp_endpoint", f"add it, {_FORM}")
     has_secrets = any(header.value_names for header in headers)
-    if has_secrets and endpoint.startswith("http:") and not _is_here(endpoint):
+    if has_secrets and endpoint.startswith("http:") and not is_here(endpoint):
         hint = "use https://, or a collector on this machine"
         table.problem("otlp_headers", "would send secrets over a network in plaintext", hint)
     return TelemetryConfig(
@@ -54,8 +55,8 @@ def _local_address(text: str) -> TcpAddress:
     return TcpAddress(str(address), port_number(port, least=1))
 
 
-def _endpoint(text: str) -> str:
-    """An OTLP/HTTP endpoint without a slash at its end."""
+def http_endpoint(text: str, *, appended: str) -> str:
+    """An HTTP endpoint without a slash at its end, and without the path that is appended to it."""
     try:
         parts = urlsplit(text)
         port, host = parts.port, parts.hostname or ""
@@ -64,18 +65,19 @@ def _endpoint(text: str) -> str:
     if parts.scheme not in _PORTS:
         raise Rejected("should start with http:// or https://", _FORM)
     if "@" in parts.netloc:
-        raise Rejected("holds a user name", "credentials belong into otlp_headers")
+        raise Rejected("holds a user name", "credentials belong into its headers")
     if "?" in text or "#" in text:
         raise Rejected("holds a query or fragment", _FORM)
     path = parts.path.rstrip("/")
-    if path.endswith("/v1/traces"):
-        raise Rejected("ends in /v1/traces", "leave that out: the exporter appends it")
+    if path.endswith(appended):
+        raise Rejected(f"ends in {appended}", "leave that out: the exporter appends it")
     host_name(host, text)
     port_number(_PORTS[parts.scheme] if port is None else port, least=1)
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def _is_here(endpoint: str) -> bool:
+def is_here(endpoint: str) -> bool:
+    """Whether an endpoint is on this machine."""
     host = urlsplit(endpoint).hostname or ""
     address = ip_literal(host)
     return host == "localhost" or (address is not None and address.is_loopback)

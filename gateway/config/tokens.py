@@ -81,6 +81,9 @@ def _users(config: Config) -> Iterator[tuple[str, HeaderTemplate | InjectedVaria
         yield "telemetry.otlp_headers", header
     for variable in config.run.env:
         yield "run.env", variable
+    for forward in config.audit.forward:
+        for header in forward.headers:
+            yield f"audit.forward.{forward.name}.headers", header
 
 
 def _supabase(table: Table, name: str, place: Place) -> TokenConfig:

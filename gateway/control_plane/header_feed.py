@@ -204,7 +204,7 @@ class StoreHeaderFeed:
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    """Who needs secrets: a route, or the exporter of telemetry."""
+    """Who needs secrets: a route, the exporter of telemetry, or a forwarder of the journal."""
 
     name: str
     headers: tuple[HeaderTemplate, ...]
@@ -215,6 +215,7 @@ def _owners(config: Config) -> list[_Owner]:
     owners = [_Owner(route.name, route.headers, route.allow) for route in config.routes]
     if config.telemetry.otlp_headers:
         owners.append(_Owner(TELEMETRY, config.telemetry.otlp_headers))
+    owners += [_Owner(item.owner, item.headers) for item in config.audit.forward if item.headers]
     return owners
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from gateway.telemetry.exposition import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from gateway.control_plane.status import GatewayState
-    from gateway.control_plane.views import IdentityView
+    from gateway.control_plane.views import ForwardView, IdentityView
 
 AskState = Callable[[], Awaitable["GatewayState"]]
 
@@ -77,11 +78,22 @@ def numbers(state: GatewayState) -> metrics.Numbers:
         worker_restarts=sum(worker.restarts for worker in state.workers),
         access_lines_dropped=state.access_lines_dropped,
         spans=state.spans,
+        forwards={item.name: _forward(item, state.now) for item in state.forwards},
     )
 
 
 def _label(identity: str) -> str:
     return "" if identity == DEFAULT_IDENTITY else identity
+
+
+def _forward(view: ForwardView, now: datetime) -> metrics.Forward:
+    since = view.waiting_since
+    return metrics.Forward(
+        lag=view.lag,
+        lag_s=max(0.0, (now - since).total_seconds()) if since else 0.0,
+        sent=view.sent,
+        refused=view.refused,
+    )
 
 
 def _certificate(view: IdentityView) -> metrics.Certificate:

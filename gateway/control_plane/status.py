@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from certs.svid import issuers_of
 from gateway.config.identities import identity_of
 from gateway.config.model import DEFAULT_IDENTITY, Config, Route
 from gateway.control_plane.forecast import forecast, good_until
-from gateway.control_plane.views import ExportView, IdentityView, SecretView, TrustView, WorkerView
+from gateway.control_plane.views import (
+    ExportView,
+    ForwardView,
+    IdentityView,
+    SecretView,
+    TrustView,
+    WorkerView,
+)
 from gateway.ipc.snapshot import RouteSpec, Snapshot
 from gateway.ipc.stats import RouteStats
+
+#: How long a forwarder may fail before the gateway counts as degraded.
+FORWARD_PATIENCE_S: Final = 600.0
 
 Phase = Literal["starting", "running", "draining"]
 State = Literal["starting", "ready", "degraded", "draining"]
@@ -25,8 +35,8 @@ class GatewayState:
 
     `listening` has the open addresses of each route; `rejected` why workers refuse a route;
     `config_error` why the last reload changed nothing; `reloads` counts them by result, `spans`
-    those that were exported; `identities` are by name; `trust` tells how it stands with the files
-    of each route that has any.
+    those that were exported; `forwards` are those of the journal; `identities` are by name;
+    `trust` tells how it stands with the files of each route that has any.
     """
 
     version: str
@@ -48,6 +58,7 @@ class GatewayState:
     config_error: str = ""
     trust: Mapping[str, TrustView] = field(default_factory=dict)
     exports: tuple[ExportView, ...] = ()
+    forwards: tuple[ForwardView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,21 @@ def document(state: GatewayState) -> dict[str, Any]:
                 "error": export.error or None,
             }
             for export in state.exports
+        ],
+        "forwards": [
+            {
+                "name": item.name,
+                "kind": item.kind,
+                "to": item.to,
+                "position": item.position,
+                "lag": item.lag,
+                "waiting_since": rfc3339(item.waiting_since),
+                "sent": item.sent,
+                "refused": item.refused,
+                "error": item.problem or None,
+                "error_since": rfc3339(item.problem_since),
+            }
+            for item in state.forwards
         ],
         "workload_api": str(api.socket) if (api := state.config.workload_api) else None,
     }
@@ -178,7 +204,17 @@ def reasons(state: GatewayState) -> list[str]:
     found += [f"export to {item.folder}: {item.error}" for item in state.exports if item.error]
     for name, trust in sorted(state.trust.items()):
         found += [f"route {name}: {problem}" for problem in trust.problems]
-    return found
+    return [*found, *(why for item in state.forwards if (why := _unforwarded(item, state.now)))]
+
+
+def _unforwarded(item: ForwardView, now: datetime) -> str:
+    """Why somebody should look after a forwarder, or ""; a short absence of a server is no news."""
+    if item.refused:
+        return f"{item.refused} line(s) of the audit journal were not taken by {item.name}"
+    since = item.problem_since
+    if since is None or (now - since).total_seconds() < FORWARD_PATIENCE_S:
+        return ""
+    return f"the audit journal can't be sent to {item.name}: {item.problem}"
 
 
 def checks(state: GatewayState) -> tuple[Check, ...]:

@@ -20,6 +20,7 @@ from gateway.control_plane.admin_api import AdminApi
 from gateway.control_plane.audit_queue import AuditQueue
 from gateway.control_plane.audit_signer import AuditSigner
 from gateway.control_plane.feeds import Feeds
+from gateway.control_plane.forwarding.forwarders import Forwarders
 from gateway.control_plane.identities import Identities
 from gateway.control_plane.listeners import ListenerChange, ListenerSet
 from gateway.control_plane.metrics_server import MetricsServer
@@ -48,7 +49,7 @@ _LOG: Final = logging.getLogger(__name__)
 START_TIMEOUT_S: Final = 20.0
 #: How long a reload waits for addresses of new upstreams, and for workers to follow.
 RELOAD_TIMEOUT_S: Final = 5.0
-#: How long the end waits for the last spans to be sent.
+#: How long the end waits for the last spans to be sent, and for the last lines of the journal.
 EXPORT_S: Final = 2.0
 
 
@@ -62,6 +63,7 @@ class Parts:
         meaning: explains the reason in an access-log line.
         exporter: sends spans, once it is told where.
         signer: vouches for the journal; None where the store can keep no key for it.
+        forwarders: pass the journal's lines on; None where nothing does.
     """
 
     version: str
@@ -74,6 +76,7 @@ class Parts:
     meaning: Callable[[str], Meaning]
     exporter: SpanExporter
     signer: AuditSigner | None = None
+    forwarders: Forwarders | None = None
     lookup: Lookup = look_up
     worker_command: Sequence[str] = COMMAND
 
@@ -139,6 +142,8 @@ class Supervisor:
         await self._audit.flush()
         if self._parts.signer is not None:
             await self._parts.signer.finish()
+        if self._parts.forwarders is not None:
+            await self._parts.forwarders.finish(EXPORT_S)
         _LOG.info("stopped", extra={"event": "stopped", "connections_cut": forced})
         return 1 if forced else 0
 
@@ -171,6 +176,7 @@ class Supervisor:
             config_error=self._config_error,
             reloads=dict(self._reloads),
             spans=dict(self._parts.exporter.counts),
+            forwards=self._parts.forwarders.views() if self._parts.forwarders else (),
         )
 
     async def reload(self) -> None:
@@ -277,6 +283,8 @@ class Supervisor:
             ]
             if self._parts.signer is not None:
                 others.append(tasks.create_task(self._parts.signer.run()))
+            if self._parts.forwarders is not None:
+                others.append(tasks.create_task(self._parts.forwarders.run()))
             await self._stop.wait()
             forced = await self._drain()
             for task in others:
@@ -330,6 +338,8 @@ class Supervisor:
         """Build the Snapshot of now; workers get it if it says anything new."""
         attached = self._headers.attached
         self._parts.exporter.configure(span_destination(self._config, attached))
+        if self._parts.forwarders is not None:
+            self._parts.forwarders.configure(self._config, attached)
         self._parts.redactor.know(
             value for item in attached.values() for value in (*item.redact, *_values(item.headers))
         )

@@ -75,6 +75,27 @@ class ExportView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardView:
+    """How far a forwarder of the audit journal is: the number of the last line that it passed on,
+    by how many it is behind, and since when the oldest of these waits.
+
+    `sent` counts since the start, `refused` the lines that lie aside; `problem` is why it can't
+    send now.
+    """
+
+    name: str
+    kind: str
+    to: str
+    position: int
+    lag: int
+    waiting_since: datetime | None
+    sent: int
+    refused: int
+    problem: str
+    problem_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerView:
     """What is shown of one worker; `pid` is 0 while there is no process.
 

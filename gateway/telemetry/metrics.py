@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.ipc.stats import RouteStats
@@ -33,6 +33,18 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """What is measured of a forwarder of the audit journal: lines that wait and since how many
+    seconds, lines that were sent, and those that lie aside.
+    """
+
+    lag: int
+    lag_s: float
+    sent: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
     """What is measured of a running gateway.
 
@@ -58,6 +70,7 @@ class Numbers:
     worker_restarts: int
     access_lines_dropped: int
     spans: Mapping[str, int]
+    forwards: Mapping[str, Forward] = field(default_factory=dict)
 
 
 def exposition(numbers: Numbers) -> str:
@@ -71,6 +84,7 @@ def families(numbers: Numbers) -> Iterator[Family]:
     yield from _connections(numbers.routes)
     yield from _certificates(numbers.certificates)
     yield from _trust(numbers)
+    yield from _forwards(numbers.forwards)
     yield from _process(numbers)
 
 
@@ -265,6 +279,20 @@ def _trust(numbers: Numbers) -> Iterator[Family]:
     yield Family("crl_not_after_seconds", "gauge", text, by_route(numbers.crl_ends))
     text = "What is wrong with the trust files of a route that has any."
     yield Family("trust_problems", "gauge", text, by_route(numbers.trust_problems))
+
+
+def _forwards(known: Mapping[str, Forward]) -> Iterator[Family]:
+    def each(of: Callable[[Forward], float]) -> tuple[Sample, ...]:
+        return tuple(Sample(of(known[name]), (("forward", name),)) for name in sorted(known))
+
+    text = "Lines of the audit journal that were passed on since the start."
+    yield Family("audit_forward_lines_total", "counter", text, each(lambda f: f.sent))
+    text = "Lines of the audit journal that wait to be passed on."
+    yield Family("audit_forward_lag_lines", "gauge", text, each(lambda f: f.lag))
+    text = "How long the oldest of them has waited; 0 without one."
+    yield Family("audit_forward_lag_seconds", "gauge", text, each(lambda f: f.lag_s))
+    text = "Lines of the audit journal that were not taken and lie aside."
+    yield Family("audit_forward_refused_lines", "gauge", text, each(lambda f: f.refused))
 
 
 def _renewal(outcome: str) -> Labels:

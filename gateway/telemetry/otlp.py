@@ -48,7 +48,7 @@ async def post(
         async with session.post(
             url, data=body, headers={**headers, **own}, allow_redirects=False
         ) as reply:
-            said = await _beginning(reply.content)
+            said = await beginning(reply.content)
             return meaning(reply.status, reply.headers, said, now=datetime.now(UTC))
     except TimeoutError:
         return Refused("the collector did not answer in time", retryable=True)
@@ -58,7 +58,7 @@ async def post(
         return Refused(f"the collector can't be reached: {why}", retryable=True)
 
 
-async def _beginning(content: aiohttp.StreamReader) -> bytes:
+async def beginning(content: aiohttp.StreamReader) -> bytes:
     """A body, as far as it is of a sane length."""
     said = bytearray()
     async for piece in content.iter_any():
@@ -76,7 +76,7 @@ def meaning(
         return _partial_success(body)
     if status not in _RETRYABLE:
         return Refused(f"the collector answered {status}", retryable=False)
-    wait_s = _retry_after(headers.get("Retry-After", ""), now)
+    wait_s = retry_after_s(headers.get("Retry-After", ""), now)
     return Refused(f"the collector answered {status}", retryable=True, retry_after_s=wait_s)
 
 
@@ -90,8 +90,8 @@ def _partial_success(body: bytes) -> Accepted:
     return Accepted(max(0, rejected), why[:_MOST_SAID])
 
 
-def _retry_after(text: str, now: datetime) -> float | None:
-    """RFC 9110 section 10.2.3: seconds or a date; None for neither."""
+def retry_after_s(text: str, now: datetime) -> float | None:
+    """What `Retry-After` asks for, RFC 9110 section 10.2.3: seconds or a date; None for neither."""
     if text.isascii() and text.isdigit() and len(text) < 10:
         return float(text)
     try:

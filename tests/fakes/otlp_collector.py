@@ -14,8 +14,10 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 _IDS: Final = {"traceId": 32, "spanId": 16, "parentSpanId": 16}
@@ -32,6 +34,7 @@ class OtlpCollector:
         replies: what is answered, in turn; the last one ever after.
         requests: headers of each request.
         spans: those of requests that were answered 200, in order.
+        logs: log records, in the same way.
         resource: attributes of the last request's process.
         objections: why a request was answered 400 instead.
     """
@@ -40,6 +43,7 @@ class OtlpCollector:
         self.replies = list(replies) or [OK]
         self.requests: list[dict[str, str]] = []
         self.spans: list[Span] = []
+        self.logs: list[LogRecord] = []
         self.resource: dict[str, Any] = {}
         self.objections: list[str] = []
         self.endpoint = ""
@@ -48,6 +52,7 @@ class OtlpCollector:
     async def __aenter__(self) -> Self:
         application = web.Application()
         application.router.add_post("/v1/traces", self._take)
+        application.router.add_post("/v1/logs", self._take)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -66,13 +71,16 @@ class OtlpCollector:
         try:
             assert request.content_type == "application/json"
             assert request.headers["User-Agent"].startswith("devwiz-gw/")
-            spans = self._read(json.loads(body))
+            is_logs = request.path == "/v1/logs"
+            spans = [] if is_logs else self._read(json.loads(body))
+            logs = self._read_logs(json.loads(body)) if is_logs else []
         except (AssertionError, LookupError, TypeError, ValueError, json_format.Error) as error:
             self.objections.append(f"{type(error).__name__}: {error}")
             return web.Response(status=400)
         status, headers, answer = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if status == 200:
             self.spans += spans
+            self.logs += logs
         return web.Response(status=status, headers=headers, body=answer)
 
     def _read(self, document: Any) -> list[Span]:
@@ -90,6 +98,32 @@ class OtlpCollector:
             _check(span)
         assert scope.spans, "an empty request"
         return list(scope.spans)
+
+    def _read_logs(self, document: Any) -> list[LogRecord]:
+        for described in document["resourceLogs"]:
+            for scope in described["scopeLogs"]:
+                for record in scope["logRecords"]:
+                    _check_log_json(record)
+        message = json_format.ParseDict(document, ExportLogsServiceRequest())
+        (described,) = message.resource_logs
+        (scope,) = described.scope_logs
+        assert scope.scope.name == "devwiz-gw"
+        self.resource = plain(described.resource.attributes)
+        assert self.resource["service.name"] == "devwiz-gw"
+        assert scope.log_records, "an empty request"
+        for record in scope.log_records:
+            assert 0 < record.time_unix_nano <= record.observed_time_unix_nano
+            assert 1 <= record.severity_number <= 24
+            assert record.body.WhichOneof("value") == "string_value"
+            keys = [attribute.key for attribute in record.attributes]
+            assert len(set(keys)) == len(keys)
+        return list(scope.log_records)
+
+
+def _check_log_json(record: dict[str, Any]) -> None:
+    assert type(record["severityNumber"]) is int
+    names = ("timeUnixNano", "observedTimeUnixNano")
+    assert all(type(record[name]) is str for name in names), "64 bits don't fit a number"
 
 
 def _check_json(span: dict[str, Any]) -> None:

@@ -83,6 +83,20 @@ def test_each_known_key_is_described(table: str) -> None:
         assert f"| `{key}` |" in PAGE or f"{table}.{key}]" in PAGE
 
 
+@pytest.mark.parametrize("kind", ["langsmith", "otlp", "syslog"])
+def test_each_key_of_a_forwarder_is_described(kind: str) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        read({"audit": {"forward": {"f": {"kind": kind, "?": 1}}}})
+    (known,) = [
+        found[1]
+        for problem in caught.value.problems
+        if problem.key == 'audit.forward.f."?"' and (found := KNOWN.search(problem.hint))
+    ]
+    section = PAGE[PAGE.index("### `[audit.forward.NAME]`") :].split("\n## ")[0]
+    for key in known.split(", "):
+        assert f"| `{key}` |" in section or f"[audit.forward.NAME.{key}]" in section
+
+
 SOURCES = ("supabase", "client-credentials", "token-exchange", "google", "exec", "file")
 
 

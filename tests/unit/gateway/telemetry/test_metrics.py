@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ipc.stats import RouteStats
 from gateway.telemetry.exposition import PREFIX, Family, Sample, render
-from gateway.telemetry.metrics import Certificate, Numbers, exposition, families
+from gateway.telemetry.metrics import Certificate, Forward, Numbers, exposition, families
 
 SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"(?:,|$)')
@@ -125,6 +125,7 @@ def numbers(routes: Mapping[str, RouteStats]) -> Numbers:
         worker_restarts=2,
         access_lines_dropped=0,
         spans={"sent": 8, "rejected": 0, "dropped": 1},
+        forwards={"siem": Forward(lag=3, lag_s=61.5, sent=40, refused=1)},
     )
 
 
@@ -176,6 +177,10 @@ def test_every_number_has_its_name_and_labels() -> None:
         ("devwiz_gw_access_log_lines_dropped_total", ()): 0,
         ("devwiz_gw_build_info", (("version", "1.0"),)): 1,
         ("devwiz_gw_otlp_spans_total", (("result", "dropped"),)): 1,
+        ("devwiz_gw_audit_forward_lines_total", (("forward", "siem"),)): 40,
+        ("devwiz_gw_audit_forward_lag_lines", (("forward", "siem"),)): 3,
+        ("devwiz_gw_audit_forward_lag_seconds", (("forward", "siem"),)): 61.5,
+        ("devwiz_gw_audit_forward_refused_lines", (("forward", "siem"),)): 1,
     }
     assert expected.items() <= series.items()
     assert all(name.startswith("devwiz_gw_") for name in kinds)
