@@ -42,7 +42,8 @@ def add_command(commands: Commands) -> None:
         "--embedded",
         action="store_true",
         help="don't ask the configured issuer at all. Otherwise it is really asked, as by a start "
-        "of a gateway: a one-time token loses a use",
+        "of a gateway: a one-time token loses a use, a bound key joins once more (and not while "
+        "the gateway runs)",
     )
     parser.add_argument(
         "--life",
@@ -105,6 +106,8 @@ def _run(args: argparse.Namespace) -> int:
         outages=tuple(args.outage),
         sleeps=tuple(args.sleep),
     )
+    if not args.embedded:
+        _refuse_beside_a_gateway(config)
     # What fails is told in the report, once.
     logging.getLogger("certs").addHandler(logging.NullHandler())
     with output.Progress("rehearsing") as progress:
@@ -116,6 +119,25 @@ def _run(args: argparse.Namespace) -> int:
     else:
         _show(report)
     return ExitCode.OK if report.is_good else ExitCode.FAILED
+
+
+def _refuse_beside_a_gateway(config: Config) -> None:
+    """A join with the bound key of a gateway that runs would get that one's instance locked."""
+    from gateway.cli.admin_client import client_for
+    from gateway.cli.rehearse_plan import takes_turns
+    from gateway.config.identities import identities_of
+    from gateway.errors import GatewayError, NotRunning
+
+    sources = [source for item in identities_of(config).values() for source in item.sources]
+    if not any(map(takes_turns, sources)):
+        return
+    with contextlib.suppress(NotRunning):
+        client_for(config.path).get("/status")
+        raise GatewayError(
+            "a gateway runs with this configuration, and its bound key is for one program at a "
+            "time: to the issuer a second one is a copied key, and the gateway would be locked",
+            hint="rehearse with --embedded, or stop the gateway first",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,11 +76,20 @@ def is_spent_by_a_join(source: SourceConfig) -> bool:
     """Whether each join takes a use of the credential."""
     match source:
         case IssuerSourceConfig():
+            # A bound key and an identity token are used first, and cost nothing.
             return source.bound_key is None and source.id_token is None
         case StepCaSourceConfig():
             return not source.provisioner
         case _:
             return False
+
+
+def takes_turns(source: SourceConfig) -> bool:
+    """Whether only one program at a time may use the credential: each join with a bound key gives
+    its holder the state for the next one, and to the issuer two holders are a copied key.
+    """
+    bound = source.bound_key if isinstance(source, IssuerSourceConfig) else None
+    return bound is not None and bound.key.kind == "secret"
 
 
 def real_steps(source: SourceConfig, life: timedelta, wishes: Wishes) -> list[Step]:

@@ -24,7 +24,7 @@ _RULE: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _BOUND: Final = ("bound_rule", *(f"bound_key_{where}" for where in _PLACES))
 _REGISTRATION: Final = tuple(f"registration_{where}" for where in _PLACES)
-_TOKEN__PLACES: Final = (
+_TOKEN_PLACES: Final = (
     *(f"id_token_{where}" for where in _PLACES),
     "id_token_url",
     "id_token_command",
@@ -75,10 +75,10 @@ def _bound_key(table: Table, place: Place) -> BoundKeyConfig | None:
 def _id_token(table: Table, place: Place) -> IdTokenConfig | None:
     rule = table.converted("token_rule", _rule) or ""
     source = _token_source(table, place)
-    given = [name for name in _TOKEN__PLACES if name in table]
+    given = [name for name in _TOKEN_PLACES if name in table]
     for name in given[1:]:
         # Two of the first three are told of where they are read.
-        if name in _TOKEN__PLACES[len(_PLACES) :]:
+        if name in _TOKEN_PLACES[len(_PLACES) :]:
             table.problem(name, f"the token is named by {given[0]} already", "keep one of them")
     if "token_rule" not in table and not given:
         return None
@@ -86,7 +86,7 @@ def _id_token(table: Table, place: Place) -> IdTokenConfig | None:
         table.problem("token_rule", "is missing", "the name of the issuer's join rule")
     if not given:
         table.problem(
-            _TOKEN__PLACES[0], "is missing", f"give this or one of {', '.join(_TOKEN__PLACES[1:])}"
+            _TOKEN_PLACES[0], "is missing", f"give this or one of {', '.join(_TOKEN_PLACES[1:])}"
         )
     return None if source is None else IdTokenConfig(rule=rule, source=source)
 

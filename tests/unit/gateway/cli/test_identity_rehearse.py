@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.main import main
+from tests.unit.gateway.cli.conftest import StartAdmin
 
 CONFIG = f"""
 project = "acme"
@@ -81,3 +82,30 @@ def test_a_number_that_is_none_is_refused(
 ) -> None:
     assert main(["identity", "rehearse", *options]) != 0
     assert options[1] in capsys.readouterr().err
+
+
+BOUND = CONFIG.replace(
+    'token_file = "join-token"', 'bound_rule = "laptop"\nbound_key_secret = "key"'
+)
+
+
+def test_beside_a_gateway_with_a_bound_key_nobody_is_asked(
+    config: Path, start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(BOUND)
+    start_admin({"GET /status": (200, {})})
+    assert main(["identity", "rehearse", "--renewals", "3"]) == 1
+    told = capsys.readouterr().err
+    assert "its bound key is for one program at a time" in told
+    assert "--embedded" in told
+    assert main(["identity", "rehearse", "--embedded", "--renewals", "3"]) == 0
+
+
+def test_beside_a_gateway_with_a_token_it_is_asked(
+    config: Path, start_admin: StartAdmin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert config.exists()
+    admin = start_admin({"GET /status": (200, {})})
+    assert main(["identity", "rehearse", "--renewals", "3"]) == 1
+    assert "real: issuer, really asked" in capsys.readouterr().out
+    assert not admin.requests

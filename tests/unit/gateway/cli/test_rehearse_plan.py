@@ -122,13 +122,30 @@ def test_a_token_is_spent_by_joins(tmp_path: Path, source: str, joins: int | Non
     assert scene.offer.trust_domain == "acme.example"
 
 
-def test_a_way_to_join_that_needs_nobody_is_not_spent(tmp_path: Path) -> None:
-    file = tmp_path / "devwiz-gw.toml"
-    config_of(tmp_path, "issuer")
-    way = 'token_rule = "ci"\nid_token_file = "id-token"'
-    file.write_text(file.read_text().replace('token_file = "t"', way))
-    scene = rehearse_plan.scene(load(file).identity, HOUR, Wishes(joins=2))
-    assert [stand_in.joins for stand_in in scene.sources] == [None]
+WAYS = {
+    "bound": 'bound_rule = "laptop"\nbound_key_secret = "key"',
+    "read-only": 'bound_rule = "laptop"\nbound_key_file = "key"',
+    "identity token": 'token_rule = "ci"\nid_token_file = "token"',
+}
+
+
+def joined_by(folder: Path, way: str) -> Config:
+    file = folder / "devwiz-gw.toml"
+    config_of(folder, "issuer")
+    file.write_text(file.read_text().replace('token_file = "t"', WAYS[way]))
+    return load(file)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_key_or_an_identity_token_is_not_spent(tmp_path: Path, way: str) -> None:
+    scene = rehearse_plan.scene(joined_by(tmp_path, way).identity, HOUR, Wishes(joins=4))
+    assert scene.sources == [StandIn(name="issuer", joins=None)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_bound_key_with_its_state_is_for_one_program_at_a_time(tmp_path: Path, way: str) -> None:
+    (source,) = joined_by(tmp_path, way).identity.sources
+    assert rehearse_plan.takes_turns(source) is (way == "bound")
 
 
 def test_a_ready_token_of_step_ca_is_spent_as_well(tmp_path: Path) -> None:
