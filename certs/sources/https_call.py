@@ -21,6 +21,7 @@ from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavaila
 
 _MAX_REPLY_BYTES: Final = 131_072
 _MAX_RETRY_AFTER_S: Final = 3_600.0
+_MAX_TAG: Final = 256
 
 
 class NoAnswer(SourceUnavailable):
@@ -108,7 +109,8 @@ class HttpsCaller:
 
         Raises:
             SourceUnavailable: not in time; `NoAnswer` where the connection failed.
-            SourceDenied: the server is not the one that `context` expects.
+            SourceDenied: the server is not the one that `context` expects, or a header can't be
+                sent.
             ReplyRejected: the answer is too large.
         """
         connector, sent = aiohttp.TCPConnector(ssl=context), self._now()
@@ -132,7 +134,7 @@ class HttpsCaller:
                     body=content,
                     retry_after_s=_retry_after_s(response.headers.get("Retry-After", "")),
                     skew_s=self._skew_s(response.headers.get("Date", ""), sent),
-                    tag=response.headers.get("ETag", ""),
+                    tag=_tag(response.headers.get("ETag", "")),
                 )
         except TimeoutError as error:
             raise SourceUnavailable(
@@ -143,6 +145,13 @@ class HttpsCaller:
             raise self._stranger(step, error) from error
         except (aiohttp.ClientError, OSError) as error:
             raise self._unreachable(step, error) from error
+        except ValueError:
+            # Its text is not passed on: it is about what we would have sent.
+            raise SourceDenied(
+                f"{step}: nothing was sent to {self._far.name} {self._url}: "
+                "a credential has characters that no header can hold",
+                hint="is the credential one line, and nothing but itself?",
+            ) from None
 
     def _skew_s(self, text: str, sent: datetime) -> float | None:
         date = _date(text)
@@ -231,6 +240,11 @@ async def _bounded(step: str, response: aiohttp.ClientResponse, most: int) -> by
         if len(content) > most:
             raise ReplyRejected(f"{step}: the reply is larger than {most} bytes")
     return bytes(content)
+
+
+def _tag(text: str) -> str:
+    """An entity tag that can be sent back (RFC 9110 §8.8.3); "" for another one."""
+    return text if text.isascii() and text.isprintable() and len(text) <= _MAX_TAG else ""
 
 
 def _retry_after_s(text: str) -> float | None:

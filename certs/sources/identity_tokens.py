@@ -82,6 +82,12 @@ async def _fetched(url: URL, headers: Mapping[str, str]) -> bytes:
         raise SourceUnavailable(f"{where} didn't answer in {_TIMEOUT_S:g} s") from None
     except (aiohttp.ClientError, OSError) as error:
         raise SourceUnavailable(f"{where} can't be reached") from error
+    except ValueError:
+        # Its text is not passed on: it is about what we would have sent.
+        raise SourceDenied(
+            f"nothing was sent to {where}: what goes along has characters that no header can hold",
+            hint="is the bearer token one line, and nothing but itself?",
+        ) from None
 
 
 async def _printed(arguments: Sequence[str]) -> bytes:

@@ -91,6 +91,19 @@ async def test_a_member_that_is_not_there(serve: Serve, body: str) -> None:
         await token_from_url(await serve(answer), headers={}, member="value")()
 
 
+async def test_a_bearer_token_that_no_header_holds_is_told_without_it(serve: Serve) -> None:
+    async def two_lines() -> Secret:
+        return Secret("hunter2\nhunter3\n")
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.Response(text="a.b.c")
+
+    read = token_from_url(await serve(answer), headers={}, read_bearer=two_lines)
+    with pytest.raises(SourceDenied, match="no header can hold") as caught:
+        await read()
+    assert "hunter" not in f"{caught.value}{caught.value.hint}"
+
+
 async def test_nobody_there_is_worth_another_try() -> None:
     with pytest.raises(SourceUnavailable, match="can't be reached"):
         await token_from_url("http://127.0.0.1:1/token", headers={})()
