@@ -150,12 +150,14 @@ def schedule(
 
 
 def moved(kept: Schedule, suggested: datetime | None) -> Schedule:
-    """The times of an identity whose issuer may have changed its wish; None: it has none."""
+    """The times of an identity whose issuer may have changed its wish; None: it has none.
+
+    Somebody asked for that, so a young identity follows as well: the floor alone holds it back.
+    """
     if suggested is None:
         return kept
-    return replace(
-        kept, renew_at=renew_at(kept.begin, kept.not_after, draw=0.0, suggested=suggested)
-    )
+    soonest = kept.begin + floor_between(kept.not_after - kept.begin)
+    return replace(kept, renew_at=min(max(suggested, soonest), kept.must_have))
 
 
 def floor_between(life: timedelta) -> timedelta:

@@ -28,8 +28,8 @@ _MAX_CHALLENGE: Final = 4_096
 ISSUER: Final = Far(
     name="the issuer",
     if_unreachable="is it running ('devwiz-gw issuer serve'), and is the url right?",
-    if_stranger="nothing was sent to it; somebody may stand in between, or the issuer was made "
-    "anew (then ca_pin must change)",
+    if_stranger="nothing was sent to it; somebody may stand in between, or the issuer's authority "
+    "was rotated or made anew (then ca_pin must change: 'devwiz-gw issuer token' prints it)",
 )
 # For how long the issuer may keep us waiting for another version of the bundle.
 _WAIT_S: Final = 20

@@ -247,6 +247,8 @@ def _expected(args: argparse.Namespace) -> tuple[Any, str]:
         return Expected(keys=frozenset(args.key)), ""
     try:
         with opened(args) as scope:
+            if scope.kind == "folder":
+                return Expected(), 'nothing is signed: the store "folder" can\'t keep the key'
             key = signer_of(scope.store.get(key_ref(scope.project))).public_key
             try:
                 reached = place_of(scope.store.get(reached_ref(scope.project)))

@@ -13,7 +13,7 @@ from gateway.cli.parsers import add_commands
 from gateway.errors import ConfigInvalid
 
 if TYPE_CHECKING:
-    from gateway.config.model import Config, Route
+    from gateway.config.model import Config, IdentityConfig, Route
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,16 +58,29 @@ def _checked(args: argparse.Namespace) -> Config:
 
 
 def _show(config: Config) -> None:
+    from gateway.config.identities import identities_of
+
     output.line(f"ok: {config.path}")
     facts = (
         ("project", config.project),
-        ("identity", ", ".join(source.name for source in config.identity.sources)),
+        *((_titled(name), _sources(each)) for name, each in identities_of(config).items()),
         ("admin socket", str(config.admin.socket)),
     )
     rows = [_row(route) for route in config.routes]
-    lines = output.table(("ROUTE", "KIND", "LISTENER", "UPSTREAM", "PEER", "HEADERS"), rows)
+    headings = ("ROUTE", "KIND", "LISTENER", "UPSTREAM", "PEER", "HEADERS")
+    lines = output.fitted(headings, rows, columns=output.terminal_width())
     for text in (*output.pairs(facts), "", *lines):
         output.line(text)
+
+
+def _titled(identity: str) -> str:
+    from gateway.config.model import DEFAULT_IDENTITY
+
+    return "identity" if identity == DEFAULT_IDENTITY else f"identity {identity}"
+
+
+def _sources(identity: IdentityConfig) -> str:
+    return ", ".join(source.name for source in identity.sources)
 
 
 def _row(route: Route) -> list[str]:

@@ -65,7 +65,8 @@ def _show(args: argparse.Namespace) -> int:
         alone = args.name is not None or len(every) == 1
         output.document(chosen[0] if alone else chosen[0] | {"identities": every})
     else:
-        for text in all_lines(chosen, now=datetime.now(UTC)):
+        now, width = datetime.now(UTC), output.terminal_width()
+        for text in all_lines(chosen, now=now, columns=width):
             output.line(text)
     return ExitCode.OK if all(item.get("generation") for item in chosen) else ExitCode.FAILED
 

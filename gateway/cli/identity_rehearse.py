@@ -274,7 +274,7 @@ def _show(report: _Report) -> None:
 
     headings = ("PART", "SOURCE", "STEP", "RENEWALS", "REQUESTS", "FAILED", "REPLY", "RESULT")
     rows = [_row(source, outcome) for source, outcome in report.outcomes]
-    for text in output.table(headings, rows):
+    for text in output.fitted(headings, rows, columns=output.terminal_width()):
         output.line(text)
     output.line()
     if report.asked:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from gateway.cli.output import duration, paint, pairs, table
+from gateway.cli.output import duration, fitted, paint, pairs
 from gateway.cli.status_view import identity_lines, moment
 
 Identity = Mapping[str, Any]
@@ -19,12 +19,16 @@ _HEADINGS: Final = (
 )
 
 
-def all_lines(identities: Sequence[Identity], *, now: datetime) -> list[str]:
-    """One identity as a block, several as a table with what troubles them below."""
+def all_lines(
+    identities: Sequence[Identity], *, now: datetime, columns: int | None = None
+) -> list[str]:
+    """One identity as a block, several as a table (or, where that is wider than `columns`, as short
+    blocks) with what troubles them below.
+    """
     if len(identities) == 1:
         return block(identities[0], now=now)
     rows = [_row(identity, now) for identity in identities]
-    lines = table(_HEADINGS, rows)
+    lines = fitted(_HEADINGS, rows, columns=columns)
     for identity in identities:
         for text in troubles(identity, now=now):
             lines.append(f"{paint('!', 'bad')} {identity.get('name')}: {text}")

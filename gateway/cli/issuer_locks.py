@@ -115,7 +115,10 @@ def run_lock(args: argparse.Namespace) -> int:
         ttl=args.ttl,
         revoke=None if args.revoke == _KEEP else Reason(args.revoke),
     )
-    locked, _ = _with_locking(args, lambda locking, now: locking.lock(order, now))
+    (locked, is_strange), _ = _with_locking(
+        args,
+        lambda locking, now: (locking.lock(order, now), _is_strange(locking, order.target, now)),
+    )
     lock = locked.lock
     if args.json:
         output.document({**_lock_document(lock), "revoked_certificates": locked.revoked})
@@ -125,6 +128,8 @@ def run_lock(args: argparse.Namespace) -> int:
     if order.revoke is not None:
         what = "certificate is" if locked.revoked == 1 else "certificates are"
         output.line(f"{locked.revoked} {what} on the revocation list ({args.revoke})")
+    if is_strange:
+        output.note(f"no workload has joined as {lock.target.name} so far")
     output.note(f"lift it with: devwiz-gw issuer unlock --dir {args.dir} {_option(lock.target)}")
     return ExitCode.OK
 
@@ -188,6 +193,15 @@ def _target(args: argparse.Namespace) -> Target:
     raise AssertionError("argparse lets nothing through without a target")
 
 
+def _is_strange(locking: Locking, target: Target, now: datetime) -> bool:
+    """Whether nobody has joined by a workload's name: it may be a slip of the pen."""
+    from certs.issuer.locks import LockKind
+
+    return target.kind is LockKind.BOT and all(
+        view.row.instance.binding.workload != target.name for view in locking.instances(now)
+    )
+
+
 def _option(target: Target) -> str:
     return f"--{target.kind} {target.name}"
 
@@ -197,7 +211,8 @@ def _show_instances(views: list[InstanceView], now: datetime) -> None:
         output.line("no instances")
         return
     headings = ("INSTANCE", "BOT", "SPIFFE ID", "GENERATION", "SEEN", "CERTIFICATE", "LOCK")
-    for text in output.table(headings, [_row(view, now) for view in views]):
+    rows = [_row(view, now) for view in views]
+    for text in output.fitted(headings, rows, columns=output.terminal_width()):
         output.line(text)
 
 

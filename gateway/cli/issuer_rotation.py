@@ -168,7 +168,8 @@ def _show(view: RotationView, now: datetime) -> None:
     for text in output.pairs(rows, indent=""):
         output.line(text)
     headings = ("authority", "signs for", "in the bundle until", "ca_pin")
-    for text in output.table(headings, [_row(item) for item in view.authorities]):
+    authorities = [_row(item) for item in view.authorities]
+    for text in output.fitted(headings, authorities, columns=output.terminal_width()):
         output.line(text)
     output.note(_ADVICE[rotation.phase])
 

@@ -90,6 +90,21 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [_aligned(row, widths) for row in cells]
 
 
+def fitted(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], *, columns: int | None
+) -> list[str]:
+    """A table where it fits into `columns`, else a block for each row."""
+    lines = table(headings, rows)
+    if columns is None or max(width(text) for text in lines) <= columns:
+        return lines
+    labels = [heading.lower() for heading in headings]
+    return [
+        text
+        for first, *others in rows
+        for text in (printable(first), *pairs(list(zip(labels[1:], others, strict=True))))
+    ]
+
+
 def pairs(rows: Sequence[tuple[str, str]], *, indent: str = "  ") -> list[str]:
     """Lines of "label  value", values aligned."""
     label_width = max((width(label) for label, _ in rows), default=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import shutil
 import stat
@@ -95,7 +96,8 @@ def _chunks_of_file(path: Path) -> Iterator[bytes]:
             if stat.S_ISREG(os.fstat(fd).st_mode):
                 yield from iter(lambda: file.read(_CHUNK), b"")
     except OSError as error:
-        if not path.is_symlink():
+        # ENXIO is a socket's.
+        if error.errno != errno.ENXIO and not path.is_symlink():
             output.note(f"{path} can't be read: {(error.strerror or '').lower()}")
 
 

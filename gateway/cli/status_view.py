@@ -44,7 +44,7 @@ def _identities(document: Mapping[str, Any], now: datetime) -> list[str]:
     for identity in identities:
         routes = ", ".join(_texts(identity, "routes")) or "none"
         lines.append(f"IDENTITY {_text(identity, 'name')}")
-        lines += [*pairs([("routes", routes)]), *identity_lines(identity, now=now), ""]
+        lines += [*identity_lines(identity, now=now, routes=routes), ""]
     return lines
 
 
@@ -64,11 +64,12 @@ def _forecast(outlooks: list[Mapping[str, Any]], now: datetime) -> list[str]:
     return [f"{'; '.join(parts)}, if the issuer stays down"]
 
 
-def identity_lines(identity: Mapping[str, Any], *, now: datetime) -> list[str]:
-    """The identity in use, and how it is going to be renewed."""
+def identity_lines(identity: Mapping[str, Any], *, now: datetime, routes: str = "") -> list[str]:
+    """The identity in use, and how it is going to be renewed; `routes` are those that use it."""
     state = _text(identity, "state")
     source = _text(identity, "source") + (f" ({state})" if state else "")
     rows = [
+        *([("routes", routes)] if routes else []),
         ("source", source),
         ("SPIFFE id", _text(identity, "spiffe_id")),
         *([("DNS names", ", ".join(names))] if (names := _texts(identity, "dns_names")) else []),

@@ -371,7 +371,10 @@ class Supervisor:
         self._publish()
         shown = generation.spiffe_id or generation.serial
         reason = f"generation {generation.number}{_named(name)}"
-        self._audit.put("identity.renewed", name=shown, reason=reason)
+        # One that was withdrawn or revoked is published once more, with its end.
+        is_over = generation.not_after <= datetime.now(UTC)
+        action = "identity.ended" if is_over else "identity.renewed"
+        self._audit.put(action, name=shown, reason=reason)
 
     def _on_trust(self, path: Path) -> None:
         _LOG.info("%s has changed and is taken in", path, extra={"event": "trust_changed"})

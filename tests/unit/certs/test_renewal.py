@@ -40,6 +40,20 @@ def test_issuers_wish_is_kept_within_the_life(wish: datetime, kept: datetime) ->
 
 
 @pytest.mark.parametrize(
+    ("wish", "kept"),
+    [
+        (after(minutes=2), after(minutes=2)),
+        (after(seconds=10), after(seconds=36)),
+        (after(hours=5), after(minutes=54)),
+    ],
+)
+def test_a_wish_that_changes_is_followed_from_the_floor_on(wish: datetime, kept: datetime) -> None:
+    got = renewal.schedule(START, after(hours=1), obtained=START, draw=0.0)
+    assert renewal.moved(got, wish) == replace(got, renew_at=kept)
+    assert renewal.moved(got, None) is got
+
+
+@pytest.mark.parametrize(
     ("life_s", "left_s"), [(36_000, 3600), (3600, 360), (600, 120), (480, 120), (20, 5)]
 )
 def test_must_have(life_s: float, left_s: float) -> None:
@@ -144,4 +158,3 @@ def test_a_wish_that_changes_moves_the_renewal_alone() -> None:
     assert renewal.moved(kept, None) == kept
     moved = renewal.moved(kept, after(minutes=10))
     assert moved == replace(kept, renew_at=after(minutes=10))
-    assert renewal.moved(kept, START).renew_at == after(minutes=6)

@@ -50,6 +50,16 @@ def test_an_empty_journal_says_so(workdir: Path, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out.startswith("nothing is recorded in ")
 
 
+def test_a_store_that_keeps_nothing_signs_nothing(
+    workdir: Path, journal: Journal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workdir / "devwiz-gw.toml").write_text(
+        'project = "acme"\n[secrets]\nstore = "folder"\nfolder = "."\n'
+    )
+    assert audit("verify") == 0
+    assert 'nothing is signed: the store "folder" can\'t keep the key' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "names"),
     [

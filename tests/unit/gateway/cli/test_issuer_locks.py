@@ -78,6 +78,17 @@ def test_a_lock_takes_effect_in_the_running_issuer_at_once(
     renew(running, held)
 
 
+@pytest.mark.usefixtures("running")
+def test_a_workload_that_nobody_knows_is_locked_and_told(
+    held: Issued, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workload = held.spiffe_id.rpartition("/")[2]
+    for name, is_told in ((workload, False), ("nobody", True)):
+        code, _, err = run(capsys, "lock", "--bot", name)
+        assert code == 0
+        assert (f"no workload has joined as {name} so far" in err) is is_told
+
+
 def test_a_lock_as_json(
     running: IssuerService, held: Issued, capsys: pytest.CaptureFixture[str]
 ) -> None:

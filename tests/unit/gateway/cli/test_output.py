@@ -87,3 +87,15 @@ def test_progress_is_silent_where_nobody_watches(capsys: pytest.CaptureFixture[s
 def test_json_keeps_the_order_and_the_letters(capsys: pytest.CaptureFixture[str]) -> None:
     output.document({"b": "é", "a": None})
     assert capsys.readouterr().out == '{\n  "b": "é",\n  "a": null\n}\n'
+
+
+def test_a_table_that_is_too_wide_becomes_blocks() -> None:
+    headings, rows = ("NAME", "SEEN AT"), [["planner", "now"], ["search", ""]]
+    assert output.fitted(headings, rows, columns=None) == output.table(headings, rows)
+    assert output.fitted(headings, rows, columns=16) == output.table(headings, rows)
+    assert output.fitted(headings, rows, columns=15) == [
+        "planner",
+        "  seen at  now",
+        "search",
+        "  seen at  -",
+    ]

@@ -218,8 +218,8 @@ def test_each_of_several_identities_is_shown_with_its_routes() -> None:
         {**DOCUMENT["identity"], "name": "billing", "routes": [], "serial": "b1"},
     ]
     text = "\n".join(status_lines(changed(identities=both), now=NOW, columns=None))
-    assert "IDENTITY default\n  routes  planner, writer\n" in text
-    assert "IDENTITY billing\n  routes  none\n" in text
+    assert "IDENTITY default\n  routes        planner, writer\n" in text
+    assert "IDENTITY billing\n  routes        none\n" in text
     assert "  serial        b1\n" in text
 
 

@@ -481,6 +481,16 @@ async def test_requests_without_a_certificate_hasten_the_next_attempt(tmp_path: 
         assert len(identity.refreshed) == 3, "there is a good one by now"
 
 
+async def test_an_identity_that_was_taken_back_is_no_renewal_in_the_journal(tmp_path: Path) -> None:
+    async with running(tmp_path, feeds=FakeFeeds()) as gateway:
+        gateway.feeds.identities[0].publish(generation())
+        gateway.feeds.identities[0].publish(generation(lifetime_s=-1))
+        wanted = ["gateway.start", "identity.renewed", "identity.ended"]
+        async with asyncio.timeout(30):
+            while [line["action"] for line in gateway.audit()] != wanted:
+                await asyncio.sleep(0.02)
+
+
 async def test_drain_ends_the_program_with_0_and_leaves_no_socket(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path, configs.config(tmp_path), FakeFeeds(first=generation()), "")
     task = asyncio.create_task(gateway.supervisor.run())
