@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from gateway.audit.account import Accounts
 from gateway.audit.files import state_folder
 from gateway.audit.journal import Journal
 from gateway.config.model import (
@@ -24,14 +26,37 @@ from gateway.config.model import (
 )
 from gateway.credentials import ReadCredential, reader_of
 from gateway.errors import StartFailed
-from identity.errors import TokenUnavailable
+from identity.errors import TokenEnded, TokenUnavailable
 from identity.secret_stores.base import Secret, SecretStore
-from identity.token_sources.base import TokenSource
+from identity.token_sources.base import Token, TokenSource
 from identity.token_sources.call import TIMEOUT_S, Caller
 
 if TYPE_CHECKING:
     from identity.supabase.auth_api import AuthApi
     from identity.token_sources.oauth import Client, Wish
+
+
+class SignedInSource:
+    """A `TokenSource` of a session: when that is over, the journal stops naming who began it."""
+
+    def __init__(self, source: TokenSource, accounts: Accounts, name: str) -> None:
+        self._source = source
+        self._accounts = accounts
+        self._name = name
+
+    async def fetch(self) -> Token:
+        """See `TokenSource.fetch`."""
+        try:
+            return await self._source.fetch()
+        except TokenEnded:
+            # A line with a name too many is no reason to lose sight of why the session ended.
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(self._accounts.sign_out, self._name)
+            raise
+
+    async def close(self) -> None:
+        """See `TokenSource.close`."""
+        await self._source.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +111,7 @@ class TokenOpener:
         from identity.supabase.source import SupabaseSource
 
         api = auth_api(wanted)
-        return SupabaseSource(
+        source = SupabaseSource(
             api,
             AccessTokens(api, audience=wanted.audience, now=now),
             self.store,
@@ -94,6 +119,7 @@ class TokenOpener:
             lock=session_lock(project, wanted.name, self.env),
             now=now,
         )
+        return SignedInSource(source, Accounts(self.journal.path), wanted.name)
 
     def _exec(self, wanted: ExecTokenConfig) -> TokenSource:
         from identity.token_sources.exec_helper import PASSED, ExecHelper, Program

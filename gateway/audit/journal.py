@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gateway.audit.account import Accounts
 from gateway.audit.actor import own_actor
 from gateway.audit.event import (
     CHECKPOINT,
@@ -86,6 +87,7 @@ class Journal:
         self.project = project
         self._now = now
         self._actor = actor
+        self._accounts = Accounts(path)
         self.keeping = keeping or Keeping()
         self._lock = threading.Lock()
         self._commit = GroupCommit()
@@ -178,7 +180,7 @@ class Journal:
                 place=end.place,
                 at=self._now(),
                 project=self.project,
-                actor=actor or self._actor(),
+                actor=actor or replace(self._actor(), account=self._accounts.current()),
             )
             # A line cut short by a full disk stays visible as a broken one, on a line of its own.
             _write_whole(fd, line + b"\n" if end.whole else b"\n" + line + b"\n")

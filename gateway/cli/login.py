@@ -132,6 +132,7 @@ async def _begin(
             await store.set(ref, encode(session))
     tokens = AccessTokens(api, audience=token.audience, now=now)
     await tokens.verify(session.access_token, user_id=session.user_id)
+    scope.accounts.sign_in(token.name, session.user_id)
     who = session.email or session.user_id
     return f"signed in to {token.url} as {who}: {{token:{token.name}}} is ready"
 

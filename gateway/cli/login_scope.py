@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.audit.account import Accounts
 from gateway.audit.files import journal_path
 from gateway.audit.journal import Journal
 from gateway.cli.parsers import UsageError
@@ -31,6 +32,11 @@ class LoginScope:
     def project(self) -> str:
         """Whose sessions and keys."""
         return self.config.project
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who the journal says is signed in."""
+        return Accounts(self.journal.path)
 
     @asynccontextmanager
     async def store(self) -> AsyncIterator[SecretStore]:

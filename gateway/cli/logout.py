@@ -74,6 +74,7 @@ async def _end(scope: LoginScope, token: SupabaseTokenConfig) -> str:
             problem = str(error)
         # Forgotten in any case: who asks to be signed out must not stay signed in here.
         await store.delete(ref)
+    scope.accounts.sign_out(token.name)
     if problem:
         return f"the session is forgotten here, and the server wasn't told: {problem}"
     return f"signed out of {token.url}"

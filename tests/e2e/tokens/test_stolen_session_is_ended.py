@@ -31,6 +31,7 @@ def test_reuse_ends_it_and_signing_in_again_mends_it(
     assert "in other hands" in answer
     assert "devwiz-gw login supabase" in answer
     assert "in other hands" in gateway.command("login", "--status").stdout
+    assert "account" not in gateway.audit()[-1]["user"]
     server.ahead_s = 0
     sign_in(gateway)
     until_code(gateway, 200)

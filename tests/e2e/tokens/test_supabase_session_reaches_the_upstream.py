@@ -45,5 +45,8 @@ def test_from_signing_in_to_signing_out(
     assert first not in told[0]
     assert sent(upstream) not in told[0]
     actions = [(line["action"], line["outcome"]) for line in gateway.audit()]
+    accounts = {line["action"]: line["user"].get("account") for line in gateway.audit()}
+    assert accounts["gateway.start"] == server.user_id
+    assert accounts["session.list"] is None
     for action in ("session.begin", "session.end"):
         assert (action, "ok") in actions
