@@ -93,6 +93,22 @@ class InvalidConfigName(IdentityError):
     """Configu knows no config or set of such a name."""
 
 
+class InvalidConfigSchema(IdentityError):
+    """A `.cfgu` schema can't be used."""
+
+
+class SyncStateDamaged(IdentityError):
+    """What a store remembers of its last sync is not whole."""
+
+
+class ConfigRefused(IdentityError):
+    """A config can't be written to Configu: it isn't declared, or its value is none for it."""
+
+
+class NotPublished(IdentityError):
+    """Configu took a value, and has another one."""
+
+
 class TokenError(IdentityError):
     """A token source gave no token. `retry_after_s` is when to ask again, where that is known."""
 

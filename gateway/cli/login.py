@@ -19,7 +19,7 @@ from gateway.cli.typed import read_secret
 from gateway.config.model import SupabaseTokenConfig
 from identity.errors import SecretNotFound
 from identity.langsmith import DEFAULT_ENDPOINT, KEY_NAME
-from identity.secret_stores.base import Secret, SecretRef
+from identity.secret_stores.base import Secret, SecretRef, check_value
 
 if TYPE_CHECKING:
     from identity.supabase.auth_api import AuthApi
@@ -57,6 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             ),
             run=_langsmith,
         )
+    )
+    commands.add(
+        "configu",
+        summary="check a token for Configu and keep it, for 'devwiz-gw sync'",
+        examples=(
+            "devwiz-gw login configu",
+            "pass show configu | devwiz-gw login configu",
+        ),
+        run=_configu,
     )
 
 
@@ -168,6 +177,28 @@ def _langsmith(args: argparse.Namespace) -> int:
             asyncio.run(_keep(scope, ref, key))
     output.note(f'{ref} holds a {kind} that {args.endpoint} takes: attach "{{secret:{ref.name}}}"')
     return ExitCode.OK
+
+
+def _configu(args: argparse.Namespace) -> int:
+    from identity.configu.sync_state import token_ref
+
+    with opened(args) as scope:
+        configu = scope.configu()
+        token = read_secret(f"token for Configu, organization {configu.org}: ")
+        check_value(token)
+        found = asyncio.run(_ask_configu(scope, token))
+        with scope.journal.around("session.begin", name="configu"):
+            asyncio.run(_keep(scope, token_ref(scope.project), token))
+    output.note(
+        f"{configu.url} takes the token, and has {found} values for this project: "
+        "take them in with 'devwiz-gw sync'"
+    )
+    return ExitCode.OK
+
+
+async def _ask_configu(scope: LoginScope, token: Secret) -> int:
+    async with scope.sync() as sync:
+        return await sync.check_token(token)
 
 
 async def _keep(scope: LoginScope, ref: SecretRef, value: Secret) -> None:

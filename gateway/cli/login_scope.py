@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.audit.account import Accounts
 from gateway.audit.files import journal_path
@@ -15,9 +16,12 @@ from gateway.audit.journal import Journal
 from gateway.cli.parsers import UsageError
 from gateway.config.find import find_config
 from gateway.config.load import load
-from gateway.config.model import Config, SupabaseTokenConfig
+from gateway.config.model import Config, ConfiguConfig, SupabaseTokenConfig
 from identity.secret_stores.base import SecretStore
 from identity.secret_stores.open import open_store
+
+if TYPE_CHECKING:
+    from gateway.configu.sync import ConfiguSync
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,24 @@ class LoginScope:
             yield store
         finally:
             await store.close()
+
+    def configu(self) -> ConfiguConfig:
+        """`[configu]`. Raises `UsageError` where there is none."""
+        if self.config.configu is None:
+            raise UsageError(
+                f"{self.config.path} has no [configu]",
+                hint="add one with org and schemas; see docs/operations/configu.md",
+            )
+        return self.config.configu
+
+    @asynccontextmanager
+    async def sync(self) -> AsyncIterator[ConfiguSync]:
+        """The project's sync with Configu; its store is closed at the end. Raises `UsageError`."""
+        from gateway.configu.open import open_sync
+
+        configu = self.configu()
+        async with self.store() as store:
+            yield open_sync(configu, self.project, store=store, journal=self.journal, env=self.env)
 
     def refuse_read_only(self) -> None:
         """Raise `UsageError` where nothing could be kept, before anything is typed."""

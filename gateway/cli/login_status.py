@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from gateway.cli.login_scope import LoginScope
 from gateway.config.model import SupabaseTokenConfig
+from identity.configu.sync_state import token_ref
 from identity.errors import SecretNotFound, TokenDenied, TokenEnded
 from identity.langsmith import KEY_NAME, kind_of
 from identity.secret_stores.base import SecretRef, SecretStore
@@ -39,7 +40,8 @@ async def logins(scope: LoginScope) -> list[Login]:
     async with scope.store() as store:
         found = [await _session(scope, store, token) for token in tokens]
         key = await _key(SecretRef(scope.project, KEY_NAME), store)
-    return [*found, *([key] if key else [])]
+        configu = await _configu(scope, store)
+    return [*found, *([key] if key else []), *configu]
 
 
 async def _session(scope: LoginScope, store: SecretStore, token: SupabaseTokenConfig) -> Login:
@@ -62,6 +64,16 @@ async def _session(scope: LoginScope, store: SecretStore, token: SupabaseTokenCo
         until="" if problem else at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         is_good=not problem,
     )
+
+
+async def _configu(scope: LoginScope, store: SecretStore) -> list[Login]:
+    if scope.config.configu is None:
+        return []
+    try:
+        await store.get(token_ref(scope.project))
+    except SecretNotFound:
+        return [Login(name="configu", service="configu", state="signed out", is_good=False)]
+    return [Login(name="configu", service="configu", state="holds a token")]
 
 
 async def _key(ref: SecretRef, store: SecretStore) -> Login | None:

@@ -35,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             run=_langsmith,
         )
     )
+    commands.add(
+        "configu",
+        summary="forget the token for Configu; it stays good until it is revoked there",
+        examples=("devwiz-gw logout configu",),
+        run=_configu,
+    )
 
 
 def _supabase(args: argparse.Namespace) -> int:
@@ -87,6 +93,17 @@ def _langsmith(args: argparse.Namespace) -> int:
         with scope.journal.around("secret.delete", name=ref.name, reason="logout langsmith"):
             asyncio.run(_forget(scope, ref))
     output.note(f"{ref} is removed; the key stays good until it is deleted in LangSmith's settings")
+    return ExitCode.OK
+
+
+def _configu(args: argparse.Namespace) -> int:
+    from identity.configu.sync_state import token_ref
+
+    with opened(args) as scope:
+        scope.configu()
+        with scope.journal.around("session.end", name="configu"):
+            asyncio.run(_forget(scope, token_ref(scope.project)))
+    output.note("the token is removed; it stays good until it is revoked in Configu")
     return ExitCode.OK
 
 

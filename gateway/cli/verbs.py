@@ -155,6 +155,17 @@ VERBS: Final = (
         ),
     ),
     Verb(
+        "sync",
+        "gateway.cli.sync",
+        "take the project's secrets from Configu",
+        (
+            "devwiz-gw sync --dry-run",
+            "devwiz-gw sync",
+            "devwiz-gw sync --status --json",
+            "devwiz-gw sync --push planner-token",
+        ),
+    ),
+    Verb(
         "logout",
         "gateway.cli.logout",
         "end what login began",

@@ -417,6 +417,24 @@ class RunConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfiguConfig:
+    """`[configu]`: the set of an organization that is the authority over the project's secrets.
+
+    `schemas` declare which configs there are; with a `tag` it is their state of then. It is asked
+    every `interval_s`; what it said counts for `max_offline_s` after its last answer.
+    """
+
+    url: str
+    org: str
+    set: str
+    schemas: tuple[Path, ...]
+    tag: str
+    interval_s: float
+    max_offline_s: float
+    ca_file: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SupabaseTokenConfig:
     """`[tokens.NAME]` with source "supabase": the session that `login supabase` began.
 
@@ -570,3 +588,4 @@ class Config:
     identities: Mapping[str, IdentityConfig] = field(default_factory=dict)
     workload_api: WorkloadApiConfig | None = None
     tokens: tuple[TokenConfig, ...] = ()
+    configu: ConfiguConfig | None = None

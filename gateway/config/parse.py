@@ -14,6 +14,7 @@ from typing import Final, Literal, cast
 from gateway.config.addresses import check_socket_path, local_path, unix_path
 from gateway.config.admin_socket import admin_socket
 from gateway.config.audit import read_audit, refuse_unkept_names
+from gateway.config.configu import read_configu
 from gateway.config.identities import identities_of
 from gateway.config.identity_export import check_folders
 from gateway.config.identity_source import read_identities, read_identity
@@ -77,6 +78,9 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         secrets=_secrets(top.table("secrets"), base=base),
         tokens=read_tokens(top.table("tokens"), base=base, project=project),
     )
+    configu = top.table("configu")
+    if "configu" in top:
+        config = replace(config, configu=read_configu(configu, base=base, secrets=config.secrets))
     workload_api = read_workload_api(
         top.table("workload_api"),
         reader,

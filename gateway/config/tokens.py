@@ -198,10 +198,10 @@ def _client(table: Table, place: Place) -> OAuthClientConfig | None:
 
 def _token_url(table: Table) -> str:
     table.required("token_url", 'the token endpoint, like "https://idp.example.com/oauth/token"')
-    return table.converted("token_url", _endpoint) or ""
+    return table.converted("token_url", endpoint_url) or ""
 
 
-def _endpoint(text: str) -> str:
+def endpoint_url(text: str) -> str:
     """An https URL; plain http leads to a loopback address of this machine only."""
     try:
         parts = urlsplit(text)
@@ -220,7 +220,7 @@ def _endpoint(text: str) -> str:
 
 
 def _project_url(text: str) -> str:
-    url = _endpoint(text).rstrip("/")
+    url = endpoint_url(text).rstrip("/")
     if urlsplit(url).path:
         raise Rejected("holds a path", 'write the origin only, like "https://REF.supabase.co"')
     return url

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from identity.configu.config_set import ConfigKey
+from identity.configu.config_set import DEFAULT_ENDPOINT, ConfigKey
+from identity.configu.json_form import strict
 from identity.errors import TokenDenied
 from identity.secret_stores.base import Secret
 from identity.token_sources.call import Answer, Caller
 
-DEFAULT_ENDPOINT: Final = "https://api.configu.com"
 _MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -97,11 +97,17 @@ class ConfiguClient:
             name, key, value = (item.get(part) for part in ("set", "key", "value"))
             if not isinstance(name, str) or not isinstance(key, str) or not isinstance(value, str):
                 raise self._not_understood()
+            # Of two values for one config nobody could say which one counts.
+            if (name, key) in found:
+                raise self._not_understood()
             found[name, key] = value
         return found
 
     def _items(self, answer: Answer) -> list[dict[str, Any]]:
-        items = answer.value()
+        try:
+            items = strict(answer.body)
+        except ValueError:
+            raise self._not_understood() from None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise self._not_understood()
         return items

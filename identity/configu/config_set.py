@@ -9,6 +9,7 @@ from typing import Final
 
 from identity.errors import InvalidConfigName
 
+DEFAULT_ENDPOINT: Final = "https://api.configu.com"
 #: Set and key.
 ConfigKey = tuple[str, str]
 

@@ -57,6 +57,7 @@ def test_each_limit_has_its_default(limit: Any) -> None:
         "routes",
         "admin",
         "secrets",
+        "configu",
         "log",
         "telemetry",
         "workload_api",

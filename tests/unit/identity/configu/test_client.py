@@ -85,3 +85,14 @@ async def test_a_pending_change_of_another_shape_is_pending(told: Any) -> None:
     with Odd() as odd:
         result = await client(odd).upsert({("", "A"): "1"})
     assert result == PendingApproval(sets=(), queue_url="")
+
+
+async def test_two_values_for_one_config_are_refused() -> None:
+    twice = [{"set": "", "key": "A", "value": "1"}, {"set": "", "key": "A", "value": "2"}]
+
+    class Odd(ConfiguServer):
+        def answer(self, request: Request) -> Reply:
+            return Reply(body=twice)
+
+    with Odd() as odd, pytest.raises(TokenDenied, match="not as Configu does"):
+        await client(odd).get([""], ["A"])

@@ -1,0 +1,174 @@
+"""A project's secrets come from Configu, and none is written over that somebody set here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.vault.conftest import Headless
+from tests.fakes.configu_server import ORG, QUEUE, TOKEN, ConfiguServer
+
+SCHEMA = {
+    "API_KEY": {"type": "String", "required": True},
+    "DB_URL": {"type": "String", "pattern": "^postgres://"},
+    "LEVEL": {"type": "String", "default": "info"},
+    "LD_PRELOAD": {"type": "String"},
+}
+MORE = """
+[identity]
+source = "spiffe"
+[[routes]]
+name = "planner"
+listen = "127.0.0.1:0"
+upstream = "https://planner.example.com"
+[configu]
+url = "{url}"
+org = "{org}"
+set = "prod/eu"
+schemas = ["app.cfgu.json"]
+"""
+
+
+@pytest.fixture
+def configu() -> Iterator[ConfiguServer]:
+    with ConfiguServer() as server:
+        server.configs = {
+            ("", "API_KEY"): "canary-of-the-root",
+            ("prod", "API_KEY"): "canary-of-prod",
+            ("prod/eu", "DB_URL"): "postgres://canary",
+            ("other", "API_KEY"): "canary-of-elsewhere",
+        }
+        yield server
+
+
+@pytest.fixture
+def machine(headless: Headless, configu: ConfiguServer) -> Headless:
+    headless.project("acme", more=MORE.format(url=configu.url, org=ORG))
+    (headless.work / "app.cfgu.json").write_text(json.dumps(SCHEMA))
+    headless.make()
+    headless.unlock()
+    assert "takes the token, and has 2 values" in headless.done("login", "configu", said=TOKEN)
+    return headless
+
+
+def sync(machine: Headless, *arguments: str) -> tuple[int, dict[str, Any]]:
+    done = machine.run("sync", "--json", *arguments)
+    assert "canary" not in done.stdout + done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def states(told: dict[str, Any]) -> dict[str, str]:
+    return {item["name"]: item["state"] for item in told["configs"]}
+
+
+def test_a_token_that_is_not_taken_is_not_kept(headless: Headless, configu: ConfiguServer) -> None:
+    headless.project("acme", more=MORE.format(url=configu.url, org=ORG))
+    (headless.work / "app.cfgu.json").write_text(json.dumps(SCHEMA))
+    headless.make()
+    headless.unlock()
+    refused = headless.run("login", "configu", said="of-nobody")
+    assert refused.returncode == 1
+    assert "401: Unauthorized" in refused.stderr
+    assert "of-nobody" not in refused.stderr
+    status = headless.run("login", "--status")
+    assert (status.returncode, "signed out" in status.stdout) == (1, True)
+    assert "run: devwiz-gw login configu" in headless.run("sync").stderr
+
+
+def test_first_and_next_pull(machine: Headless, configu: ConfiguServer) -> None:
+    _, told = sync(machine, "--dry-run")
+    assert states(told) == {
+        "API_KEY": "new",
+        "DB_URL": "new",
+        "LEVEL": "new",
+        "LD_PRELOAD": "missing",
+    }
+    assert "is not set" in machine.get("API_KEY")
+    shown = machine.run("sync")
+    assert shown.returncode == 0, shown.stderr
+    assert "API_KEY  new, written" in shown.stdout
+    assert "canary" not in shown.stdout + shown.stderr
+    assert machine.get("API_KEY") == "canary-of-prod"
+    assert machine.get("LEVEL") == "info"
+    configu.configs["prod/eu", "API_KEY"] = "canary-second"
+    configu.configs["", "LD_PRELOAD"] = "/tmp/evil.so"
+    del configu.configs["prod/eu", "DB_URL"]
+    shown = machine.run("sync")
+    assert shown.returncode == 0, shown.stderr
+    assert "LD_PRELOAD is kept as a secret only" in shown.stderr
+    assert machine.get("API_KEY") == "canary-second"
+    assert machine.get("DB_URL") == "postgres://canary", "what is gone from Configu stays"
+    assert states(sync(machine, "--status")[1])["DB_URL"] == "stale"
+    injected = machine.run("run", "--env", "LD_PRELOAD=secret:LD_PRELOAD", "--", "true")
+    assert injected.returncode != 0
+    writes = [
+        (line["name"], line["outcome"])
+        for line in map(json.loads, journal(machine).read_text().splitlines())
+        if line["action"] == "secret.write"
+    ]
+    assert writes.count(("API_KEY", "begun")) == writes.count(("API_KEY", "ok")) == 2
+    assert "canary" not in journal(machine).read_text()
+
+
+def journal(machine: Headless) -> Path:
+    return machine.home / ".local" / "state" / "devwiz-gw" / "acme" / "audit.jsonl"
+
+
+def test_what_somebody_set_here_is_drift(machine: Headless, configu: ConfiguServer) -> None:
+    sync(machine)
+    machine.done("secret", "set", "API_KEY", said="mine")
+    configu.configs["prod/eu", "API_KEY"] = "canary-theirs"
+    for arguments in (["--status"], ["--dry-run"], []):
+        code, told = sync(machine, *arguments)
+        assert (code, states(told)["API_KEY"]) == (1, "drift"), arguments
+    assert machine.get("API_KEY") == "mine"
+    assert "API_KEY is in Configu now" in machine.done("sync", "--push", "API_KEY")
+    assert configu.configs["prod/eu", "API_KEY"] == "mine"
+    code, told = sync(machine)
+    assert (code, states(told)["API_KEY"]) == (0, "same")
+    machine.done("secret", "set", "API_KEY", said="another")
+    code, told = sync(machine, "--take", "API_KEY")
+    assert (code, states(told)["API_KEY"]) == (0, "changed")
+    assert machine.get("API_KEY") == "mine"
+
+
+def test_a_change_that_waits_for_approval(machine: Headless, configu: ConfiguServer) -> None:
+    sync(machine)
+    configu.protected.add("prod/eu")
+    machine.done("secret", "set", "API_KEY", said="rotated")
+    assert QUEUE in machine.done("sync", "--push", "API_KEY")
+    code, told = sync(machine)
+    assert (code, states(told)["API_KEY"]) == (0, "pending")
+    assert machine.get("API_KEY") == "rotated"
+    configu.configs["prod/eu", "API_KEY"] = "rotated"
+    assert states(sync(machine)[1])["API_KEY"] == "same"
+
+
+def test_a_value_that_breaks_the_schema_is_not_taken(
+    machine: Headless, configu: ConfiguServer
+) -> None:
+    sync(machine)
+    configu.configs["prod/eu", "DB_URL"] = "mysql://canary-of-another"
+    code, told = sync(machine)
+    assert (code, states(told)["DB_URL"]) == (1, "invalid")
+    assert machine.get("DB_URL") == "postgres://canary"
+    machine.done("secret", "set", "DB_URL", said="mysql://x")
+    pushed = machine.run("sync", "--push", "DB_URL")
+    assert pushed.returncode == 1
+    assert "doesn't match the pattern" in pushed.stderr
+
+
+def test_without_configu(machine: Headless, configu: ConfiguServer) -> None:
+    sync(machine)
+    configu.fails = 503
+    failed = machine.run("sync")
+    assert (failed.returncode, "503" in failed.stderr) == (1, True)
+    code, told = sync(machine, "--status")
+    assert code == 0
+    assert "503" in told["problem"]
+    assert told["age_s"] >= 0
+    assert machine.get("API_KEY") == "canary-of-prod"
