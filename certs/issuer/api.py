@@ -22,7 +22,8 @@ from certs.issuer.limits import Limits
 from certs.issuer.news import News
 from certs.issuer.refusal import Code, Refused
 from certs.issuer.renew_window import Window
-from certs.issuer.service import Issued, IssuerService
+from certs.issuer.service import IssuerService
+from certs.issuer.signing import Issued
 from certs.issuer.strict_json import json_object, text_member
 from certs.issuer.worker import Worker
 from identity.secret_stores.base import Secret

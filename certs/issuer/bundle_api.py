@@ -11,7 +11,8 @@ from aiohttp import hdrs, web
 from certs.issuer import bundle_document
 from certs.issuer.news import MAX_WAIT_S, News
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import BundleVersion, IssuerService
+from certs.issuer.service import IssuerService
+from certs.issuer.signing import BundleVersion
 from certs.issuer.worker import Worker
 
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)

@@ -27,9 +27,10 @@ from certs.issuer.joins.providers import Providers
 from certs.issuer.joins.rule_book import NewRule, RuleBook, RuleWish
 from certs.issuer.limits import Limits, Rates
 from certs.issuer.news import News
+from certs.issuer.one_time_tokens import Grant, NewToken
 from certs.issuer.refusal import Refused
 from certs.issuer.server_identity import ServerIdentity
-from certs.issuer.service import Grant, IssuerService, NewToken
+from certs.issuer.service import IssuerService
 from certs.issuer.worker import Worker
 
 _HANDSHAKE_DEADLINE_S: Final = 5.0

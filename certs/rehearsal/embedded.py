@@ -23,8 +23,9 @@ from certs.generation import Generation
 from certs.issuer.ca_rotation import Phase
 from certs.issuer.folder import OpenedIssuer, init, open_issuer
 from certs.issuer.limits import Limits, Rates
+from certs.issuer.one_time_tokens import Grant
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import Grant, Issued
+from certs.issuer.signing import Issued
 from certs.issuer.worker import Worker
 from certs.sources.base import Identity
 from certs.sources.credential import ReadCredential

@@ -191,7 +191,7 @@ def run_token(args: argparse.Namespace) -> int:
 
     from certs.clock import SystemClock
     from certs.issuer.folder import open_issuer
-    from certs.issuer.service import Grant
+    from certs.issuer.one_time_tokens import Grant
 
     grant = Grant(
         workload=args.name,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from certs.issuer.service import RENEWABLE_AFTER_END
+from certs.issuer.holders import RENEWABLE_AFTER_END
 from certs.rehearsal.embedded import Offer
 from certs.rehearsal.plan import AuthorityChange, FirstIdentity, OutageOf, Renewals, SleepOf, Step
 from certs.rehearsal.stage import Scene, StandIn

@@ -18,7 +18,7 @@ from typing import Final
 
 from certs.issuer.folder import init
 from certs.issuer.http import IssuerServer
-from certs.issuer.service import Grant
+from certs.issuer.one_time_tokens import Grant
 from gateway.errors import StartFailed
 
 TRUST_DOMAIN: Final = "demo.devwiz.example"

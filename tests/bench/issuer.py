@@ -20,7 +20,7 @@ from pathlib import Path
 
 from certs.generation import Generation
 from certs.issuer.folder import init, open_issuer
-from certs.issuer.service import Grant
+from certs.issuer.one_time_tokens import Grant
 from certs.sources.issuer import IssuerSource
 from identity.secret_stores.base import Secret
 from tests.bench import machine

@@ -22,7 +22,7 @@ from certs.issuer.joins.rules import (
     TokenTerms,
     service_account_rules,
 )
-from certs.issuer.service import Grant
+from certs.issuer.one_time_tokens import Grant
 from certs.sources.credential import ReadCredential
 from certs.sources.device_key import ReadOnlyKey, StoredKey
 from certs.sources.issuer import IssuerSource

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from certs import csr, keys
 from certs.issuer.joins.key_joins import KeyAttempt
 from certs.issuer.joins.service import JoinService
-from certs.issuer.service import Issued
+from certs.issuer.signing import Issued
 from identity.secret_stores.base import Secret
 
 

@@ -33,8 +33,9 @@ from certs.issuer.ca_rotation import Phase
 from certs.issuer.folder import AlreadyInitialized, OpenedIssuer, init, open_issuer
 from certs.issuer.locking import LockOrder, LockRefused
 from certs.issuer.locks import LockKind, Reason, Target
+from certs.issuer.one_time_tokens import Grant
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import Grant, Issued
+from certs.issuer.signing import Issued
 from certs.revocation import read_lists
 from identity.secret_stores.base import Secret
 from tests.fakes.issuer import TRUST_DOMAIN, ManualClock, leaf_der, leaf_of

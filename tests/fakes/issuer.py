@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives import serialization
 from certs import keys
 from certs.generation import Generation
 from certs.issuer.folder import init, open_issuer
-from certs.issuer.service import Grant, Issued, IssuerService
+from certs.issuer.one_time_tokens import Grant
+from certs.issuer.service import IssuerService
+from certs.issuer.signing import Issued
 from certs.sources.base import Identity
 from identity.secret_stores.base import Secret
 

@@ -22,7 +22,7 @@ from certs.issuer import ca
 from certs.issuer.authorities import authority_folder
 from certs.issuer.ca_rotation import Phase, Rotation
 from certs.issuer.folder import OpenedIssuer, open_issuer
-from certs.issuer.service import Grant
+from certs.issuer.one_time_tokens import Grant
 from certs.verify import verify_identity
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

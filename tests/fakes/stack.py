@@ -13,7 +13,7 @@ from typing import Self
 
 from certs.issuer import ca
 from certs.issuer.folder import init, open_issuer
-from certs.issuer.service import Grant
+from certs.issuer.one_time_tokens import Grant
 from tests.fakes.gateway_process import COMMAND, DEADLINE_S, AnyGateway
 from tests.fakes.scripted_upstream import wait_until
 

@@ -15,7 +15,7 @@ from certs.issuer.folder import init, open_issuer
 from certs.issuer.joins.rule_book import RuleWish
 from certs.issuer.joins.rules import BoundKeyTerms
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import Issued
+from certs.issuer.signing import Issued
 from tests.fakes.bound_key import Holder, public_pem
 from tests.fakes.issuer import TRUST_DOMAIN, ManualClock, leaf_der
 from tests.property.effort import effort

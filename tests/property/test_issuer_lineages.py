@@ -24,7 +24,7 @@ from certs import csr, keys
 from certs.issuer.audit import AuditFile, Event
 from certs.issuer.folder import OpenedIssuer, open_issuer
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import Issued
+from certs.issuer.signing import Issued
 from identity.secret_stores.base import Secret
 from tests.fakes.issuer import ManualClock, leaf_der, make_issuer, new_token
 from tests.fakes.memory_folder import memory_folder

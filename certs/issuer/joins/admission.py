@@ -10,8 +10,9 @@ from certs.issuer.audit import Event
 from certs.issuer.ca import RandomBytes
 from certs.issuer.generation import Link
 from certs.issuer.joins.rules import JoinRule
+from certs.issuer.one_time_tokens import JOIN_RETRY_WINDOW
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import JOIN_RETRY_WINDOW, Admitted
+from certs.issuer.service import Admitted
 from certs.issuer.store import Store
 from certs.issuer.tables.instances import Instance
 

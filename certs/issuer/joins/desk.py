@@ -17,7 +17,7 @@ from certs.issuer.joins.providers import Providers
 from certs.issuer.joins.service import JoinService, TokenAttempt
 from certs.issuer.joins.statements import Purpose
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import Issued
+from certs.issuer.signing import Issued
 from certs.issuer.strict_json import text_member
 from certs.issuer.worker import Worker
 from identity.secret_stores.base import Secret

@@ -17,7 +17,8 @@ from certs.issuer.joins.recovery import BoundKey, Verdict
 from certs.issuer.joins.rules import BoundKeyTerms, JoinRule
 from certs.issuer.joins.statements import JoinState, Signer
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import Admitted, Applicant, Issued, IssuerService
+from certs.issuer.service import Admitted, Applicant, IssuerService
+from certs.issuer.signing import Issued
 from certs.issuer.store import Store
 from certs.issuer.tables.instances import Instance
 from identity.errors import JoinTokenInvalid

@@ -17,7 +17,8 @@ from certs.issuer.joins.nonces import UsedNonces
 from certs.issuer.joins.rules import TokenTerms
 from certs.issuer.joins.statements import Purpose, Signer
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import Applicant, Issued, IssuerService
+from certs.issuer.service import Applicant, IssuerService
+from certs.issuer.signing import Issued
 from certs.issuer.store import Store
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import pytest
 
 from certs import keys
 from certs.issuer.folder import init, open_issuer
-from certs.issuer.service import Grant
+from certs.issuer.one_time_tokens import Grant
 from tests.e2e.sources.bad_input import Bad, running, serves_on_and_says
 from tests.fakes.authority import Authority
 from tests.fakes.certificates import AGENT

@@ -9,7 +9,7 @@ from pathlib import Path
 from certs.clock import SystemClock
 from certs.issuer import ca
 from certs.issuer.folder import init, open_issuer
-from certs.issuer.service import Grant
+from certs.issuer.one_time_tokens import Grant
 from tests.fakes.issuer import TRUST_DOMAIN
 from tests.fakes.issuer_process import IssuerProcess
 from tests.fakes.sourced_gateway import sourced_gateway

@@ -21,8 +21,9 @@ from certs import csr, keys
 from certs.errors import SourceUnavailable
 from certs.generation import Generation
 from certs.issuer.folder import OpenedIssuer, init, open_issuer
+from certs.issuer.one_time_tokens import Grant
 from certs.issuer.renew_window import Window
-from certs.issuer.service import Grant, Issued
+from certs.issuer.signing import Issued
 from certs.rotation import Rotation
 from certs.sources.base import Identity
 from certs.sources.issuer_client import Advice

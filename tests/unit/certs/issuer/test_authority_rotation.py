@@ -15,8 +15,10 @@ from certs.bundle import TrustBundle
 from certs.issuer.authority_rotation import AuthorityRotation, RotationView
 from certs.issuer.ca_rotation import InvalidStep, Phase
 from certs.issuer.folder import OpenedIssuer, init, open_issuer
+from certs.issuer.one_time_tokens import Grant
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import Grant, Issued, IssuerService
+from certs.issuer.service import IssuerService
+from certs.issuer.signing import Issued
 from certs.issuer.store import StateUnusable
 from certs.verify import verify_identity
 from identity.spiffe import TrustDomain

@@ -16,7 +16,7 @@ from certs.issuer.ca_rotation import Phase
 from certs.issuer.folder import OpenedIssuer, open_issuer
 from certs.issuer.locking import LockOrder
 from certs.issuer.locks import LockKind, Reason, Target
-from certs.issuer.service import Issued
+from certs.issuer.signing import Issued
 from certs.revocation import RevocationLists, gap, read_lists
 from tests.fakes.issuer import ManualClock, leaf_der, leaf_of, make_issuer, new_token
 

@@ -26,9 +26,9 @@ from certs.issuer.folder import init, open_issuer
 from certs.issuer.http import IssuerNotStarted, IssuerServer
 from certs.issuer.limits import Rates
 from certs.issuer.news import News
+from certs.issuer.one_time_tokens import Grant
 from certs.issuer.policy import InvalidPolicy
 from certs.issuer.server_identity import issuer_id
-from certs.issuer.service import Grant
 from tests.fakes.issuer import PLANNER, TRUST_DOMAIN, ManualClock, audit_lines
 
 

@@ -13,7 +13,8 @@ from certs.issuer.folder import OpenedIssuer, open_issuer
 from certs.issuer.locking import LockOrder, LockRefused
 from certs.issuer.locks import LockKind, Target
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import Issued, IssuerService
+from certs.issuer.service import IssuerService
+from certs.issuer.signing import Issued
 from identity.secret_stores.base import Secret
 from tests.fakes.issuer import ManualClock, audit_lines, leaf_der, new_token
 

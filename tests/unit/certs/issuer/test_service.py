@@ -13,9 +13,11 @@ from cryptography import x509
 from certs import csr, keys
 from certs.bundle import TrustBundle
 from certs.issuer.folder import open_issuer
+from certs.issuer.one_time_tokens import Grant
 from certs.issuer.policy import InvalidPolicy
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import Grant, Issued, IssuerService
+from certs.issuer.service import IssuerService
+from certs.issuer.signing import Issued
 from certs.names import dns_names, uri_names
 from certs.verify import verify_identity
 from identity.errors import InvalidSpiffeId

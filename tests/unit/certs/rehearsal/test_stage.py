@@ -12,7 +12,7 @@ from certs.clock import SystemClock
 from certs.errors import SourceDenied
 from certs.issuer.folder import init
 from certs.issuer.http import IssuerServer
-from certs.issuer.service import Grant
+from certs.issuer.one_time_tokens import Grant
 from certs.rehearsal.plan import FirstIdentity, OutageOf, Renewals, SleepOf, Step
 from certs.rehearsal.stage import real_lab
 from certs.sources.issuer import IssuerSource

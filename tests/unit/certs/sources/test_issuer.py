@@ -21,7 +21,7 @@ from certs.issuer import ca
 from certs.issuer.ca import Authority
 from certs.issuer.folder import init, open_issuer
 from certs.issuer.http import IssuerServer
-from certs.issuer.service import Grant
+from certs.issuer.one_time_tokens import Grant
 from certs.profiles import LeafNames, Terms, serial_from
 from certs.sources.issuer import IssuerSource
 from identity.errors import SecretNotFound, StoreUnavailable

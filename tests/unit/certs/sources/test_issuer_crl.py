@@ -19,7 +19,7 @@ from certs.issuer.folder import init, open_issuer
 from certs.issuer.http import IssuerServer
 from certs.issuer.locking import LockOrder
 from certs.issuer.locks import LockKind, Target
-from certs.issuer.service import Grant
+from certs.issuer.one_time_tokens import Grant
 from certs.revocation import read_lists
 from certs.sources.base import FoundLists, RevocationSource
 from certs.sources.chain import ChainSource

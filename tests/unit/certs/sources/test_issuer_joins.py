@@ -23,7 +23,7 @@ from certs.issuer.http import IssuerServer
 from certs.issuer.joins.claim_rules import ClaimRule
 from certs.issuer.joins.rule_book import RuleWish
 from certs.issuer.joins.rules import BoundKeyTerms, Provider, TokenTerms
-from certs.issuer.service import Grant
+from certs.issuer.one_time_tokens import Grant
 from certs.sources.credential import ReadCredential
 from certs.sources.device_key import STATE_SUFFIX, ReadOnlyKey, StoredKey
 from certs.sources.issuer import IssuerSource

@@ -23,7 +23,7 @@ from certs.issuer.authority_rotation import AuthorityRotation
 from certs.issuer.ca_rotation import Phase
 from certs.issuer.folder import init, open_issuer
 from certs.issuer.http import IssuerServer
-from certs.issuer.service import Grant
+from certs.issuer.one_time_tokens import Grant
 from certs.profiles import LeafNames, Terms
 from certs.sources import issuer_client
 from certs.sources.base import Identity

@@ -13,7 +13,8 @@ from certs import csr, keys
 from certs.clock import SystemClock
 from certs.issuer.folder import init, open_issuer
 from certs.issuer.refusal import Refused
-from certs.issuer.service import Issued, IssuerService
+from certs.issuer.service import IssuerService
+from certs.issuer.signing import Issued
 from certs.revocation import read_lists
 from gateway.cli.main import main
 from tests.fakes.issuer import TRUST_DOMAIN, ManualClock, leaf_der, leaf_of, new_token

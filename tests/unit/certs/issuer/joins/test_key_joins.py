@@ -22,7 +22,7 @@ from certs.issuer.joins.rule_book import RuleWish
 from certs.issuer.joins.rules import BoundKeyTerms, RecoveryMode
 from certs.issuer.joins.service import TokenAttempt
 from certs.issuer.refusal import Code, Refused
-from certs.issuer.service import Issued
+from certs.issuer.signing import Issued
 from identity.secret_stores.base import Secret
 from tests.fakes.bound_key import Holder, proof, public_pem
 from tests.fakes.issuer import PLANNER, ManualClock, audit_lines, leaf_der, leaf_of
