@@ -3,16 +3,50 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster
 
 from tests.components import make_program
+from tests.fakes.processes import kill_children
 
 TESTS = Path(__file__).parent
+#: How long after its time a test's programs live on.
+_GRACE_S = 60.0
 WAITS_ON_FILES = {"os.read", "os.write", "os.sendfile"}
+
+
+def pytest_configure() -> None:
+    """What started us (nohup, a shell's background job) may ignore signals, and whatever a test
+    starts would inherit that.
+    """
+    for signo, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(signo) is signal.SIG_IGN:
+            signal.signal(signo, usual)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that was stopped for its time may still wait for a program that it started: end all of
+    them, or everything would wait for ever.
+    """
+    marker = item.get_closest_marker("timeout")
+    allowed = float(marker.args[0] if marker and marker.args else item.config.getini("timeout"))
+    watch = threading.Timer(allowed + _GRACE_S, kill_children)
+    watch.daemon = True
+    watch.start()
+    try:
+        return (yield)
+    finally:
+        watch.cancel()
 
 
 @pytest.hookimpl(trylast=True)

@@ -264,6 +264,8 @@ def _signals_as_bytes() -> Iterator[int]:
     handlers = {
         signo: signal.signal(signo, lambda *_: None)
         for signo in (*FORWARDED, signal.SIGCHLD, signal.SIGWINCH)
+        # What was ignored before us (nohup) stays so for the program: handlers don't survive exec.
+        if signal.getsignal(signo) is not signal.SIG_IGN
     }
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     try:

@@ -15,6 +15,7 @@ from certs.issuer import ca
 from certs.issuer.folder import init, open_issuer
 from certs.issuer.one_time_tokens import Grant
 from tests.fakes.gateway_process import COMMAND, DEADLINE_S, AnyGateway
+from tests.fakes.processes import descendants
 from tests.fakes.scripted_upstream import wait_until
 
 TRUST_DOMAIN = "acme.example"
@@ -146,22 +147,7 @@ trust_bundle = "upstream-ca.pem"
 
     def pids(self) -> list[int]:
         """Of the supervisor and everything that it started."""
-        return [self.pid, *_descendants(self.pid)]
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    for child in _children(pid):
-        yield child
-        yield from _descendants(child)
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    with suppress(FileNotFoundError, ProcessLookupError):  # it ended
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with suppress(FileNotFoundError, ProcessLookupError):  # or that thread of it
-                found += map(int, (task / "children").read_text().split())
-    return found
+        return [self.pid, *descendants(self.pid)]
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._sessions: list[int] = []
         self.runtime = folder / "runtime"
         self.runtime.mkdir(mode=0o700)
         self.env = {
@@ -51,15 +54,23 @@ class Project:
         }
 
     def start(self, *arguments: str, **more: object) -> subprocess.Popen[bytes]:
-        """The command, with pipes for its output."""
-        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        """The command, in a session of its own, with pipes for its output."""
+        process: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
             [*COMMAND, *arguments],
             cwd=self.folder,
             env=self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            **{"stdin": subprocess.DEVNULL, **more},
+            **{"stdin": subprocess.DEVNULL, "start_new_session": True, **more},
         )
+        self._sessions.append(process.pid)
+        return process
+
+    def kill_all(self) -> None:
+        """End what a failed test left running."""
+        for pid in self._sessions:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, output and errors of the finished command."""
@@ -127,4 +138,5 @@ def project(tmp_path: Path) -> Iterator[Project]:
         (folder / name).chmod(0o600)
     project = Project(tmp_path)
     yield project
+    project.kill_all()
     assert project.left() == []

@@ -28,16 +28,18 @@ def test_a_program_is_stopped_and_goes_on(project: Project, way: str) -> None:
     terminal.type("\x1a")
     terminal.wait_for("Stopped")
     terminal.wait_for("prompt> ")
+    time.sleep(0.5)  # what is typed while the terminal changes hands is lost
     terminal.type("echo $((6 * 7))\r")  # the terminal is the shell's again
     terminal.wait_for("\n42")
     terminal.wait_for("prompt> ")
     terminal.type("fg\r")
     terminal.wait_for("-- sh -c")
-    time.sleep(0.5)  # what is typed while the terminal changes hands is lost
+    time.sleep(0.5)
     terminal.type("two\r")
     terminal.wait_for("<two>")
     terminal.type("\x04")
     terminal.wait_for("prompt> ")
+    time.sleep(0.5)
     terminal.type("echo $((6 * 8))\r")
     terminal.wait_for("\n48")
     terminal.type("exit\r")
