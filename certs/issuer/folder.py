@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,6 +36,7 @@ from certs.issuer.store import StateUnusable, Store
 from identity.spiffe import TrustDomain
 
 _FIRST: Final = 1
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 class AlreadyInitialized(CertsError):
@@ -69,13 +71,13 @@ def init(
     Raises:
         AlreadyInitialized: an issuer is there.
         InvalidSpiffeId, InvalidPolicy: the trust domain or a DNS name is not usable.
-        StateUnusable: the folder can't be written.
+        StateUnusable: the folder can't be written, or isn't ours alone.
     """
     domain = str(TrustDomain.parse(trust_domain))
     names = policy.checked_dns_names(dns_names)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        _make_private(folder)
         store = Store.create(folder / "state.db")
     except OSError as error:
         raise StateUnusable(
@@ -104,6 +106,22 @@ def init(
     return new.authority
 
 
+def _make_private(folder: Path) -> None:
+    """Close the folder to others: nobody may have laid keys or a state there for us to use."""
+    facts = folder.stat()
+    if facts.st_uid != os.geteuid():
+        raise StateUnusable(
+            f"{folder} belongs to user {facts.st_uid}, not to user {os.geteuid()}",
+            hint="choose a folder that isn't there yet, or one of your own",
+        )
+    folder.chmod(0o700)
+    if facts.st_mode & _OTHERS_WRITE and any(folder.iterdir()):
+        raise StateUnusable(
+            f"others could write to {folder}, and it is not empty",
+            hint="what is in it may be somebody else's: choose an empty folder",
+        )
+
+
 def open_issuer(
     folder: Path,
     *,
@@ -119,6 +137,11 @@ def open_issuer(
     """
     store = Store(folder / "state.db")
     try:
+        if folder.stat().st_mode & stat.S_IWOTH:
+            raise StateUnusable(
+                f"everybody can write to {folder}",
+                hint=f"chmod 700 {folder}; if it was so for long, make the issuer anew elsewhere",
+            )
         trust_domain = store.settings.value("trust_domain")
         if trust_domain is None:
             raise StateUnusable(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from datetime import timedelta
@@ -40,11 +41,53 @@ def test_a_second_init_changes_nothing(
 
 def test_an_init_that_was_killed_can_be_run_again(folder: Path, clock: ManualClock) -> None:
     (folder / "authorities/1").mkdir(parents=True)
+    folder.chmod(0o700)
     (folder / "authorities/1/root.key").write_bytes(b"half of a k")
     authority = init(folder, trust_domain=TRUST_DOMAIN, now=clock.now())
     opened = open_issuer(folder)
     assert opened.service.authority.pin == authority.pin
     opened.service.close()
+
+
+def test_an_empty_folder_that_others_could_write_to_is_closed(
+    folder: Path, clock: ManualClock
+) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+    init(folder, trust_domain=TRUST_DOMAIN, now=clock.now())
+    assert mode(folder) == 0o700
+
+
+@pytest.mark.parametrize("others", [0o770, 0o707])
+def test_what_others_may_have_laid_down_is_not_used(
+    folder: Path, clock: ManualClock, others: int
+) -> None:
+    """A state of somebody else's could hold tokens, and stay open in their hands."""
+    folder.mkdir()
+    (folder / "state.db").touch(mode=0o666)
+    folder.chmod(others)
+    with pytest.raises(StateUnusable, match="others could write"):
+        init(folder, trust_domain=TRUST_DOMAIN, now=clock.now())
+    assert not (folder / "authorities").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_somebody_elses_gets_no_keys(folder: Path, clock: ManualClock) -> None:
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+    with pytest.raises(StateUnusable, match="belongs to user 65534"):
+        init(folder, trust_domain=TRUST_DOMAIN, now=clock.now())
+    assert not list(folder.iterdir())
+
+
+def test_a_folder_that_everybody_can_write_to_is_not_opened(
+    service: IssuerService, folder: Path
+) -> None:
+    assert service.trust_domain == TRUST_DOMAIN
+    folder.chmod(0o702)
+    with pytest.raises(StateUnusable, match="everybody can write") as caught:
+        open_issuer(folder)
+    assert "chmod 700" in caught.value.hint
 
 
 def test_the_names_of_the_issuer_are_kept(folder: Path, clock: ManualClock) -> None:
