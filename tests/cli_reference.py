@@ -23,6 +23,10 @@ is used without it is said in [configuration.md](configuration.md). Results go t
 and everything said about the work to standard error. An error is shown as what failed, and on a
 line of its own the likely cause and the remedy. Colour is used on a terminal only, and not when
 `NO_COLOR` is set.
+
+Shells complete it after `eval "$(devwiz-gw completion bash)"`, the same with `zsh` after
+`compinit`, or `devwiz-gw completion fish | source`. Names of secrets, variables, routes and tokens
+come from the configuration file: no keychain and no gateway is asked.
 """
 
 

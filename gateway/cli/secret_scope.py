@@ -83,7 +83,7 @@ def opened(args: argparse.Namespace) -> Iterator[Scope]:
         on_prompt=_say_that_it_waits,
     )
     try:
-        routes = _references(raw) if project == own else {}
+        routes = references(raw) if project == own else {}
         journal = Journal(journal_path(project, os.environ), project=project)
         yield Scope(kind=kind, project=project, store=store, journal=journal, routes=routes)
     finally:
@@ -150,7 +150,8 @@ def text_of(raw: object, *keys: str) -> str:
     return raw if isinstance(raw, str) else ""
 
 
-def _references(raw: Mapping[str, object]) -> dict[str, list[str]]:
+def references(raw: Mapping[str, object]) -> dict[str, list[str]]:
+    """The secrets that routes, the exporter of telemetry and token sources refer to, by whom."""
     found: dict[str, list[str]] = {}
     for owner, names in _named(raw):
         for name in dict.fromkeys(names):

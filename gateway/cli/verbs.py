@@ -188,6 +188,15 @@ VERBS: Final = (
         ("devwiz-gw issuer init --help", "devwiz-gw issuer serve --help"),
     ),
     Verb(
+        "completion",
+        "gateway.cli.completion",
+        "print what makes bash, zsh or fish complete this command",
+        (
+            'eval "$(devwiz-gw completion bash)"',
+            "devwiz-gw completion fish > ~/.config/fish/completions/devwiz-gw.fish",
+        ),
+    ),
+    Verb(
         "demo",
         "gateway.cli.demo",
         "run the whole thing on this machine and show that it works",
