@@ -20,6 +20,7 @@ from gateway.injection import envrc_text
 from gateway.injection.envrc_sessions import ENVRC, Session
 
 _USUAL: Final = timedelta(hours=12)
+_LONGEST: Final = timedelta(days=7)
 #: Ourselves, for an `.envrc`: isolated, so that its folder adds no code.
 COMMAND: Final = (sys.executable, "-I", "-m", "gateway")
 
@@ -83,9 +84,9 @@ def _add_start(commands: Commands) -> None:
         "--for",
         dest="lasts",
         metavar="TIME",
-        type=duration,
+        type=_length,
         default=_USUAL,
-        help="how long it lasts at most, like 45m or 8h (default: 12h)",
+        help="how long it lasts at most, like 45m or 8h, up to 7d (default: 12h)",
     )
     start.add_argument(
         "--literal",
@@ -95,6 +96,13 @@ def _add_start(commands: Commands) -> None:
     start.add_argument(
         "--foreground", action="store_true", help="stay, and end the session at Ctrl-C"
     )
+
+
+def _length(text: str) -> timedelta:
+    length = duration(text)
+    if not timedelta() < length <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1s and 7d")
+    return length
 
 
 def _add_folder(parser: argparse.ArgumentParser) -> None:

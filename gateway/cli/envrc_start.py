@@ -15,7 +15,7 @@ from typing import Final
 from gateway.audit.event import Event
 from gateway.cli import output
 from gateway.cli.envrc import own_text, remove_value_free
-from gateway.cli.envrc_holder import all_sessions, hold_apart, hold_here
+from gateway.cli.envrc_holder import all_sessions, hold_apart, hold_here, record_end
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.released import approved, released
 from gateway.cli.secret_scope import Scope, manifest_of, opened
@@ -59,7 +59,9 @@ def begin(args: argparse.Namespace, folder: Path, config: Path) -> int:
             hold_here(session.id, lock)
         hold_apart(session.id, lock)
     except BaseException:
-        sessions.end(session.id)
+        begun = sessions.end(session.id)
+        if begun is not None:
+            record_end(begun, "it could not begin")
         raise
     finally:
         lock.close()

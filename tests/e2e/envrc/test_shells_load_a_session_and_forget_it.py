@@ -160,6 +160,29 @@ def test_one_session_a_folder_and_what_status_tells(envrc: Envrc) -> None:
     assert not envrc.file.exists()
 
 
+@pytest.mark.parametrize("length", ["0s", "8d", "999999999d"])
+def test_a_length_that_is_none(envrc: Envrc, length: str) -> None:
+    code, _, err = envrc.run("start", "--for", length)
+    assert code == 2
+    assert "is not between 1s and 7d" in err
+
+
+def test_a_session_that_cant_begin(envrc: Envrc) -> None:
+    (programs := envrc.project.folder / "programs").mkdir()
+    (programs / "direnv").write_text("#!/bin/sh\necho no >&2\nexit 1\n")
+    (programs / "direnv").chmod(0o755)
+    usual = envrc.project.env["PATH"]
+    envrc.project.env["PATH"] = f"{programs}:{usual}"
+    code, _, err = envrc.run("start", "--literal")
+    envrc.project.env["PATH"] = usual
+    assert code == 1
+    assert "direnv doesn't allow" in err
+    assert not envrc.file.exists()
+    assert not list(envrc.sessions.glob("*.json"))
+    end = envrc.journal()[-1]
+    assert (end["action"], end["reason"]) == ("envrc.stop", "it could not begin")
+
+
 def test_a_name_that_the_manifest_lost(envrc: Envrc) -> None:
     envrc.start("--only", "API_KEY")
     config = envrc.project.folder / "devwiz-gw.toml"
