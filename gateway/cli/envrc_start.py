@@ -39,6 +39,7 @@ def begin(args: argparse.Namespace, folder: Path, config: Path) -> int:
         Fault: there is one, direnv or a value is missing, or an agent asked.
     """
     program = direnv.find_direnv(os.environ)
+    direnv.check_folder(folder)
     sessions = all_sessions()
     session = Session(
         id=envrc_text.session_id(folder),

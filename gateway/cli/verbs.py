@@ -192,8 +192,8 @@ VERBS: Final = (
         "gateway.cli.completion",
         "print what makes bash, zsh or fish complete this command",
         (
-            'eval "$(devwiz-gw completion bash)"',
             "devwiz-gw completion fish > ~/.config/fish/completions/devwiz-gw.fish",
+            'eval "$(devwiz-gw completion bash)"',
         ),
     ),
     Verb(

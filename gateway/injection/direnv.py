@@ -12,7 +12,7 @@ from gateway.errors import GatewayError
 
 
 class DirenvMissing(GatewayError):
-    """direnv isn't installed, or doesn't do what it is asked."""
+    """direnv isn't installed, or doesn't or shouldn't do what it is asked."""
 
 
 def find_direnv(env: Mapping[str, str]) -> str:
@@ -24,6 +24,17 @@ def find_direnv(env: Mapping[str, str]) -> str:
             hint="install it and its hook in your shell (direnv.net); 'devwiz-gw run' needs none",
         )
     return path
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `DirenvMissing` for a folder in which direnv can't load: up to 2.32 at least, it puts
+    the path between double quotes of a command of bash.
+    """
+    if found := sorted(set(str(folder)) & set('"$`\\\n')):
+        raise DirenvMissing(
+            f"{folder} has characters that direnv would read as commands: {' '.join(found)}",
+            hint="rename the folder; 'devwiz-gw run' works there",
+        )
 
 
 def allow(direnv: str, envrc: Path, env: Mapping[str, str]) -> None:

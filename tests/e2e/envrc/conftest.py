@@ -76,10 +76,10 @@ class Envrc:
         self.file = project.folder / ".envrc"
         self.sessions = project.folder / "state" / "devwiz-gw" / ".envrc"
 
-    def run(self, *words: str) -> tuple[int, str, str]:
+    def run(self, *words: str, cwd: Path | None = None) -> tuple[int, str, str]:
         done = subprocess.run(
             [*GATEWAY, "envrc", *words],
-            cwd=self.project.folder,
+            cwd=cwd or self.project.folder,
             env=self.project.env,
             capture_output=True,
             text=True,

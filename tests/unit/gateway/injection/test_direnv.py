@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.injection.direnv import DirenvMissing, allow, approval, find_direnv
+from gateway.injection.direnv import DirenvMissing, allow, approval, check_folder, find_direnv
 from tests.components import require_component
 
 
@@ -28,6 +28,13 @@ def test_a_refusal_is_told(tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     with pytest.raises(DirenvMissing, match=r"doesn't allow .*: "):
         allow(find_direnv(env), tmp_path / "absent" / ".envrc", env)
+
+
+def test_folders_in_which_direnv_would_run_commands() -> None:
+    check_folder(Path("/home/ada/it's ä #;&*{}~ a"))
+    for text in ("/a$b", "/a`b", '/a"b', "/a\\b", "/a\nb"):
+        with pytest.raises(DirenvMissing, match="read as commands"):
+            check_folder(Path(text))
 
 
 def test_without_direnv(tmp_path: Path) -> None:
