@@ -128,8 +128,20 @@ class IssuerApi:
 
         return limited
 
-    async def _renew_window(self, request: web.Request) -> web.StreamResponse:
+    def _shown(self, request: web.Request) -> bytes:
+        """The certificate proved in the handshake, which has checked its chain and dates."""
         leaf_der = _client_leaf(request)
+        if leaf_der is None:
+            self._limits.address(_peer(request))
+            raise Refused(
+                Code.CERTIFICATE_REQUIRED,
+                "renewal needs the current certificate in the TLS handshake",
+                hint="without a valid one, join with a token",
+            )
+        return leaf_der
+
+    async def _renew_window(self, request: web.Request) -> web.StreamResponse:
+        leaf_der = self._shown(request)
         window = await self._worker.run(
             lambda: self._service.renew_window(leaf_der, self._clock.now())
         )
@@ -154,7 +166,7 @@ class IssuerApi:
         return _reply(issued)
 
     async def _renew(self, request: web.Request) -> web.StreamResponse:
-        leaf_der = _client_leaf(request)
+        leaf_der = self._shown(request)
         csr_pem, peer = text_member(await _content(request), "csr_pem").encode(), _peer(request)
         issued = await self._worker.run(
             lambda: self._service.renew(leaf_der, csr_pem, peer=peer, now=self._clock.now())
@@ -268,15 +280,8 @@ def _peer(request: web.Request) -> str:
     return request.remote or ""
 
 
-def _client_leaf(request: web.Request) -> bytes:
-    """The certificate proved in the handshake, which has checked its chain and dates."""
+def _client_leaf(request: web.Request) -> bytes | None:
     transport = request.transport
     tls = transport.get_extra_info("ssl_object") if transport is not None else None
     leaf_der: bytes | None = tls.getpeercert(binary_form=True) if tls is not None else None
-    if leaf_der is None:
-        raise Refused(
-            Code.CERTIFICATE_REQUIRED,
-            "renewal needs the current certificate in the TLS handshake",
-            hint="without a valid one, join with a token",
-        )
     return leaf_der

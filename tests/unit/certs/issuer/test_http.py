@@ -197,11 +197,12 @@ async def test_other_paths_and_methods_are_told_as_problems(server: IssuerServer
     assert headers["Server"] == "devwiz-gw-issuer"
 
 
-async def test_strangers_are_held_to_a_rate(server: IssuerServer) -> None:
+@pytest.mark.parametrize("path", ["join", "renew", "renew-ended", "challenge"])
+async def test_strangers_are_held_to_a_rate(server: IssuerServer, path: str) -> None:
     context = tls_context.stranger_context()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
         for _ in range(400):
-            async with session.post(f"{server.url}/v1/join", data=b"") as response:
+            async with session.post(f"{server.url}/v1/{path}", data=b"") as response:
                 if response.status == 429:
                     problem = await response.json(content_type="application/problem+json")
                     assert problem["code"] == "rate_limited"
