@@ -397,6 +397,19 @@ def test_pruning_forgets_what_ended_a_week_ago(
     assert counts == [0, 0, 0, 0, 0]
 
 
+def test_a_clock_that_was_years_ahead_for_an_hour_has_nobody_forgotten(
+    service: IssuerService, clock: ManualClock
+) -> None:
+    held = join(service, clock, new_token(service, clock))
+    service.prune(clock.now())
+    years = timedelta(days=3650)
+    clock.pass_by(years)
+    service.prune(clock.now())
+    clock.pass_by(-years)
+    service.prune(clock.now())
+    assert renew(service, clock, held).generation == 2
+
+
 def test_serial_numbers_are_random(service: IssuerService, clock: ManualClock) -> None:
     token = new_token(service, clock, uses=5)
     leaves: list[x509.Certificate] = [leaf_of(join(service, clock, token)) for _ in range(5)]
