@@ -92,7 +92,7 @@ def _add_way(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--path",
         metavar="PATH",
-        type=_path,
+        type=path_argument,
         help="what follows the address (default: /mcp for clients of MCP, else /)",
     )
 
@@ -123,7 +123,8 @@ def _add_file(parser: argparse.ArgumentParser, force: str) -> None:
     parser.add_argument("--force", action="store_true", help=force)
 
 
-def _path(text: str) -> str:
+def path_argument(text: str) -> str:
+    """The type of an argument that is the path of a URL."""
     visible = text.isascii() and text.isprintable() and " " not in text
     if not text.startswith("/") or not visible:
         raise argparse.ArgumentTypeError(f"{text!r} is not a path of visible ASCII such as /mcp")

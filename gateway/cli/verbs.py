@@ -182,6 +182,12 @@ VERBS: Final = (
         ),
     ),
     Verb(
+        "stdio",
+        "gateway.cli.stdio",
+        "speak MCP on standard input and output, for clients that only start commands",
+        ("devwiz-gw stdio planner", "devwiz-gw stdio planner --token ide"),
+    ),
+    Verb(
         "issuer",
         "gateway.cli.issuer",
         "run the issuer that gives workloads their identities",
