@@ -13,7 +13,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(LOCK_OPTIONS)
 
 .PHONY: help setup demo test test-compiled lint unit coverage format docs compile pure bench
-.PHONY: bench-issuer soak lock clean system-packages
+.PHONY: bench-issuer bench-secrets soak lock clean system-packages
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -74,6 +74,9 @@ bench: setup ## measure the data plane
 
 bench-issuer: setup ## load the issuer: 1,000 instances join and renew
 	@$(BIN)/python -m tests.bench.issuer $(BENCH_ISSUER)
+
+bench-secrets: setup ## what recording costs a request, and `run` a program
+	@$(BIN)/python -m tests.bench.secret_use $(BENCH_SECRETS)
 
 soak: setup ## minutes of traffic under constant renewal: nothing may fail, nothing may grow
 	@$(BIN)/python -m tests.soak $(SOAK)

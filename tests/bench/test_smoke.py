@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import report
+from tests.bench import report, secret_use
+from tests.components import require_component
 
 
 @pytest.mark.skipif(
@@ -67,3 +68,39 @@ def test_a_short_load_of_the_issuer_measures_everything(tmp_path: Path) -> None:
     ]
     assert all(item["failed"] == 0 and item["per_s"] > 0 for item in samples)
     assert len(done.stdout.splitlines()) == 1 + len(samples)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the keychain is a Linux desktop's")
+def test_a_short_run_of_secrets_measures_everything(tmp_path: Path) -> None:
+    require_component("gnome-keyring-daemon")
+    file = tmp_path / "secrets.json"
+    run = [sys.executable, "-m", "tests.bench.secret_use", "--times", "32", "--starts", "1"]
+    done = subprocess.run(
+        [*run, "--json", str(file)], check=False, capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads(file.read_text())
+    assert [item["phase"] for item in record["samples"]] == [
+        "record, 1 at a time",
+        "record, 16 at a time",
+        "request",
+        "request, recorded lines beside",
+        "program",
+        "program by run",
+    ]
+    assert all(item["p99_ms"] >= item["p50_ms"] > 0 for item in record["samples"])
+    assert len(record["added"]) == 2
+
+
+def test_what_secrets_add_is_the_difference() -> None:
+    times = {
+        "request": (0.5, 1.0),
+        "request, recorded lines beside": (0.5, 1.4),
+        "program": (2.0, 3.0),
+        "program by run": (120.0, 300.0),
+    }
+    samples = [
+        secret_use.Sample(phase=phase, count=9, p50_ms=p50, p99_ms=p99)
+        for phase, (p50, p99) in times.items()
+    ]
+    assert [value for value, _ in secret_use.verdicts(samples).values()] == [0.4, 118.0]

@@ -7,6 +7,8 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -276,3 +278,43 @@ def test_an_event_may_bring_fields_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     make(path).write(Event(action="x", outcome="ok", more={"told": {"a": 1}}))
     assert chained(path)[0]["told"] == {"a": 1}
+
+
+def test_many_threads_share_writes_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who returns has its line on the disk; who comes during a write waits for the next, with all
+    others that came.
+    """
+    path = tmp_path / "audit.jsonl"
+    journal = Journal(path, project="acme")
+    entered, go_on = threading.Event(), threading.Event()
+    synced: list[bytes] = []
+    real = os.fsync
+
+    def slow(fd: int) -> None:
+        known = path.read_bytes()
+        entered.set()
+        assert go_on.wait(20)
+        real(fd)
+        synced.append(known)
+
+    monkeypatch.setattr(os, "fsync", slow)
+
+    def note(name: str) -> bool:
+        journal.record("x", outcome="ok", name=name)
+        return any(f'"{name}"'.encode() in known for known in synced)
+
+    with ThreadPoolExecutor(32) as pool:
+        first = pool.submit(note, "first")
+        assert entered.wait(20)
+        others = [pool.submit(note, f"other-{number}") for number in range(31)]
+        deadline = time.monotonic() + 20
+        while path.read_bytes().count(b"\n") < 32:
+            assert time.monotonic() < deadline
+        assert not any(item.done() for item in others)
+        go_on.set()
+        assert all(item.result(20) for item in (first, *others))
+    assert len(synced) <= 3
+    lines = path.read_bytes().splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == list(range(1, 33))
