@@ -30,7 +30,8 @@ def kind_of(key: Secret) -> str:
         )
     raise TokenDenied(
         "this is not a LangSmith API key",
-        hint="personal access tokens begin with lsv2_pt_, service keys with lsv2_sk_",
+        hint="personal access tokens begin with lsv2_pt_, service keys with lsv2_sk_, "
+        "and 16 or more letters and digits follow: was all of it copied?",
     )
 
 

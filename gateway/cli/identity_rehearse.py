@@ -269,7 +269,6 @@ async def _really(
 
 
 def _show(report: _Report) -> None:
-    from certs.rehearsal.plan import span
     from gateway.cli.rehearse_plan import survivable
 
     headings = ("PART", "SOURCE", "STEP", "RENEWALS", "REQUESTS", "FAILED", "REPLY", "RESULT")
@@ -287,7 +286,7 @@ def _show(report: _Report) -> None:
     )
     output.line(
         "with that life an outage of all issuers costs nothing for up to "
-        f"{span(survivable(report.life))}"
+        f"{output.duration(survivable(report.life).total_seconds())}"
     )
     _show_failures([item for item in report.outcomes if not item[1].is_good])
 

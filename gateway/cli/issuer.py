@@ -172,14 +172,16 @@ def run_serve(args: argparse.Namespace) -> int:
     from certs.issuer.connections import MOST
     from certs.issuer.http import IssuerServer
     from certs.issuer.limits import Rates
+    from certs.issuer.serving import sole_server
     from gateway.descriptor_limit import raise_descriptor_limit
 
     # Besides the connections: those in their handshake, and the issuer's own files.
     raise_descriptor_limit(2 * MOST + 256)
     host, port = _address(args.listen)
     rates = Rates(address=args.rate_address, instance=args.rate_instance, token=args.rate_token)
-    server = IssuerServer(args.dir, host=host, port=port, leaf_life=args.ttl, rates=rates)
-    asyncio.run(_serve(server))
+    with sole_server(args.dir):
+        server = IssuerServer(args.dir, host=host, port=port, leaf_life=args.ttl, rates=rates)
+        asyncio.run(_serve(server))
     return ExitCode.OK
 
 

@@ -109,4 +109,7 @@ def _configu(args: argparse.Namespace) -> int:
 
 async def _forget(scope: LoginScope, ref: SecretRef) -> None:
     async with scope.store() as store:
-        await store.delete(ref)
+        try:
+            await store.delete(ref)
+        except SecretNotFound:
+            raise TokenEnded(f"{ref} is not kept", hint="there is nothing to forget") from None

@@ -97,11 +97,10 @@ def fitted(
     lines = table(headings, rows)
     if columns is None or max(width(text) for text in lines) <= columns:
         return lines
-    labels = [heading.lower() for heading in headings]
     return [
         text
         for first, *others in rows
-        for text in (printable(first), *pairs(list(zip(labels[1:], others, strict=True))))
+        for text in (printable(first), *pairs(list(zip(headings[1:], others, strict=True))))
     ]
 
 

@@ -139,7 +139,8 @@ _KINDS: Final[dict[str, _Kind]] = {
         502,
         "response",
         "the upstream closed the connection before answering",
-        "check the upstream's log; a request that may have been processed is not repeated",
+        "check the upstream's log: it may have refused the client certificate so; a request that "
+        "may have been processed is not repeated",
     ),
     "certificate_ended": _Kind(
         502,

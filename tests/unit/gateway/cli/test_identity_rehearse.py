@@ -39,7 +39,7 @@ def test_what_would_have_failed_is_told_with_the_remedy(capsys: pytest.CaptureFi
     told = capsys.readouterr().out
     assert "simulated  embedded  3 renewals" in told
     assert "real: nothing, no configured issuer was asked" in told
-    assert "costs nothing for up to 24m" in told
+    assert "costs nothing for up to 24m 00s" in told
     assert told.count(" failed\n") == 1
     assert "this would have failed:\n  sleep of 8d (simulated, embedded): " in told
     assert "the join token has been used (token_spent)" in told

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from certs.issuer.folder import open_issuer
+from certs.issuer.serving import sole_server
 from gateway.cli.main import main
 from identity.join import JoinToken
 from identity.secret_stores.base import Secret
@@ -120,6 +121,16 @@ def test_serving_a_folder_that_is_none_is_told(
 ) -> None:
     assert main(["issuer", "serve", "--dir", "none", "--listen", "127.0.0.1:0"]) == 1
     assert "issuer init" in capsys.readouterr().err
+
+
+def test_a_second_server_of_a_folder_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sole_server(folder):
+        assert main(["issuer", "serve", "--dir", str(folder), "--listen", "127.0.0.1:0"]) == 1
+    assert f"another process serves {folder} already" in capsys.readouterr().err
+    with sole_server(folder):
+        assert folder.is_dir(), "the first one's end frees it"
 
 
 def test_a_token_for_agents_says_below_which_name(

@@ -95,7 +95,7 @@ def test_a_table_that_is_too_wide_becomes_blocks() -> None:
     assert output.fitted(headings, rows, columns=16) == output.table(headings, rows)
     assert output.fitted(headings, rows, columns=15) == [
         "planner",
-        "  seen at  now",
+        "  SEEN AT  now",
         "search",
-        "  seen at  -",
+        "  SEEN AT  -",
     ]
