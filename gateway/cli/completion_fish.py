@@ -51,7 +51,13 @@ function __devwiz_gw_names
     if set -l at (contains -i -- --config $words); and set -q words[(math $at + 1)]
         set config --config $words[(math $at + 1)]
     end
-    $words[1] $config completion --names $argv[1] 2>/dev/null
+    set -l before ""
+    if test "$argv[1]" = variables
+        set before (string match -r '^.*,' -- (commandline -ct)); or set before ""
+    end
+    for name in ($words[1] $config completion --names $argv[1] 2>/dev/null)
+        echo -- $before$name
+    end
 end
 complete -c devwiz-gw -e
 complete -c devwiz-gw -f

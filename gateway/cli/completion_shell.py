@@ -51,7 +51,7 @@ _devwiz_gw_names() {
 _BASH: Final = """\
 _devwiz_gw() {
   local program=${COMP_WORDS[0]} current=${COMP_WORDS[COMP_CWORD]}
-  local verb place option config rest asked words=
+  local verb place option config rest asked word before= words=
   _devwiz_gw_walk "${COMP_WORDS[@]:1:COMP_CWORD-1}"
   asked=$(_devwiz_gw_asked)
   COMPREPLY=()
@@ -66,11 +66,14 @@ _devwiz_gw() {
     @files) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     @folders) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
     @command) mapfile -t COMPREPLY < <(compgen -c -- "$current") ;;
+    @variables)
+      [[ $current == *,* ]] && before=${current%,*},
+      while IFS= read -r word; do words+=$'\\n'$before$word; done \\
+        < <(_devwiz_gw_names "$program" variables) ;;
     @*) words+=$'\\n'$(_devwiz_gw_names "$program" "${asked#@}") ;;
     *) words+=$'\\n'$asked ;;
   esac
   case $asked in @files | @folders) compopt -o filenames 2>/dev/null ;; esac
-  local word
   while IFS= read -r word; do
     [[ -n $word && $word == "$current"* ]] && COMPREPLY+=("$word")
   done <<< "$words"
@@ -98,6 +101,7 @@ _devwiz_gw() {
     @files) _files ;;
     @folders) _files -/ ;;
     @command) _command_names -e ;;
+    @variables) compset -P '*,' ;|
     @*) found=("${(@f)$(_devwiz_gw_names "$words[1]" "${asked#@}")}"); compadd -- $found ;;
     *) found=("${(@f)asked}"); compadd -- $found ;;
   esac

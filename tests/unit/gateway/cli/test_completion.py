@@ -54,6 +54,7 @@ ALL = [
     ("devwiz-gw client print p", {"planner"}),
     ("devwiz-gw healthcheck --route ", {"planner"}),
     ("devwiz-gw envrc start --only ", {"API_KEY", "DB"}),
+    ("devwiz-gw run --only DB,A", {"DB,API_KEY"}),
     ("devwiz-gw identity renew s", {"second"}),
     ("devwiz-gw logout supabase --token ", {"idp"}),
     ("devwiz-gw secret import some", {"some file.txt"}),
@@ -152,7 +153,7 @@ compinit -D -u
 compadd() {
   local -a hits
   builtin compadd -O hits "$@"
-  (( $#hits )) && printf "$TYPED|%s\\n" "${(@)hits}" >> found
+  (( $#hits )) && printf "$TYPED|%s\\n" "${(@)hits/#/$IPREFIX}" >> found
   builtin compadd "$@"
 }
 zle-line-init() { print -n 'is-''ready' }
