@@ -19,6 +19,9 @@ FIRST: Final = "0" * 64
 #: Actions of the journal's own: a signed checkpoint, and old files that were removed.
 CHECKPOINT: Final = "audit.checkpoint"
 PRUNED: Final = "audit.pruned"
+#: A security key is enrolled, and one has approved something: see `gateway.audit.approvals`.
+ENROLLED: Final = "mfa.add"
+APPROVED: Final = "mfa.approve"
 #: Characters of a field: a line, six bytes a character at worst, stays far below what is read back.
 MAX_TEXT: Final = 1024
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gateway.audit.approvals import Approvals
 from gateway.audit.checkpoint import verified
 from gateway.audit.event import CHECKPOINT, FIRST, PRUNED, Place, digest, fields_of
 
@@ -33,6 +34,7 @@ class Verdict:
         last: where the chain stands.
         signed: number of the last line that a good checkpoint vouches for.
         keys: public keys of the good checkpoints, in their order.
+        touches: approvals that a security key signed, and that are proven again.
         problems: what doesn't fit; none means whole.
     """
 
@@ -42,6 +44,7 @@ class Verdict:
     last: Place = field(default_factory=Place)
     signed: int = 0
     keys: list[str] = field(default_factory=list)
+    touches: int = 0
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -57,6 +60,7 @@ class Expected:
     """
 
     keys: frozenset[str] = frozenset()
+    touch_keys: frozenset[str] = frozenset()
     reached: Place = field(default_factory=Place)
 
 
@@ -78,6 +82,7 @@ class _Walk:
         self._before_start = Place()
         self._begun = False
         self._reached = expected.reached == Place()
+        self._approvals = Approvals(expected.touch_keys)
 
     def step(self, file: str, number: int, line: bytes) -> None:
         fields = fields_of(line)
@@ -121,6 +126,8 @@ class _Walk:
             self._checkpoint(file, number, fields)
         elif fields.get("action") == PRUNED:
             self._pruned(fields)
+        elif wrong := self._approvals.step(fields):
+            self._problem(file, number, wrong)
 
     def _checkpoint(self, file: str, number: int, fields: dict[str, Any]) -> None:
         result = verified(fields, before=self._place)
@@ -157,6 +164,7 @@ class _Walk:
             what = f"line {reached.seq} was signed once and is not there as it was: the end is gone"
             self._problem("", 0, what)
         verdict.last = self._place
+        verdict.touches = self._approvals.proven
         return verdict
 
 

@@ -21,7 +21,7 @@ from gateway.audit.query import Query
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import add_commands
-from gateway.cli.secret_scope import opened, project_of
+from gateway.cli.secret_scope import Scope, opened, project_of
 
 _USUAL: Final = 20
 _LOOK_S: Final = 0.3
@@ -250,6 +250,7 @@ def _expected(args: argparse.Namespace) -> tuple[Any, str]:
             if scope.kind == "folder":
                 return Expected(), 'nothing is signed: the store "folder" can\'t keep the key'
             key = signer_of(scope.store.get(key_ref(scope.project))).public_key
+            touched = _touch_keys(scope)
             try:
                 reached = place_of(scope.store.get(reached_ref(scope.project)))
             except SecretNotFound:
@@ -258,7 +259,16 @@ def _expected(args: argparse.Namespace) -> tuple[Any, str]:
         return Expected(), "no key is kept for this journal: `serve` makes one and signs with it"
     except (IdentityError, ValueError) as error:
         return Expected(), f"the journal's key can't be had, so any key was taken: {error}"
-    return Expected(keys=frozenset((key,)), reached=reached), ""
+    return Expected(keys=frozenset((key,)), reached=reached, touch_keys=touched), ""
+
+
+def _touch_keys(scope: Scope) -> frozenset[str]:
+    """Public keys that are enrolled now, whose enrolment may be in a line that is gone."""
+    from gateway.cli.touch import load_keys
+    from identity.mfa.assertion import encoded
+
+    keys = load_keys(scope.store, scope.project)
+    return frozenset(encoded(slot.public_key) for slot in keys.slots) if keys else frozenset()
 
 
 # -- export ----------------------------------------------------------------------------------------

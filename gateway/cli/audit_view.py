@@ -21,6 +21,7 @@ def verdict_document(verdict: Verdict, path: Path) -> dict[str, Any]:
         "head": verdict.last.head,
         "signed_through": verdict.signed,
         "keys": verdict.keys,
+        "touches_proven": verdict.touches,
         "torn_lines": verdict.torn,
         "problems": [
             {"file": problem.file, "line": problem.line, "what": problem.what}
@@ -40,6 +41,8 @@ def verdict_lines(verdict: Verdict, path: Path) -> list[str]:
         ("head", verdict.last.head),
     ]
     rows += [("key", f"{key} ({fingerprint(key)})") for key in verdict.keys]
+    if verdict.touches:
+        rows.append(("touches", f"{verdict.touches} approvals, proven by the keys' signatures"))
     if verdict.torn:
         rows.append(("torn", f"{verdict.torn} lines were cut short by a crash or a full disk"))
     return [f"{path}: {word}", *pairs(rows), *map(_problem, verdict.problems)]

@@ -15,6 +15,8 @@ from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.login_scope import LoginScope, opened
 from gateway.cli.parsers import UsageError, add_commands
+from gateway.cli.touch import Action
+from gateway.cli.touch_policy import demand_touch
 from gateway.cli.typed import read_secret
 from gateway.config.model import SupabaseTokenConfig
 from identity.errors import SecretNotFound
@@ -111,6 +113,7 @@ def _supabase(args: argparse.Namespace) -> int:
     with opened(args) as scope:
         token = scope.supabase_token(args.token)
         scope.refuse_read_only()
+        demand_touch(args, Action(command="login supabase", targets=(token.name,)), sign_in=True)
         typed = None
         if args.email is not None:
             typed = read_secret(f"password of {args.email} at {token.url}: ")
@@ -169,6 +172,7 @@ def _langsmith(args: argparse.Namespace) -> int:
     with opened(args) as scope:
         scope.refuse_read_only()
         ref = SecretRef(scope.project, args.name)
+        demand_touch(args, Action(command="login langsmith", targets=(ref.name,)), sign_in=True)
         key = read_secret("LangSmith API key: ")
         kind = kind_of(key)
         server = LangSmith(args.endpoint)

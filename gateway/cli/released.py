@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 
 from gateway.audit.event import Event
-from gateway.cli.approval import AgentRefused, approve_for_agent
-from gateway.cli.secret_scope import Scope
+from gateway.cli.approval import AgentRefused
+from gateway.cli.secret_scope import Scope, policy_of
+from gateway.cli.touch import Action, Gate
 from gateway.config.model import TOKEN_PREFIX, InjectedVariable
 
 
@@ -19,20 +19,24 @@ def released(
     program: str,
     delivery: str,
     args: argparse.Namespace,
+    argv: Sequence[str] = (),
 ) -> dict[str, str]:
     """The variables' values; each secret and token is in the journal before it is released. `args`
-    is the command line that `scope` was opened for.
+    is the command line that `scope` was opened for, `argv` the program's. One touch, where touches
+    are demanded or a secret is sealed, is for all of them.
 
     Raises:
         AgentRefused: an agent asks, and nobody at the terminal allowed it.
+        TouchDenied, SecurityKeyUnavailable: a touch is needed, and there was none.
         Fault: a value can't be had, or the journal can't be written.
     """
-    agent = approved(scope, chosen, program=program)
+    gate = Gate(scope.store, scope.journal, policy_of(args), _action(chosen, argv))
+    agent = approved(gate, scope, chosen, program=program)
     values: dict[str, str] = {}
     for item in chosen:
         for name in item.value_names:
             if name not in values and not name.startswith(TOKEN_PREFIX):
-                values[name] = scope.store.get(scope.ref(name)).reveal()
+                values[name] = gate.read(scope.ref(name)).reveal()
             scope.journal.write(
                 Event(
                     action="secret.inject",
@@ -49,13 +53,19 @@ def released(
     return {item.name: item.filled(values) for item in chosen}
 
 
-def approved(scope: Scope, chosen: Sequence[InjectedVariable], *, program: str) -> str:
-    """The agent that asks, allowed by a person, or "". Raises `AgentRefused`."""
+def approved(gate: Gate, scope: Scope, chosen: Sequence[InjectedVariable], *, program: str) -> str:
+    """The agent that asks, allowed by a person, or "". Raises as `Gate.approve` does."""
     what = ", ".join(item.name for item in chosen)
     if not what:
         return ""
     try:
-        return approve_for_agent(f"{what} in {program}", environ=os.environ)
+        return gate.approve(what=f"{what} in {program}")
     except AgentRefused as refused:
         scope.journal.record("secret.inject", outcome="denied", name=what, reason=str(refused))
         raise
+
+
+def _action(chosen: Sequence[InjectedVariable], argv: Sequence[str]) -> Action:
+    targets = tuple(dict.fromkeys(name for item in chosen for name in item.value_names))
+    secrets = tuple(name for name in targets if not name.startswith(TOKEN_PREFIX))
+    return Action(command="run", names=secrets, targets=targets, argv=tuple(argv))

@@ -78,7 +78,9 @@ def _run(args: argparse.Namespace) -> int:
     with opened(args) as scope:
         chosen = plan.chosen(manifest, only=args.only, more=args.more, project=scope.project)
         program = Path(argv[0]).name
-        values = released(scope, chosen, program=program, delivery=args.deliver, args=args)
+        values = released(
+            scope, chosen, program=program, delivery=args.deliver, args=args, argv=argv
+        )
         if args.deliver == "env":
             plan.check_fits(values)
     base = plan.base_environment(os.environ, pristine=args.pristine, keep=args.keep)

@@ -7,15 +7,15 @@ command line, where every process of the machine could read it.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import Final
 
 from gateway.cli import output
-from gateway.cli.approval import approve_for_agent
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError, add_commands
-from gateway.cli.secret_scope import opened
+from gateway.cli.sealing import keep
+from gateway.cli.secret_scope import opened, policy_of
+from gateway.cli.touch import Action, Gate
 from gateway.cli.typed import read_secret
 from identity.secret_stores.base import (
     OWN_PREFIX,
@@ -44,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_name(setting)
     setting.add_argument(
         "--from-fd", type=int, metavar="N", help="read the value from this file descriptor"
+    )
+    setting.add_argument(
+        "--touch",
+        action="store_true",
+        help="seal it: it can be read with a touch of an enrolled security key only, so no route "
+        "can attach it; stays so when it is set again",
     )
     setting.add_argument("on_command_line", nargs="*", help=argparse.SUPPRESS)
     setting.add_argument(*_VALUE_OPTIONS, dest="as_option", nargs="?", help=argparse.SUPPRESS)
@@ -97,8 +103,8 @@ def _set(args: argparse.Namespace) -> int:
         value = read_secret(f"value of {ref}: ", from_fd=args.from_fd)
         check_value(value)
         with scope.journal.around("secret.write", name=ref.name):
-            scope.store.set(ref, value)
-    output.note(f"{ref} is set")
+            sealed = keep(scope, ref, value, seal=args.touch)
+    output.note(f"{ref} is {'sealed' if sealed else 'set'}")
     return ExitCode.OK
 
 
@@ -110,9 +116,11 @@ def _get(args: argparse.Namespace) -> int:
         )
     with opened(args) as scope:
         ref = scope.ref(args.name)
-        approve_for_agent(f"the value of {ref}", environ=os.environ)
+        action = Action(command="secret get", names=(ref.name,))
+        gate = Gate(scope.store, scope.journal, policy_of(args), action)
+        gate.approve(what=f"the value of {ref}")
         with scope.journal.around("secret.read", name=ref.name, reason="secret get"):
-            value = scope.store.get(ref)
+            value = gate.read(ref)
     ending = "\n" if sys.stdout.isatty() else ""
     sys.stdout.buffer.write((value.reveal() + ending).encode())
     sys.stdout.buffer.flush()

@@ -21,12 +21,15 @@ from gateway.audit.journal import Journal
 from gateway.cli import output
 from gateway.cli.parsers import UsageError
 from gateway.config.find import find_config
+from gateway.config.mfa import read_mfa
+from gateway.config.mfa_policy import MfaConfig
 from gateway.config.model import LOCAL_PREFIX, TELEMETRY, RunConfig
 from gateway.config.run import read_run
 from gateway.config.table import Table
 from gateway.errors import ConfigInvalid, ConfigProblem
 from identity.errors import InvalidSecretName
-from identity.secret_stores.base import OWN_PREFIX, BlockingStore, SecretRef, check_project
+from identity.secret_stores.base import OWN_PREFIX, SecretRef, check_project
+from identity.secret_stores.guarded import GuardedStore
 from identity.secret_stores.open import open_blocking_store
 
 _REFERENCE: Final = re.compile(r"\{secret:([^{}]+)\}")
@@ -42,7 +45,7 @@ class Scope:
 
     kind: str
     project: str
-    store: BlockingStore
+    store: GuardedStore
     journal: Journal
     routes: Mapping[str, list[str]] = field(default_factory=dict)
 
@@ -100,6 +103,18 @@ def manifest_of(args: argparse.Namespace) -> RunConfig:
     if problems:
         raise ConfigInvalid(str(path), problems)
     return manifest
+
+
+def policy_of(args: argparse.Namespace) -> MfaConfig:
+    """`[mfa]` of the configuration, if there is one. Raises `ConfigInvalid`: a policy that can't
+    be read is not taken for none.
+    """
+    raw, path = look(args, required=False)
+    problems: list[ConfigProblem] = []
+    policy = read_mfa(Table(raw, "", problems).table("mfa"))
+    if problems:
+        raise ConfigInvalid(str(path), problems)
+    return policy
 
 
 def project_of(args: argparse.Namespace) -> str:

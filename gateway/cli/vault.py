@@ -128,6 +128,7 @@ def _init(args: argparse.Namespace) -> int:
 
 def _unlock(args: argparse.Namespace) -> int:
     from gateway.cli.vault_scope import marks_in_keychain, on_record, open_vault, scope_of
+    from gateway.cli.vault_touch import demand_touch_to_unlock
     from identity.errors import UnlockRefused, VaultLocked
     from identity.secret_stores.vault.agent import Order, serve
     from identity.secret_stores.vault.client import VaultClient
@@ -144,6 +145,7 @@ def _unlock(args: argparse.Namespace) -> int:
     with on_record(scope, "vault.unlock", args.kind):
         opened = open_vault(args, scope)
         checked = opened.vault.check()
+        demand_touch_to_unlock(args, scope, opened)
     _tell_unasked(checked.unasked)
     order = Order(
         place=scope.place,

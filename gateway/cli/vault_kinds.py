@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from gateway.cli.parsers import UsageError, seconds
 from identity.secret_stores.base import Secret
 from identity.secret_stores.vault.argon2 import SALT_BYTES, Cost, calibrate, passphrase_key
+from identity.secret_stores.vault.contents import SlotRow
 from identity.secret_stores.vault.keychain_slot import KeychainSlot
 from identity.secret_stores.vault.passphrase_slot import PassphraseSlot
 from identity.secret_stores.vault.recovery_slot import RecoverySlot
@@ -46,14 +47,25 @@ class Asker(Protocol):
 
 
 class Making(NamedTuple):
-    """What only new slots need: where a recovery code is shown, and how long unlocking may take."""
+    """What only new slots need: where a recovery code is shown, how long unlocking may take, and
+    the mode that a security key is pinned to (None: the stricter one that it can).
+    """
 
     show_code: Callable[[str], None]
     unlock_s: float
+    verified: bool | None = None
 
 
-def slot_kind(name: str, asker: Asker, making: Making | None = None) -> SlotKind:
-    """The kind called `name`. Raises `UsageError` when there is none."""
+def slot_kind(
+    name: str, asker: Asker, making: Making | None = None, *, rows: Sequence[SlotRow] = ()
+) -> SlotKind:
+    """The kind called `name`; `rows` are the slots that may be opened by it.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name == "fido2":
+        return _fido2(making, rows)
     try:
         make = _KINDS[name]
     except KeyError:
@@ -61,6 +73,17 @@ def slot_kind(name: str, asker: Asker, making: Making | None = None) -> SlotKind
             f"there is no kind of slot {name!r}", hint=f"there are: {', '.join(KIND_NAMES)}"
         ) from None
     return make(asker, making or Making(lambda _code: None, UNLOCK_S))
+
+
+def _fido2(making: Making | None, rows: Sequence[SlotRow]) -> SlotKind:
+    from gateway.cli.touch import ceremony
+    from identity.secret_stores.vault.fido2_slot import Fido2Slot
+
+    shown = [
+        "A touch opens the vault." if making is None else "A touch becomes a way into the vault."
+    ]
+    verified = making.verified if making is not None else None
+    return Fido2Slot(lambda: ceremony(shown), rows=rows, verified=verified)
 
 
 def _passphrase(asker: Asker, making: Making) -> SlotKind:
@@ -83,7 +106,7 @@ _KINDS: Final[dict[str, Callable[[Asker, Making], SlotKind]]] = {
     "recovery": _recovery,
     "keychain": _keychain,
 }
-KIND_NAMES: Final = tuple(_KINDS)
+KIND_NAMES: Final = (*_KINDS, "fido2")
 
 
 def _calibrated(target_s: float) -> Cost:

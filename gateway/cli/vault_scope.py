@@ -105,7 +105,7 @@ def open_vault(args: argparse.Namespace, scope: Scope) -> Opened:
         answers.passphrase()  # while nobody else is kept waiting
     elif args.kind == "recovery":
         answers.recovery_code()
-    kind = slot_kind(args.kind, answers)
+    kind = slot_kind(args.kind, answers, rows=[row for row in slots if args.slot in {None, row.id}])
     with attempt(scope.place.attempts, time.time):
         unlocked = unlock(scope.place, kind, only=args.slot)
     keys = unlocked.keys()

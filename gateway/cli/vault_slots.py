@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import Commands, UsageError
+from gateway.cli.security_key import add_mode, wanted_mode
 from gateway.cli.vault_answers import NewAnswers
 from gateway.cli.vault_kinds import KIND_NAMES, Making, add_unlock_time, slot_kind
 from gateway.cli.vault_scope import (
@@ -66,6 +67,7 @@ def _add_add(slots: Commands) -> None:
         examples=(
             "devwiz-gw vault slots add recovery",
             "devwiz-gw vault slots add keychain",
+            "devwiz-gw vault slots add fido2 --label blue",
             "devwiz-gw vault slots add passphrase --label laptop",
         ),
         run=_add,
@@ -73,6 +75,7 @@ def _add_add(slots: Commands) -> None:
     adding.add_argument(
         "new_kind", metavar="KIND", choices=KIND_NAMES, help=f"one of {', '.join(KIND_NAMES)}"
     )
+    add_mode(adding)
     adding.add_argument("--label", default="", metavar="TEXT", help="what it is, for your memory")
     add_opening_options(adding, new=True)
     add_unlock_time(adding)
@@ -114,6 +117,8 @@ def _remove(args: argparse.Namespace) -> int:
         row = remove_slot(opened.vault, args.number)
     output.note(f"slot {row.id} of the kind {row.kind} opens the vault no more")
     try:
+        if row.kind == "fido2":
+            return ExitCode.OK  # nothing is kept of it elsewhere, and it isn't to be at hand
         kind = slot_kind(row.kind, NewAnswers(None))
         kind.forget(SlotAddress(opened.unlocked.vault_id, row.id))
     except Fault as error:
@@ -150,7 +155,8 @@ def _add_slot(
     args: argparse.Namespace, opened: Opened, name: str, *, label: str, instead_of: int = 0
 ) -> SlotRow:
     new = NewAnswers(args.new_passphrase_fd)
-    kind = slot_kind(name, new, Making(new.show_code, args.unlock_time))
+    making = Making(new.show_code, args.unlock_time, wanted_mode(args))
+    kind = slot_kind(name, new, making, rows=read_slots(scope_of(args).place))
     return add_slot(
         opened.vault, opened.unlocked, kind, label=label, now=time.time(), instead_of=instead_of
     )

@@ -145,6 +145,12 @@ VERBS: Final = (
         ("devwiz-gw vault init", "devwiz-gw vault unlock", "devwiz-gw vault lock"),
     ),
     Verb(
+        "mfa",
+        "gateway.cli.mfa",
+        "enrol security keys, whose touch opens sealed secrets and approves commands",
+        ("devwiz-gw mfa add --label blue", "devwiz-gw mfa recovery", "devwiz-gw mfa test"),
+    ),
+    Verb(
         "login",
         "gateway.cli.login",
         "sign in where routes get their tokens from",

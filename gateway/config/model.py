@@ -10,6 +10,7 @@ from typing import ClassVar, Final, Literal
 from gateway.config.audit_model import AuditConfig
 from gateway.config.join_ways import BoundKeyConfig, IdTokenConfig
 from gateway.config.join_ways import CredentialRef as CredentialRef
+from gateway.config.mfa_policy import MfaConfig
 from identity.endpoint import Endpoint
 
 #: What a route that carries HTTP says inside TLS.
@@ -585,6 +586,7 @@ class Config:
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
     run: RunConfig = field(default_factory=RunConfig)
+    mfa: MfaConfig = field(default_factory=MfaConfig)
     identities: Mapping[str, IdentityConfig] = field(default_factory=dict)
     workload_api: WorkloadApiConfig | None = None
     tokens: tuple[TokenConfig, ...] = ()

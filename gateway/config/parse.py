@@ -18,6 +18,7 @@ from gateway.config.configu import read_configu
 from gateway.config.identities import identities_of
 from gateway.config.identity_export import check_folders
 from gateway.config.identity_source import read_identities, read_identity
+from gateway.config.mfa import read_mfa
 from gateway.config.model import (
     DEFAULT_IDENTITY,
     AdminConfig,
@@ -73,6 +74,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         limits=_limits(top.table("limits")),
         audit=read_audit(top.table("audit"), base=base, project=project),
         run=read_run(top.table("run"), project=project),
+        mfa=read_mfa(top.table("mfa")),
         log=_log(top.table("log"), base=base),
         telemetry=read_telemetry(top.table("telemetry"), project=project, take=reader.take),
         secrets=_secrets(top.table("secrets"), base=base),

@@ -104,6 +104,10 @@ class EnrolledKeys:
         """With one more."""
         return replace(self, slots=(*self.slots, slot))
 
+    def with_recovery(self, box: bytes) -> EnrolledKeys:
+        """With this box for the recovery code."""
+        return replace(self, recovery=box)
+
     def without(self, number: int) -> EnrolledKeys:
         """Without the one of this number."""
         return replace(self, slots=tuple(s for s in self.slots if s.number != number))

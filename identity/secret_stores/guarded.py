@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from identity.errors import InvalidSecretValue, TouchNeeded
+from identity.errors import InvalidSecretValue, SecretDamaged, SecretNotFound, TouchNeeded
 from identity.secret_stores.base import SEALED_PREFIX, BlockingStore, Secret, SecretRef
 
 
@@ -29,16 +29,32 @@ class GuardedStore:
         return self._inner.get(ref)
 
     def set(self, ref: SecretRef, value: Secret) -> None:
-        """See `SecretStore.set`. Raises `InvalidSecretValue` for what looks sealed."""
+        """See `SecretStore.set`.
+
+        Raises:
+            InvalidSecretValue: it looks sealed.
+            TouchNeeded: there is a sealed value, which an open one doesn't replace.
+        """
         if is_sealed(value):
             raise InvalidSecretValue(
                 "the value begins like a sealed one", hint="give the secret itself"
+            )
+        if self._holds_sealed(ref):
+            raise TouchNeeded(
+                f"secret {ref} is sealed, and is not replaced by a value that is open",
+                hint="'devwiz-gw secret set' seals the new one; 'secret rm' removes it",
             )
         self._inner.set(ref, value)
 
     def set_sealed(self, ref: SecretRef, value: Secret) -> None:
         """Keep what `identity.mfa.sealed.seal` made. Raises as `SecretStore.set` does."""
         self._inner.set(ref, value)
+
+    def _holds_sealed(self, ref: SecretRef) -> bool:
+        try:
+            return is_sealed(self._inner.get(ref))
+        except (SecretNotFound, SecretDamaged):
+            return False
 
     def delete(self, ref: SecretRef) -> None:
         """See `SecretStore.delete`."""

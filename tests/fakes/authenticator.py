@@ -37,14 +37,34 @@ class _Failed(Exception):
         self.code = code
 
 
-@dataclass
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
+
+
 class _Credential:
-    id: bytes
-    rp_id: str
-    key: ec.EllipticCurvePrivateKey
-    protect: int
-    #: With the person verified, and without: they are two secrets.
-    secrets: tuple[bytes, bytes]
+    """A credential whose id is all that is kept of it, as in keys without room: the rest follows
+    from the id and the key's seed.
+    """
+
+    def __init__(self, seed: bytes, credential: bytes) -> None:
+        self.id = credential
+        self.protect = credential[16]
+        number = int.from_bytes(self._derived(seed, b"key"), "big") % (_ORDER - 1) + 1
+        self.key = ec.derive_private_key(number, ec.SECP256R1())
+        #: With the person verified, and without: they are two secrets.
+        self.secrets = self._derived(seed, b"with"), self._derived(seed, b"without")
+
+    def _derived(self, seed: bytes, purpose: bytes) -> bytes:
+        return hmac.digest(seed, purpose + self.id, "sha256")
+
+
+def _new_id(seed: bytes, rp_id: str, protect: int) -> bytes:
+    head = os.urandom(16) + bytes([protect])
+    return head + hmac.digest(seed, rp_id.encode() + head, "sha256")
+
+
+def _is_own(seed: bytes, rp_id: str, credential: bytes) -> bool:
+    expected = hmac.digest(seed, rp_id.encode() + credential[:17], "sha256")
+    return len(credential) == 49 and hmac.compare_digest(expected, credential[17:])
 
 
 @dataclass
@@ -63,7 +83,8 @@ class Authenticator(CtapDevice):
     counter: int = 0
     asked: int = 0
     on_touch: Callable[[], None] = lambda: None
-    _credentials: list[_Credential] = field(default_factory=list)
+    after_call: Callable[[], None] = lambda: None
+    seed: bytes = field(default_factory=lambda: os.urandom(32))
     _tries_left: int = _TRIES_A_PLUGGING
     _agreement: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
@@ -79,9 +100,7 @@ class Authenticator(CtapDevice):
 
     def clone(self) -> Authenticator:
         """A copy of all that is in it, as it is now."""
-        other = copy.copy(self)
-        other._credentials = list(self._credentials)
-        return other
+        return copy.copy(self)
 
     # -- CtapDevice -------------------------------------------------------------------------------
 
@@ -115,6 +134,8 @@ class Authenticator(CtapDevice):
             answer = commands[data[0]](request, event or Event(), on_keepalive)
         except _Failed as failed:
             return bytes([failed.code])
+        finally:
+            self.after_call()
         return b"\0" + (cbor.encode(answer) if answer else b"")
 
     # -- commands ---------------------------------------------------------------------------------
@@ -160,14 +181,8 @@ class Authenticator(CtapDevice):
         if ES256.ALGORITHM not in [item["alg"] for item in request[4]]:
             raise _Failed(ERR.UNSUPPORTED_ALGORITHM)
         wanted = request.get(6) or {}
-        made = _Credential(
-            id=os.urandom(48),
-            rp_id=rp_id,
-            key=ec.generate_private_key(ec.SECP256R1()),
-            protect=wanted.get("credProtect", 1),
-            secrets=(os.urandom(32), os.urandom(32)),
-        )
-        self._credentials.append(made)
+        protect = wanted.get("credProtect", 1)
+        made = _Credential(self.seed, _new_id(self.seed, rp_id, protect))
         numbers = made.key.public_key().public_numbers()
         x, y = (number.to_bytes(32, "big") for number in (numbers.x, numbers.y))
         public = cbor.encode({1: 2, 3: ES256.ALGORITHM, -1: 1, -2: x, -3: y})
@@ -252,12 +267,9 @@ class Authenticator(CtapDevice):
     def _found(
         self, rp_id: str, listed: list[Mapping[str, Any]], *, verified: bool
     ) -> list[_Credential]:
-        ids = [item["id"] for item in listed]
-        return [
-            made
-            for made in self._credentials
-            if made.rp_id == rp_id and made.id in ids and (verified or made.protect < 3)
-        ]
+        ids = [item["id"] for item in listed if _is_own(self.seed, rp_id, item["id"])]
+        found = [_Credential(self.seed, credential) for credential in ids]
+        return [one for one in found if verified or one.protect < 3]
 
     def _data(
         self,

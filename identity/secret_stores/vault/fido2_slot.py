@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from identity.mfa.assertion import ProofRefused, decoded, encoded
@@ -24,9 +24,15 @@ class Fido2Slot:
     name = "fido2"
 
     def __init__(
-        self, ceremony: Ceremony, *, rows: Sequence[SlotRow] = (), verified: bool | None = None
+        self,
+        ceremony: Callable[[], Ceremony],
+        *,
+        rows: Sequence[SlotRow] = (),
+        verified: bool | None = None,
     ) -> None:
-        """`verified` is the mode that a new slot is pinned to; see `Ceremony.enrol`."""
+        """`ceremony` is begun when a touch is needed. `verified` is the mode that a new slot is
+        pinned to; see `Ceremony.enrol`.
+        """
         self._ceremony = ceremony
         self._rows = rows
         self._verified = verified
@@ -37,10 +43,11 @@ class Fido2Slot:
         by which it is also seen to work.
         """
         known = [one.credential for one in self._candidates()]
-        made = self._ceremony.enrol(name="vault", verified=self._verified, known=known)
+        asking = self._ceremony()
+        made = asking.enrol(name="vault", verified=self._verified, known=known)
         salt = os.urandom(_SALT_BYTES)
         asked = Candidate(made.credential, made.public_key, made.verified, salt)
-        touch = self._ceremony.touch(os.urandom(_CHALLENGE_BYTES), [asked])
+        touch = asking.touch(os.urandom(_CHALLENGE_BYTES), [asked])
         params = {
             "credential": encoded(made.credential),
             "public_key": encoded(made.public_key),
@@ -55,7 +62,7 @@ class Fido2Slot:
         asked = _candidate(params)
         if self._touch is None:
             candidates = self._candidates() or [asked]
-            self._touch = self._ceremony.touch(os.urandom(_CHALLENGE_BYTES), candidates)
+            self._touch = self._ceremony().touch(os.urandom(_CHALLENGE_BYTES), candidates)
         if self._touch.credential != asked.credential:
             raise SlotUnusable
         return _key(self._touch, where)

@@ -59,6 +59,7 @@ def test_each_limit_has_its_default(limit: Any) -> None:
         "secrets",
         "configu",
         "log",
+        "mfa",
         "telemetry",
         "workload_api",
     ],

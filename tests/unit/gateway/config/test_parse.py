@@ -611,3 +611,8 @@ def test_identities_that_make_no_sense_are_told(raw: dict[str, Any], key: str) -
     with pytest.raises(ConfigInvalid) as caught:
         read(raw)
     assert key in {problem.key for problem in caught.value.problems}
+
+
+def test_touches_are_part_of_it() -> None:
+    assert not read(file()).mfa.sign_in
+    assert read({**file(), "mfa": {"touch": ["sign-in"]}}).mfa.sign_in

@@ -47,6 +47,8 @@ def test_a_sealed_value_is_no_value(store: GuardedStore) -> None:
         store.get(REF)
     assert store.sealed(REF).reveal() == text
     assert store.names("acme") == ["db"]
+    with pytest.raises(TouchNeeded, match="not replaced by a value that is open"):
+        store.set(REF, Secret("plain"))
     store.delete(REF)
     store.close()
     store.interrupt()

@@ -24,7 +24,7 @@ def rig(tmp_path: Path) -> VaultRig:
 
 def slot(rig: VaultRig, device: Authenticator, *pins: str) -> Fido2Slot:
     ceremony = ceremony_of(rig.place.state, Ada(*pins), device)
-    return Fido2Slot(ceremony, rows=read_slots(rig.place))
+    return Fido2Slot(lambda: ceremony, rows=read_slots(rig.place))
 
 
 def add(rig: VaultRig, device: Authenticator) -> int:
@@ -78,7 +78,7 @@ def test_an_edited_row_opens_nothing(rig: VaultRig, change: dict[str, object]) -
     from identity.secret_stores.vault.slots import open_slots
 
     edited = row._replace(params=params)
-    kind = Fido2Slot(ceremony_of(rig.place.state, Ada(), device), rows=[edited])
+    kind = Fido2Slot(lambda: ceremony_of(rig.place.state, Ada(), device), rows=[edited])
     with pytest.raises((UnlockRefused, TouchDenied)):
         open_slots(kind, rig.unlocked().vault_id, [edited])
 

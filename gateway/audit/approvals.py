@@ -1,0 +1,67 @@
+"""Touches in the journal, proven again: a pure walk over its lines.
+
+A line with `mfa` holds what a person approved, and what the security key signed for it. The key has
+to be one that an earlier line enrolled, or that is enrolled now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.audit.event import APPROVED, ENROLLED
+from identity.mfa.assertion import ProofRefused, check_proof, decoded, encoded, proof_of
+from identity.mfa.statement import statement_of
+
+
+class Approvals:
+    """The touches of one journal, in the order of its lines. `known` are public keys (base64url)
+    of which is known from elsewhere that they were enrolled.
+    """
+
+    def __init__(self, known: frozenset[str] = frozenset()) -> None:
+        self.proven = 0
+        self._known = set(known)
+        self._nonces: set[str] = set()
+
+    def step(self, line: Mapping[str, Any]) -> str:
+        """What is wrong with a line, or ""."""
+        try:
+            if line.get("action") == ENROLLED and line.get("outcome") == "ok":
+                key = _part(line, "mfa_key").get("public_key")
+                self._known.add(encoded(decoded(key)))
+            elif line.get("action") == APPROVED and line.get("outcome") == "ok":
+                self._approved(line)
+        except ProofRefused as refused:
+            return f"a touch that is not proven: {refused}"
+        return ""
+
+    def _approved(self, line: Mapping[str, Any]) -> None:
+        told = _part(line, "mfa")
+        statement = statement_of(_part(told, "statement"))
+        if statement.project != line.get("project"):
+            raise ProofRefused("it was for another project")
+        if statement.action != line.get("reason"):
+            raise ProofRefused("it was for another action")
+        if told.get("public_key") not in self._known:
+            raise ProofRefused("no line tells that its key was enrolled")
+        verified = told.get("verified")
+        if type(verified) is not bool:
+            raise ProofRefused("its key's mode is missing")
+        check_proof(
+            proof_of(told),
+            challenge=statement.challenge(),
+            public_key=decoded(told.get("public_key")),
+            verified=verified,
+        )
+        if statement.nonce in self._nonces:
+            raise ProofRefused("it was told of before")
+        self._nonces.add(statement.nonce)
+        self.proven += 1
+
+
+def _part(line: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = line.get(key)
+    if not isinstance(value, Mapping):
+        raise ProofRefused("a part of it is missing")
+    return value
