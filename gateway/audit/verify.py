@@ -110,6 +110,7 @@ class _Walk:
         self._verdict.first = _seq(fields)
         prev = str(fields.get("prev", ""))
         if prev != FIRST or _seq(fields) != 1:
+            self._approvals.is_complete = False
             self._before_start = Place(_seq(fields) - 1, prev)
             self._place = self._before_start
             what = f"it begins with line {_seq(fields)}, and nothing tells of older ones' removal"

@@ -17,7 +17,7 @@ from gateway.cli import output
 from gateway.cli.envrc import own_text, remove_value_free
 from gateway.cli.envrc_holder import all_sessions, hold_apart, hold_here, record_end
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.released import approved, released
+from gateway.cli.released import approved, gate_of, released
 from gateway.cli.secret_scope import Scope, manifest_of, opened
 from gateway.config.model import InjectedVariable
 from gateway.errors import GatewayError
@@ -102,10 +102,10 @@ def _prepare(
 def _text(
     args: argparse.Namespace, session: Session, scope: Scope, chosen: tuple[InjectedVariable, ...]
 ) -> str:
-    if not args.literal:
-        approved(scope, chosen, program="shells")
-        return own_text(Path(session.folder))
     asked = argparse.Namespace(config=Path(session.config), project=None)
+    if not args.literal:
+        approved(gate_of(scope, chosen, args=asked), scope, chosen, program="shells")
+        return own_text(Path(session.folder))
     values = released(scope, chosen, program="shells", delivery="envrc --literal", args=asked)
     plan.check_fits(values)
     head = envrc_text.literal_head(session.id, secrets.token_hex(16))

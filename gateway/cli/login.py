@@ -188,6 +188,7 @@ def _configu(args: argparse.Namespace) -> int:
 
     with opened(args) as scope:
         configu = scope.configu()
+        demand_touch(args, Action(command="login configu", targets=(configu.org,)), sign_in=True)
         token = read_secret(f"token for Configu, organization {configu.org}: ")
         check_value(token)
         found = asyncio.run(_ask_configu(scope, token))

@@ -30,7 +30,7 @@ def released(
         TouchDenied, SecurityKeyUnavailable: a touch is needed, and there was none.
         Fault: a value can't be had, or the journal can't be written.
     """
-    gate = Gate(scope.store, scope.journal, policy_of(args), _action(chosen, argv))
+    gate = gate_of(scope, chosen, args=args, argv=argv)
     agent = approved(gate, scope, chosen, program=program)
     values: dict[str, str] = {}
     for item in chosen:
@@ -65,7 +65,15 @@ def approved(gate: Gate, scope: Scope, chosen: Sequence[InjectedVariable], *, pr
         raise
 
 
-def _action(chosen: Sequence[InjectedVariable], argv: Sequence[str]) -> Action:
+def gate_of(
+    scope: Scope,
+    chosen: Sequence[InjectedVariable],
+    *,
+    args: argparse.Namespace,
+    argv: Sequence[str] = (),
+) -> Gate:
+    """The way to the values; see `released`. Raises `ConfigInvalid` for a malformed policy."""
     targets = tuple(dict.fromkeys(name for item in chosen for name in item.value_names))
     secrets = tuple(name for name in targets if not name.startswith(TOKEN_PREFIX))
-    return Action(command="run", names=secrets, targets=targets, argv=tuple(argv))
+    action = Action(command="run", names=secrets, targets=targets, argv=tuple(argv))
+    return Gate(scope.store, scope.journal, policy_of(args), action)

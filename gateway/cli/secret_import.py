@@ -11,6 +11,7 @@ from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.import_formats import FORMATS, read_secrets
 from gateway.cli.parsers import Commands, UsageError
+from gateway.cli.sealing import keep
 from gateway.cli.secret_scope import Scope, opened
 from identity.errors import InvalidSecretName, InvalidSecretValue, StoreUnavailable
 from identity.secret_stores.base import Secret, SecretRef, check_value
@@ -134,7 +135,8 @@ def _refuse_kept(scope: Scope, values: dict[SecretRef, Secret], *, replace: bool
 
 def _keep(scope: Scope, ref: SecretRef, value: Secret) -> None:
     with scope.journal.around("secret.write", name=ref.name, reason="import"):
-        scope.store.set(ref, value)
+        if keep(scope, ref, value, seal=False):
+            return  # what was sealed stays so, and can't be looked at
         # The file may be gone in a moment: what was kept is looked at before that.
         if scope.store.get(ref).reveal() != value.reveal():
             raise StoreUnavailable(

@@ -15,7 +15,7 @@ from gateway.config.model import TELEMETRY, TOKEN_PREFIX, AllowRule, Config, Hea
 from gateway.control_plane.snapshots import Attached
 from gateway.control_plane.token_feed import TokenFeed
 from gateway.control_plane.views import SecretView
-from identity.errors import IdentityError, SecretNotFound
+from identity.errors import IdentityError, SecretNotFound, TouchNeeded
 from identity.secret_stores.base import Secret, SecretRef, SecretStore
 
 _LOG: Final = logging.getLogger(__name__)
@@ -124,6 +124,10 @@ class StoreHeaderFeed:
         except SecretNotFound as missing:
             self._values.pop(ref.name, None)
             self._blame(ref.name, f"the secret {ref.name} is not set; {missing.hint}")
+        except TouchNeeded as sealed:
+            # What was read before it was sealed is not used on.
+            self._values.pop(ref.name, None)
+            self._blame(ref.name, f"{sealed}; {sealed.hint}")
         except IdentityError as error:
             self._blame(ref.name, f"the secret {ref.name} can't be read: {error}")
             return error if error.retryable else None

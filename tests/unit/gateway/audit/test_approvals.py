@@ -123,6 +123,15 @@ def test_a_touch_counts_once(rig: Rig) -> None:
     assert "told of before" in problem
 
 
+def test_where_lines_are_gone_an_unknown_key_is_neither_wrong_nor_proven(rig: Rig) -> None:
+    walk = Approvals()
+    walk.is_complete = False
+    line = {"action": APPROVED, "outcome": "ok", "project": "acme", "reason": "secret get"}
+    assert walk.step({**line, "mfa": rig.approval()}) == ""
+    assert walk.proven == 0
+    assert "not the key's" in walk.step({**line, "mfa": rig.approval(signature="AAAA")})
+
+
 def test_denied_ones_prove_nothing_and_need_not(rig: Rig) -> None:
     rig.journal.record(APPROVED, outcome="denied", reason="run: no key was touched in time")
     assert rig.found() == (0, [])
