@@ -81,7 +81,7 @@ def _add(args: argparse.Namespace) -> int:
         elif len(keys.slots) >= MAX_KEYS:
             raise UsageError(f"a project has {MAX_KEYS} keys at most", hint="remove one first")
         else:
-            lock = scope.let_in()
+            lock = scope.let_in("another key")
             AtTerminal().pause("now plug in the new security key, and press Enter ")
         slot = _enrolled(args, scope, keys, lock)
         told = {
@@ -174,7 +174,7 @@ def _remove(args: argparse.Namespace) -> int:
                 "the keys that are left would not be enough",
                 hint="enrol another one, or make a recovery code, first",
             )
-        scope.let_in()
+        scope.let_in(f"key {args.number}")
         scope.journal.record("mfa.remove", outcome="ok", name=str(args.number))
         scope.keep(after)
     output.note(

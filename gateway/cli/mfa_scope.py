@@ -47,22 +47,27 @@ class MfaScope:
             )
         return self.keys
 
-    def let_in(self) -> Lock:
-        """The project's lock, by a touch or the recovery code, which is on record.
+    def let_in(self, *targets: str) -> Lock:
+        """The project's lock, by a touch or the recovery code, which is on record; `targets` is
+        what is about to be changed.
 
         Raises:
             TouchDenied, SecurityKeyUnavailable: neither was there.
         """
         keys = self.enrolled
         if not self.by_code:
-            action = Action(command=self.command)
+            action = Action(command=self.command, targets=targets)
             return Gate(self.inner.store, self.journal, self.policy, action).touch_now()
         try:
             lock = open_by_code(keys, self.project, ask("recovery code: ").reveal())
         except KeysDamaged:
-            self.journal.record("mfa.recover", outcome="denied", reason=self.command)
+            self.journal.record(
+                "mfa.recover", outcome="denied", name=", ".join(targets), reason=self.command
+            )
             raise TouchDenied("that is not the recovery code", hint="nothing was changed") from None
-        self.journal.record("mfa.recover", outcome="ok", reason=self.command)
+        self.journal.record(
+            "mfa.recover", outcome="ok", name=", ".join(targets), reason=self.command
+        )
         return lock
 
     def keep(self, keys: EnrolledKeys) -> None:

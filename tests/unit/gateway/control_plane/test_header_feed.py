@@ -13,7 +13,7 @@ from gateway.control_plane import header_feed
 from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.snapshots import Attached
 from gateway.control_plane.token_feed import TokenFeed
-from identity.errors import StoreUnavailable, TokenUnavailable
+from identity.errors import StoreUnavailable, TokenUnavailable, TouchNeeded
 from identity.secret_stores.base import Secret, SecretRef
 from identity.secret_stores.memory import MemoryStore
 from tests.fakes import configs
@@ -27,6 +27,13 @@ ROUTE = configs.route(headers=(HeaderTemplate("Authorization", ("Bearer ", "plan
 class LockedStore(MemoryStore):
     async def get(self, ref: SecretRef) -> Secret:
         raise StoreUnavailable("the keychain is locked")
+
+
+class SealingStore(MemoryStore):
+    """Its values were sealed meanwhile."""
+
+    async def get(self, ref: SecretRef) -> Secret:
+        raise TouchNeeded(f"secret {ref} is sealed", hint="a route can't touch")
 
 
 class Bench:
@@ -101,6 +108,15 @@ async def test_a_secret_that_was_removed_is_gone_from_the_route(tmp_path: Path) 
     await bench.prepare()
     await store.delete(REF)
     assert (await bench.prepare()).unavailable
+
+
+async def test_a_secret_that_was_sealed_is_used_no_more(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, await store_with("hunter2"))
+    await bench.prepare()
+    bench.feed._store = SealingStore()
+    attached = await bench.prepare()
+    assert not attached.headers
+    assert "acme/planner-token is sealed; a route can't touch" in bench.feed.secrets[0].state
 
 
 async def test_a_value_that_would_break_the_head_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""`gateway.cli.touch_policy`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.touch import Action
+from gateway.cli.touch_policy import demand_touch
+from gateway.errors import ConfigInvalid
+from identity.errors import TouchDenied
+
+CONFIG = """
+project = "acme"
+[secrets]
+store = "folder"
+folder = "secrets"
+[mfa]
+touch = ["sign-in", "command:identity export"]
+"""
+HERE = argparse.Namespace(config=None)
+LOGIN = Action(command="login configu", targets=("org",))
+
+
+@pytest.fixture
+def project(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(workdir / "state"))
+    (workdir / "devwiz-gw.toml").write_text(CONFIG)
+    (workdir / "secrets").mkdir(mode=0o700)
+    return workdir
+
+
+@pytest.mark.parametrize(
+    ("action", "sign_in"), [(LOGIN, True), (Action(command="identity export"), False)]
+)
+def test_what_the_policy_names_is_refused_without_keys(
+    project: Path, action: Action, sign_in: bool
+) -> None:
+    with pytest.raises(TouchDenied, match="no security key is enrolled"):
+        demand_touch(HERE, action, sign_in=sign_in)
+    journal = project / "state" / "devwiz-gw" / "acme" / "audit.jsonl"
+    assert '"outcome":"denied"' in journal.read_text()
+
+
+def test_the_rest_goes_on(project: Path) -> None:
+    demand_touch(HERE, Action(command="run", names=("db",)))
+    (project / "devwiz-gw.toml").write_text('project = "acme"\n')
+    demand_touch(HERE, LOGIN, sign_in=True)
+    (project / "devwiz-gw.toml").unlink()
+    demand_touch(HERE, LOGIN, sign_in=True)
+
+
+@pytest.mark.parametrize("policy", ["mfa = 1", '[mfa]\ntouch = ["everything"]'])
+def test_a_malformed_policy_is_not_taken_for_none(project: Path, policy: str) -> None:
+    (project / "devwiz-gw.toml").write_text(f'project = "acme"\n{policy}\n')
+    with pytest.raises(ConfigInvalid):
+        demand_touch(HERE, LOGIN, sign_in=True)
