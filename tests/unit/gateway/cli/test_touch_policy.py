@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli import approval
+from gateway.cli.approval import AgentRefused
 from gateway.cli.touch import Action
 from gateway.cli.touch_policy import demand_touch
 from gateway.errors import ConfigInvalid
@@ -50,6 +52,15 @@ def test_the_rest_goes_on(project: Path) -> None:
     demand_touch(HERE, LOGIN, sign_in=True)
     (project / "devwiz-gw.toml").unlink()
     demand_touch(HERE, LOGIN, sign_in=True)
+
+
+def test_an_agent_needs_a_word(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approval, "_says_yes", lambda _question: False)
+    monkeypatch.setenv("CLAUDECODE", "1")
+    action = Action(command="rotate", names=("db",))
+    demand_touch(HERE, action)
+    with pytest.raises(AgentRefused, match="Claude Code asks for the rotation of db"):
+        demand_touch(HERE, action, what="the rotation of db")
 
 
 @pytest.mark.parametrize("policy", ["mfa = 1", '[mfa]\ntouch = ["everything"]'])
