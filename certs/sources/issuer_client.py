@@ -7,7 +7,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from certs.errors import (
@@ -203,12 +203,18 @@ def _advice(members: dict[str, Any]) -> Advice | None:
     if not isinstance(window, dict):
         return None
     try:
-        start, end = (datetime.fromisoformat(window[name]) for name in ("start", "end"))
-        is_window = start.tzinfo is not None and start < end
-        return Advice(start=start, end=end) if is_window else None
-    except (KeyError, TypeError, ValueError):
-        # TypeError also where one time has a zone and the other has none.
+        start, end = (_utc(window[name]) for name in ("start", "end"))
+        return Advice(start=start, end=end) if start < end else None
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def _utc(text: str) -> datetime:
+    """A time with its zone, as one that can be reckoned with to the ends of the calendar."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError("it names no zone")
+    return time.astimezone(UTC)
 
 
 def _code(content: bytes) -> str:

@@ -361,8 +361,10 @@ def test_the_instant_in_a_window_is_stable_and_inside() -> None:
         {"start": "2026-03-01T00:00:00", "end": "2026-03-02T00:00:00"},
         {"start": "2026-03-01T00:00:00", "end": "2026-03-02T00:00:00+00:00"},
         {"start": "2026-03-02T00:00:00+00:00", "end": "2026-03-01T00:00:00+00:00"},
+        {"start": "2026-03-02T00:00:00+00:00", "end": "9999-12-31T23:59:59-23:59"},
+        {"start": "0001-01-01T00:00:00+23:59", "end": "2026-03-01T00:00:00+00:00"},
     ],
-    ids=["none", "text", "empty", "numbers", "no zone", "mixed", "backwards"],
+    ids=["none", "text", "empty", "numbers", "no zone", "mixed", "backwards", "late", "early"],
 )
 async def test_a_window_that_is_none_leaves_our_own_rule(scripted: Scripted, window: Any) -> None:
     _, identity = await following(scripted)
