@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from certs.errors import (
     CertsError,
@@ -113,7 +113,7 @@ class IssuerClient:
         body = {"purpose": purpose, "subject": subject}
         content = await self._call(step, "POST", "v1/challenge", context, body)
         challenge = (json_object(content) or {}).get("challenge")
-        if not isinstance(challenge, str) or not 0 < len(challenge) <= _MAX_CHALLENGE:
+        if not _is_jws(challenge) or not challenge:
             raise ReplyRejected(f"{step}: the reply has no challenge")
         return challenge
 
@@ -180,7 +180,7 @@ def _reply(step: str, content: bytes) -> Reply:
             raise ReplyRejected(f"{step}: the reply has no text member {name!r}")
         texts[name] = value
     state = members.get("join_state", "")
-    if not isinstance(state, str) or len(state) > _MAX_CHALLENGE:
+    if not _is_jws(state):
         raise ReplyRejected(f"{step}: the reply's join_state is not a text of usual length")
     return Reply(
         join_state=state,
@@ -189,6 +189,11 @@ def _reply(step: str, content: bytes) -> Reply:
         bundle_sequence=_sequence(members.get("bundle_sequence")),
         advice=_advice(members),
     )
+
+
+def _is_jws(value: object) -> TypeGuard[str]:
+    """Whether it may be a signed text, or "": more is for the issuer to judge, which made it."""
+    return isinstance(value, str) and value.isascii() and len(value) <= _MAX_CHALLENGE
 
 
 def _sequence(value: object) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from certs.issuer.joins.claim_rules import ClaimRule
 from certs.issuer.joins.rule_book import RuleWish
 from certs.issuer.joins.rules import BoundKeyTerms, Provider, TokenTerms
 from certs.issuer.one_time_tokens import Grant
+from certs.sources import issuer_client
 from certs.sources.credential import ReadCredential
 from certs.sources.device_key import STATE_SUFFIX, ReadOnlyKey, StoredKey
 from certs.sources.issuer import IssuerSource
@@ -407,7 +409,15 @@ async def test_a_wrong_claim_is_named_with_its_remedy(
 
 
 @pytest.mark.parametrize(
-    "answer", [b"[]", b"{}", b'{"challenge": 7}', b'{"challenge": ""}', b'{"challenge": "%s"}']
+    "answer",
+    [
+        b"[]",
+        b"{}",
+        b'{"challenge": 7}',
+        b'{"challenge": ""}',
+        b'{"challenge": "%s"}',
+        b'{"challenge": "\\ud800"}',
+    ],
 )
 async def test_a_challenge_that_is_none_is_not_answered(
     clock: ManualClock, store: LockedAtTimes, answer: bytes
@@ -426,3 +436,11 @@ async def test_a_challenge_that_is_none_is_not_answered(
         await source.obtain(None)
     assert issuer.paths == ["/v1/bundle.pem", "/v1/challenge"]
     await issuer.stop()
+
+
+@pytest.mark.parametrize("state", [7, None, "x" * 5_000, "\ud800", "é"])
+def test_a_join_state_that_no_issuer_signs_is_not_kept(state: Any) -> None:
+    """Half a character can't be written to any store: it would fail there, as a defect."""
+    reply = {"chain_pem": "x", "bundle_pem": "x", "join_state": state}
+    with pytest.raises(ReplyRejected, match="join_state"):
+        issuer_client._reply("join", json.dumps(reply).encode())
