@@ -239,6 +239,8 @@ async def _content(request: web.Request) -> dict[str, Any]:
             body = await request.read()
     except TimeoutError as error:
         raise Refused(Code.MALFORMED_REQUEST, "the body didn't arrive in time") from error
+    except web.RequestPayloadError as error:
+        raise Refused(Code.MALFORMED_REQUEST, "the body breaks HTTP's framing") from error
     content = json_object(body)
     if content is None:
         raise Refused(

@@ -40,6 +40,10 @@ _PRUNE_INTERVAL_S: Final = 3_600.0
 _FOLLOW_INTERVAL_S: Final = 0.5
 
 _log = logging.getLogger(__name__)
+# Of what isn't HTTP the library would log a trace each: strangers could fill the disk with them.
+# Defects of ours are logged by the handlers.
+_WIRE_LOG: Final = logging.getLogger(f"{__name__}.wire")
+_WIRE_LOG.setLevel(logging.CRITICAL)
 
 
 class IssuerNotStarted(CertsError):
@@ -164,6 +168,9 @@ class IssuerServer:
         runner = web.AppRunner(
             api.application(),
             access_log=None,
+            logger=_WIRE_LOG,
+            # A body is JSON as it is: nothing of a stranger's is unpacked.
+            auto_decompress=False,
             keepalive_timeout=_KEEPALIVE_S,
             shutdown_timeout=_SHUTDOWN_S,
         )

@@ -184,6 +184,37 @@ async def test_a_malformed_body_is_told(server: IssuerServer, body: bytes) -> No
     assert (status, problem["code"]) == (400, "malformed_request")
 
 
+POST = b"POST /v1/join HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        POST + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        POST + b"Content-Length: 2\r\nContent-Encoding: deflate\r\n\r\nxx",
+        POST + b"Content-Length: 2\r\nContent-Encoding: br\r\n\r\n{}",
+        POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /v1/bundle?wait=\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v1/bundle HTTP/1.1\r\n" + b"a: b\r\n" * 20_000 + b"\r\n",
+        b"\x00\x01\x02\r\n\r\n",
+    ],
+    ids=["chunk", "deflate", "brotli", "two lengths", "bytes", "headers", "no HTTP"],
+)
+async def test_what_is_not_http_is_told_and_fills_no_log(
+    server: IssuerServer, request_bytes: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", server.port, ssl=tls_context.stranger_context()
+    )
+    with contextlib.suppress(OSError):
+        writer.write(request_bytes)
+        async with asyncio.timeout(20):
+            assert b" 400 " in await reader.readuntil(b"\r\n")
+    writer.close()
+    await _closed(writer)
+    assert not caplog.records
+
+
 async def test_an_oversized_body_is_refused(server: IssuerServer) -> None:
     status, _, problem = await Client(server).call("POST", "/v1/join", data=b"x" * 20_000)
     assert (status, problem["code"]) == (413, "body_too_large")
