@@ -25,6 +25,7 @@ class Cursor:
     def __init__(self, journal: Path, name: str) -> None:
         self._path = journal.with_name(f"forward-{name}.json")
         self._refused = journal.with_name(f"forward-{name}.refused.jsonl")
+        self._counted = ((0, 0), 0)
 
     def load(self) -> Place:
         """The last line that was passed on; the place before the first if none is known."""
@@ -58,7 +59,11 @@ class Cursor:
     def refused(self) -> int:
         """How many were put aside and are still in the file. Raises `OSError`."""
         try:
-            with self._refused.open("rb") as file:
-                return sum(1 for _ in file)
+            stat = self._refused.stat()
+            mark = (stat.st_mtime_ns, stat.st_size)
+            if self._counted[0] != mark:
+                with self._refused.open("rb") as file:
+                    self._counted = mark, sum(1 for _ in file)
         except FileNotFoundError:
-            return 0
+            self._counted = ((0, 0), 0)
+        return self._counted[1]

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config.audit_model import ForwardConfig
+from gateway.control_plane.forwarding import reader
 from gateway.control_plane.forwarding.cursor import Cursor
-from gateway.control_plane.forwarding.reader import Mark, Read, newest, read_after
+from gateway.control_plane.forwarding.reader import Mark, Read
 from gateway.control_plane.forwarding.record import (
     Away,
     Destination,
@@ -71,6 +72,7 @@ class Forwarder:
         self._problem = ""
         self._problem_since: datetime | None = None
         self._newest = 0
+        self._at_rest: object = None
         self._oldest_at: datetime | None = None
         self._sent = self._refused = 0
 
@@ -129,12 +131,19 @@ class Forwarder:
     async def _next(self) -> list[Read]:
         if self._mark is None:
             self._mark = Mark(await asyncio.to_thread(self._cursor.load))
-        batch = await asyncio.to_thread(
-            read_after, self._journal, self._mark, most=MOST_RECORDS, most_bytes=MOST_BYTES
-        )
-        self._newest = await asyncio.to_thread(newest, self._journal)
-        self._refused = await asyncio.to_thread(self._cursor.refused)
+        batch = await asyncio.to_thread(self._read, self._mark)
         self._oldest_at = batch[0].record.at if batch else None
+        return batch
+
+    def _read(self, mark: Mark) -> list[Read]:
+        """What is behind the mark; a journal that rests is only looked at."""
+        self._refused = self._cursor.refused()
+        grown_to = reader.grown_to(self._journal)
+        if grown_to == self._at_rest:
+            return []
+        batch = reader.read_after(self._journal, mark, most=MOST_RECORDS, most_bytes=MOST_BYTES)
+        self._newest = reader.newest(self._journal)
+        self._at_rest = None if batch else grown_to
         return batch
 
     async def _deliver(self, batch: list[Read]) -> Away | None:

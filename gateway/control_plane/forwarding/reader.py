@@ -66,6 +66,15 @@ def read_after(current: Path, mark: Mark, *, most: int, most_bytes: int) -> list
     return found
 
 
+def grown_to(current: Path) -> tuple[_FileId, int]:
+    """What changes whenever the journal does: the last file, and its size. Blocks."""
+    try:
+        stat = current.stat()
+    except FileNotFoundError:
+        return (0, 0), 0
+    return (stat.st_dev, stat.st_ino), stat.st_size
+
+
 def newest(current: Path) -> int:
     """The number of the journal's last whole line; 0 without one. Blocks. Raises `OSError`."""
     for path in reversed(all_files(current)):

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from gateway.audit.event import digest, fields_of, seq_of
 
-#: Actions whose `name`, and whose `variable`, tell of a secret, a token or a session.
+#: Actions whose `name` is that of a secret, a token or a session.
 _NAMED: Final = ("secret.", "token.", "session.")
 #: Reasons that quote the configuration, which names secrets.
 _QUOTING: Final = frozenset({"config.reload"})
@@ -39,7 +39,7 @@ class Record:
     def said(self, name: str) -> str:
         """A field as text; "" where there is none."""
         value = self.fields.get(name, "")
-        return value if isinstance(value, str) else json.dumps(value)
+        return _sendable(value if isinstance(value, str) else json.dumps(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,9 @@ def record_of(line: bytes) -> Record | None:
 
 
 def with_hashed_names(record: Record, key: bytes) -> Record:
-    """The same with names of secrets, tokens and sessions replaced by their HMAC, so that who has
-    the key can tell which is meant; its line's hash is added, since the text's is another one.
+    """The same with names of secrets, tokens, sessions and variables replaced by their HMAC, so
+    that who has the key can tell which is meant; its line's hash is added, since the text's is
+    another one.
     """
     fields = dict(record.fields)
     action = record.said("action")
@@ -102,15 +103,17 @@ def with_hashed_names(record: Record, key: bytes) -> Record:
         name = record.said("name")
         hashed = _hashed(name, key)
         fields["name"] = hashed
-        if "variable" in fields:
-            fields["variable"] = _hashed(record.said("variable"), key)
         if name:
             fields["reason"] = record.said("reason").replace(name, hashed)
+    if "variable" in fields:
+        fields["variable"] = _hashed(record.said("variable"), key)
+    if isinstance(variables := fields.get("variables"), list):
+        fields["variables"] = [_hashed(str(name), key) for name in variables]
     if action in _QUOTING:
         fields["reason"] = _hashed(record.said("reason"), key)
     fields["hash"] = record.digest
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-    return Record(record.seq, record.digest, text, fields)
+    return Record(record.seq, record.digest, _sendable(text), fields)
 
 
 def _hashed(name: str, key: bytes) -> str:
@@ -119,3 +122,8 @@ def _hashed(name: str, key: bytes) -> str:
     return (
         "hmac-sha256:" + hmac.new(key, name.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
     )
+
+
+def _sendable(text: str) -> str:
+    """What UTF-8 can't hold as an escape: receivers take no half of a surrogate pair."""
+    return text.encode("utf-8", "backslashreplace").decode()

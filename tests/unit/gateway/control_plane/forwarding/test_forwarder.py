@@ -16,12 +16,21 @@ import pytest
 from gateway.audit.event import digest
 from gateway.audit.journal import Journal
 from gateway.config.audit_model import ForwardConfig
+from gateway.control_plane.forwarding import reader
 from gateway.control_plane.forwarding.forwarder import (
     EVERY_S,
     LONGEST_BACKOFF_S,
     Forwarder,
 )
-from gateway.control_plane.forwarding.record import Away, Record, Rejected, Taken, Verdict
+from gateway.control_plane.forwarding.reader import Read
+from gateway.control_plane.forwarding.record import (
+    Away,
+    Record,
+    Rejected,
+    Taken,
+    Verdict,
+    with_hashed_names,
+)
 from identity.errors import StoreUnavailable
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -208,6 +217,40 @@ async def test_names_are_hashed_where_they_tell_of_secrets(bench: Bench) -> None
     assert reload["reason"].startswith("hmac-sha256:")
     lines = await bench.lines()
     assert [use["hash"], route["hash"]] == [digest(line) for line in lines[:2]]
+
+
+def test_names_of_variables_are_hashed_wherever_they_stand() -> None:
+    fields = {
+        "action": "envrc.start",
+        "name": "/work/acme",
+        "variable": "OPENAI",
+        "variables": ["OPENAI", "DB"],
+    }
+    hashed = with_hashed_names(Record(1, "ff", "", fields), b"k").fields
+    assert hashed["name"] == "/work/acme"
+    assert hashed["variables"][0] == hashed["variable"] != "OPENAI"
+    assert str(hashed["variables"][1]).startswith("hmac-sha256:")
+
+
+async def test_a_journal_that_rests_is_not_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = Far()
+    forwarder = bench.forwarder(far)
+    await bench.note("a")
+    assert [await forwarder.forward() for _ in range(3)] == [0.0, EVERY_S, EVERY_S]
+
+    def fail(*_: object, **__: object) -> list[Read]:
+        raise OSError("read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reader, "read_after", fail)
+        assert await forwarder.forward() == EVERY_S
+        await bench.note("b")
+        await forwarder.forward()
+        assert forwarder.view().problem.endswith("read")
+    await forwarder.forward()
+    assert far.numbers == [1, 2]
 
 
 async def test_without_the_key_nothing_is_sent(bench: Bench) -> None:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from gateway.control_plane.forwarding import http_post
 from gateway.control_plane.forwarding.http_post import Poster, meaning
 from gateway.control_plane.forwarding.langsmith import LangSmithRuns
 from gateway.control_plane.forwarding.otlp_logs import OtlpLogs, partial_success
-from gateway.control_plane.forwarding.record import Away, Destination, Rejected, Taken
+from gateway.control_plane.forwarding.record import (
+    Away,
+    Destination,
+    Record,
+    Rejected,
+    Taken,
+    with_hashed_names,
+)
 from gateway.control_plane.snapshots import Attached
 from tests.fakes.http_thread import Reply
 from tests.fakes.langsmith_server import PERSONAL, LangSmithServer
@@ -112,6 +122,29 @@ async def test_a_server_that_breaks_off(how: str, records: Records) -> None:
         port = server.sockets[0].getsockname()[1]
         async with logs_to(f"http://127.0.0.1:{port}") as destination:
             assert isinstance(await destination.send(await records("a")), Away)
+
+
+async def test_a_server_that_says_nothing(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_post, "TIMEOUT", aiohttp.ClientTimeout(total=0.2))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        async with logs_to(f"http://127.0.0.1:{port}") as destination:
+            verdict = await destination.send(await records("a"))
+    assert verdict == Away("the server didn't answer in time")
+
+
+async def test_half_a_surrogate_pair_is_no_reason_to_be_refused(records: Records) -> None:
+    (made,) = await records("a")
+    odd = Record(made.seq, made.digest, made.text, {**made.fields, "name": "x\ud800"})
+    async with OtlpCollector() as collector:
+        async with logs_to(collector.endpoint) as destination:
+            assert await destination.send([odd]) == Taken()
+            assert await destination.send([with_hashed_names(odd, b"k")]) == Taken()
+        names = [plain(log.attributes)["audit.name"] for log in collector.logs]
+    assert names[0] == "x\\ud800"
+    assert names[1].startswith("hmac-sha256:")
 
 
 async def test_authorities_that_are_not_there(tmp_path: Path, records: Records) -> None:
