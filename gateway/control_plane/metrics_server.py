@@ -6,6 +6,7 @@ import logging
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.config.model import TcpAddress
 from gateway.control_plane.admin_api import Handler, as_problems, problem
@@ -14,6 +15,17 @@ from gateway.errors import StartFailed
 
 _LOG: Final = logging.getLogger(__name__)
 _NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+def _is_of_ours(record: logging.LogRecord) -> bool:
+    """Of a request that isn't HTTP the library logs a trace, with which anybody who reaches the
+    port could fill the disk.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_WIRE_LOG: Final = logging.getLogger(f"{__name__}.wire")
+_WIRE_LOG.addFilter(_is_of_ours)
 
 
 class MetricsServer:
@@ -32,7 +44,11 @@ class MetricsServer:
         application = web.Application(middlewares=[_own_names_only, as_problems])
         add_probes(application, self._state)
         self._runner = web.AppRunner(
-            application, access_log=None, handle_signals=False, shutdown_timeout=1.0
+            application,
+            access_log=None,
+            logger=_WIRE_LOG,
+            handle_signals=False,
+            shutdown_timeout=1.0,
         )
         await self._runner.setup()
         try:

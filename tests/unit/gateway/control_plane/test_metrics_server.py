@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -75,6 +76,17 @@ async def test_a_page_that_was_lured_here_is_told_nothing(host: str) -> None:
         status, _, text = await ask("GET", f"http://{address}/metrics", Host=host)
     assert status == 421
     assert "devwiz_gw_" not in text
+
+
+async def test_what_is_not_http_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as address:
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /metrics HTTP/1.1\r\nContent-Length: x\r\n\r\n")
+        assert b" 400 " in await reader.readuntil(b"\r\n")
+        writer.close()
+        await writer.wait_closed()
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 async def test_a_port_that_is_taken_is_told() -> None:
