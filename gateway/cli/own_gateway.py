@@ -77,7 +77,6 @@ class OwnGateway:
             *("serve", "--config", config),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),
-            start_new_session=True,
         )
         try:
             async with asyncio.timeout(_READY_S):

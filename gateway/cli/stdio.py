@@ -43,6 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from identity.hardening import harden_process
+
+    # There may be a token in its memory.
+    harden_process()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="devwiz-gw: %(message)s")
     # Nothing but messages may come out where the client reads them, whoever prints.
     output = os.dup(_STDOUT)
