@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from tests.e2e.envrc.conftest import Envrc, wait_until
-from tests.e2e.run.conftest import CONFIG, KEY
+from tests.e2e.envrc.conftest import GATEWAY, Envrc, wait_until
+from tests.e2e.run.conftest import CONFIG, KEY, Terminal
 
 
 def test_what_ends_a_session(envrc: Envrc) -> None:
@@ -56,6 +56,17 @@ def test_an_agent_gets_no_session_and_no_value(envrc: Envrc) -> None:
         assert code == 1
         assert "Claude Code asks" in err
         assert not list(envrc.sessions.glob("*.json"))
+
+
+def test_an_agent_gets_a_session_if_the_person_says_yes(envrc: Envrc) -> None:
+    envrc.project.env["CLAUDECODE"] = "1"
+    words = ("start", "--only", "API_KEY")
+    terminal = Terminal(envrc.project, *words, command=(*GATEWAY, "envrc"))
+    terminal.wait_for("Claude Code asks for API_KEY in shells. Give it? [y/N] ")
+    terminal.type("y\r")
+    assert os.waitstatus_to_exitcode(terminal.wait()) == 0
+    terminal.close()
+    assert envrc.session_file().exists()
 
 
 def test_one_session_a_folder_and_what_status_tells(envrc: Envrc) -> None:
