@@ -53,12 +53,14 @@ def _forecast(outlooks: list[Mapping[str, Any]], now: datetime) -> list[str]:
     good = [item for item in outlooks if moment(item.get("good_until"))]
     if not good:
         return []
-    parts = [
-        f"{', '.join(_texts(item, 'routes'))} until {_time_of_day(moment(item['good_until']), now)}"
-        for item in good
-    ]
-    if len(good) == len(outlooks) == 1:
-        parts = [f"all routes good until {_time_of_day(moment(good[0]['good_until']), now)}"]
+    # What ends within the same minute reads as one.
+    ends: dict[str, list[str]] = {}
+    for item in good:
+        end = _time_of_day(moment(item["good_until"]), now)
+        ends.setdefault(end, []).extend(_texts(item, "routes"))
+    parts = [f"{', '.join(routes)} until {end}" for end, routes in ends.items()]
+    if len(ends) == 1 and len(good) == len(outlooks):
+        parts = [f"all routes good until {next(iter(ends))}"]
     else:
         parts[0] = f"good: {parts[0]}"
     return [f"{'; '.join(parts)}, if the issuer stays down"]

@@ -195,7 +195,7 @@ class Supervisor:
                 _LOG.error(
                     "reload refused, the old configuration stays: %s",
                     self._config_error,
-                    extra={"event": "reload_refused", "hint": fault.hint},
+                    extra={"event": "reload_refused", "hint": _hint(fault)},
                 )
                 raise
             self._reloads["ok"] += 1
@@ -504,3 +504,9 @@ def _summary(fault: Fault) -> str:
         f"{item.key}: {item.message}" if item.key else item.message for item in problems
     )
     return told or str(fault)
+
+
+def _hint(fault: Fault) -> str:
+    """What to do: about each problem, where the fault has several."""
+    hints = [item.hint for item in getattr(fault, "problems", ()) if item.hint]
+    return "; ".join(dict.fromkeys(hints)) or fault.hint

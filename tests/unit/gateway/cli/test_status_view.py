@@ -212,6 +212,18 @@ def test_a_forecast_tells_apart_routes_that_end_at_different_times() -> None:
     assert lines[2] == ""
 
 
+def test_routes_that_end_in_one_minute_are_named_together() -> None:
+    forecast = [
+        {"good_until": "2026-11-24T14:32:01Z", "routes": ["planner"]},
+        {"good_until": "2026-11-24T14:32:59Z", "routes": ["writer"]},
+    ]
+    lines = status_lines(changed(forecast=forecast), now=NOW, columns=None)
+    assert lines[2] == "all routes good until 14:32 UTC, if the issuer stays down"
+    broken = [*forecast, {"good_until": None, "routes": ["broken"]}]
+    lines = status_lines(changed(forecast=broken), now=NOW, columns=None)
+    assert lines[2] == "good: planner, writer until 14:32 UTC, if the issuer stays down"
+
+
 def test_each_of_several_identities_is_shown_with_its_routes() -> None:
     both = [
         {**DOCUMENT["identity"], "name": "default", "routes": ["planner", "writer"]},

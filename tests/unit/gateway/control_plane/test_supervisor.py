@@ -278,7 +278,9 @@ async def test_a_reload_follows_the_file_and_keeps_what_did_not_change(tmp_path:
         assert body["workers"][0]["pid"] == (await gateway.status())["workers"][0]["pid"]
 
 
-async def test_a_bad_file_changes_nothing_and_says_why(tmp_path: Path) -> None:
+async def test_a_bad_file_changes_nothing_and_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with running(tmp_path) as gateway:
         before = await gateway.until_ready()
         problem = ConfigProblem("routes[0].upstream", "is not https", "use https")
@@ -286,6 +288,9 @@ async def test_a_bad_file_changes_nothing_and_says_why(tmp_path: Path) -> None:
         code, reply = await gateway.ask("POST", "/reload")
         assert code == 409
         assert reply["problems"][0]["key"] == "routes[0].upstream"
+        assert [getattr(line, "hint", "") for line in caplog.records if "refused" in line.msg] == [
+            "use https"
+        ]
         body = await gateway.status()
         assert body["state"] == "degraded"
         assert "routes[0].upstream: is not https" in body["reasons"][0]
