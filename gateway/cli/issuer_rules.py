@@ -419,6 +419,7 @@ def _run_change(args: argparse.Namespace) -> int:
                 args.name, mode=args.recovery_mode, limit=args.recovery_limit, now=now
             )
         if not args.new_registration:
+            output.note(f"the join rule {args.name} is changed")
             return ExitCode.OK
         secret = opened.rule_book.new_registration(args.name, life=args.ttl, now=now)
     finally:
@@ -427,6 +428,8 @@ def _run_change(args: argparse.Namespace) -> int:
         _write(args.out, secret.reveal())
     else:
         output.line(secret.reveal())
+    end = output.duration(args.ttl.total_seconds())
+    output.note(f"the secret is good once, for {end}; the key that was bound is good no more")
     return ExitCode.OK
 
 
@@ -439,4 +442,5 @@ def _run_remove(args: argparse.Namespace) -> int:
         opened.rule_book.remove(args.name, SystemClock().now())
     finally:
         opened.service.close()
+    output.note(f"the join rule {args.name} is gone; who joined by it goes on until it is locked")
     return ExitCode.OK

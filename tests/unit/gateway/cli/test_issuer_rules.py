@@ -150,6 +150,17 @@ def test_a_rule_is_changed_and_removed(folder: Path, capsys: pytest.CaptureFixtu
     assert not listed(folder, capsys)
 
 
+def test_what_was_done_to_a_rule_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(folder, capsys, "--method", "bound-key")
+    for options, told in (
+        (("change-rule", "ci", "--recovery-mode", "insecure"), "the join rule ci is changed"),
+        (("change-rule", "ci", "--new-registration"), "good once, for 30m 00s"),
+        (("remove-rule", "ci"), "the join rule ci is gone"),
+    ):
+        assert main(["issuer", *options, "--dir", str(folder)]) == 0
+        assert told in capsys.readouterr().err
+
+
 def test_a_rule_can_be_locked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made(folder, capsys, *OIDC)
     run(capsys, "lock", "--dir", str(folder), "--token", "rule:ci")
