@@ -11,6 +11,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib import metadata
 from typing import Final
 
@@ -20,7 +21,9 @@ from gateway.audit.files import journal_path
 from gateway.audit.journal import Journal, Keeping
 from gateway.config.load import load
 from gateway.config.model import Config, LogConfig
+from gateway.configu.open import open_sync
 from gateway.control_plane.audit_signer import AuditSigner
+from gateway.control_plane.configu_feed import ConfiguFeed
 from gateway.control_plane.feeds import Feeds, HeaderFeed, IdentityFeed
 from gateway.control_plane.forwarding.forwarders import Forwarders
 from gateway.control_plane.header_feed import StoreHeaderFeed
@@ -124,9 +127,21 @@ def _feeds(store: SecretStore, journal: Journal, env: Mapping[str, str]) -> Feed
             clock=SystemClock(),
             rng=random.SystemRandom(),
         )
-        return StoreHeaderFeed(config, changed, store=store, tokens=tokens, journal=journal)
+        return StoreHeaderFeed(
+            config,
+            changed,
+            store=store,
+            tokens=tokens,
+            journal=journal,
+            outdated=configu.outdated,
+        )
 
-    return Feeds(identity=identity, headers=headers)
+    configu = ConfiguFeed(
+        partial(open_sync, store=store, journal=journal, env=env),
+        clock=SystemClock(),
+        rng=random.SystemRandom(),
+    )
+    return Feeds(identity=identity, headers=headers, configu=configu)
 
 
 def _open_log(log: LogConfig) -> LogSink:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from gateway.audit.event import Event
 from gateway.cli.approval import AgentRefused
+from gateway.cli.configu_bound import bound
 from gateway.cli.secret_scope import Scope, policy_of
 from gateway.cli.touch import Action, Gate
 from gateway.config.model import TOKEN_PREFIX, InjectedVariable
@@ -33,10 +34,12 @@ def released(
     gate = gate_of(scope, chosen, args=args, argv=argv)
     agent = approved(gate, scope, chosen, program=program)
     values: dict[str, str] = {}
+    check = bound(scope, args)
     for item in chosen:
         for name in item.value_names:
             if name not in values and not name.startswith(TOKEN_PREFIX):
                 values[name] = gate.read(scope.ref(name)).reveal()
+                check(name, values[name])
             scope.journal.write(
                 Event(
                     action="secret.inject",

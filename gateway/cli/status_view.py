@@ -30,6 +30,7 @@ def status_lines(document: Mapping[str, Any], *, now: datetime, columns: int | N
         *_identities(document, now),
         *_routes(document.get("routes") or [], now, columns),
         *_secrets(document.get("secrets") or []),
+        *_configu(document.get("configu")),
         *_forwards(document.get("forwards") or []),
         *_workers(document.get("workers") or []),
     ]
@@ -222,6 +223,24 @@ def _forwards(forwards: list[Mapping[str, Any]]) -> list[str]:
     rows = [[_text(item, key) for key in keys] for item in forwards]
     heading = ("AUDIT FORWARD", "TO", "THROUGH LINE", "BEHIND", "REFUSED", "ERROR")
     return ["", *table(heading, rows)] if rows else []
+
+
+def _configu(configu: Mapping[str, Any] | None) -> list[str]:
+    """How old it all is, and names that want somebody's look."""
+    if not configu:
+        return []
+    age = configu.get("age_s")
+    answered = "never" if age is None else f"{duration(age)} ago"
+    rows = [("set", _text(configu, "set") or "the root set"), ("answered", answered)]
+    rows += [
+        (label, _text(configu, key))
+        for label, key in (("problem", "problem"), ("too old", "too_old"))
+        if configu.get(key)
+    ]
+    cells = ("name", "state", "reason")
+    wanting = [[_text(item, cell) for cell in cells] for item in configu.get("wanting") or []]
+    found = table(("CONFIG", "STATE", "WHY"), wanting) if wanting else []
+    return ["", "CONFIGU", *pairs(rows), *found]
 
 
 def _workers(workers: list[Mapping[str, Any]]) -> list[str]:

@@ -14,7 +14,8 @@ from typing import Final, Literal
 
 from gateway.audit.journal import Journal
 from gateway.config.model import ConfiguConfig
-from gateway.configu.contact import Contact, read_contact, write_contact
+from gateway.configu.contact import Contact
+from gateway.configu.contact_file import read_contact, write_contact
 from gateway.configu.schema_files import read_schemas
 from identity.configu import sync_state
 from identity.configu.client import ConfiguClient, PendingApproval
@@ -106,6 +107,11 @@ class ConfiguSync:
         state = await self._state()
         values = await self._local(state.synced)
         return Report(findings=tuple(local_findings(state, values)))
+
+    async def taken(self) -> list[str]:
+        """The secrets whose values came from Configu; what somebody set since isn't among them."""
+        report = await self.local()
+        return [item.name for item in report.findings if item.kind in {"same", "stale"}]
 
     async def contact(self) -> Contact:
         """When Configu was asked last."""

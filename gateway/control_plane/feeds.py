@@ -8,6 +8,7 @@ from typing import Protocol
 
 from certs.generation import Generation
 from gateway.config.model import Config
+from gateway.control_plane.configu_feed import ConfiguFeed
 from gateway.control_plane.snapshots import Attached
 from gateway.control_plane.views import IdentityView, SecretView
 
@@ -57,6 +58,10 @@ class HeaderFeed(Protocol):
         """Take `config`'s routes over and read what they need, within a deadline of its own."""
         ...
 
+    def read_again(self) -> None:
+        """Read all of them again soon. Returns at once."""
+        ...
+
     async def run(self) -> None:
         """Read again what failed or may have changed, for ever; cancelled at the end."""
         ...
@@ -70,8 +75,9 @@ MakeIdentity = Callable[
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feeds:
     """How feeds are made: each gets the configuration and what to call back; an identity's also its
-    name in it.
+    name in it. `configu` keeps the store's secrets as Configu has them.
     """
 
     identity: MakeIdentity
     headers: Callable[[Config, Callable[[], None]], HeaderFeed]
+    configu: ConfiguFeed

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +26,10 @@ INTERVAL_S: Final = 30.0
 RETRY_S: Final = 5.0
 
 
+async def _nothing(_config: Config) -> Mapping[str, str]:
+    return {}
+
+
 class StoreHeaderFeed:
     """A `HeaderFeed` over one secret store and the tokens of one feed.
 
@@ -41,12 +46,16 @@ class StoreHeaderFeed:
         store: SecretStore,
         tokens: TokenFeed,
         journal: Journal,
+        outdated: Callable[[Config], Awaitable[Mapping[str, str]]] = _nothing,
     ) -> None:
+        """`outdated` names secrets that may not be used any more, with why."""
         self._config = config
         self._changed = changed
         self._store = store
         self._tokens = tokens
         self._journal = journal
+        self._outdated = outdated
+        self._again = asyncio.Event()
         self._values: dict[str, Secret] = {}
         self._problems: dict[str, str] = {}
         self._on_paper: dict[tuple[str, str], str] = {}
@@ -80,12 +89,21 @@ class StoreHeaderFeed:
         owners = _owners(config)
         wanted = {name for owner in owners for name in (*_names(owner), *_local_tokens(owner))}
         tokens = {name for name in wanted if name.startswith(TOKEN_PREFIX)}
+        outdated = await self._outdated(config)
         for name in sorted(wanted - tokens):
+            if why := outdated.get(name):
+                self._values.pop(name, None)
+                self._blame(name, f"the secret {name} is too old to be used: {why}")
+                continue
             silent = await self._read(SecretRef(config.project, name), silent)
         await self._tokens.use(config, {name.removeprefix(TOKEN_PREFIX) for name in tokens})
         attached = {owner.name: await self._attach(owner) for owner in owners}
         # Both at once, so that a reload which is given up on the way changes nothing.
         self._config, self._attached = config, attached
+
+    def read_again(self) -> None:
+        """See `HeaderFeed.read_again`."""
+        self._again.set()
 
     async def run(self) -> None:
         """See `HeaderFeed.run`."""
@@ -96,12 +114,18 @@ class StoreHeaderFeed:
 
     async def _follow_store(self) -> None:
         while True:
-            await asyncio.sleep(RETRY_S if self._problems else INTERVAL_S)
+            await self._turn_comes(RETRY_S if self._problems else INTERVAL_S)
             before = self._attached
             async with self._turn:
                 await self._take_over(self._config)
             if self._attached != before:
                 self._changed()
+
+    async def _turn_comes(self, pause_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._again.wait()
+        self._again.clear()
 
     async def _follow_tokens(self) -> None:
         """Put a token that changed into the headers; the store isn't asked for that."""

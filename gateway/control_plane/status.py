@@ -12,6 +12,7 @@ from gateway.config.identities import identity_of
 from gateway.config.model import DEFAULT_IDENTITY, Config, Route
 from gateway.control_plane.forecast import forecast, good_until
 from gateway.control_plane.views import (
+    ConfiguView,
     ExportView,
     ForwardView,
     IdentityView,
@@ -58,6 +59,7 @@ class GatewayState:
     config_error: str = ""
     trust: Mapping[str, TrustView] = field(default_factory=dict)
     exports: tuple[ExportView, ...] = ()
+    configu: ConfiguView | None = None
     forwards: tuple[ForwardView, ...] = ()
 
 
@@ -128,6 +130,7 @@ def document(state: GatewayState) -> dict[str, Any]:
             }
             for item in state.forwards
         ],
+        "configu": _configu(state.configu, state.now),
         "workload_api": str(api.socket) if (api := state.config.workload_api) else None,
     }
 
@@ -382,6 +385,23 @@ def _route(route: Route, state: GatewayState) -> dict[str, Any]:
         "crl_ends_at": rfc3339(trust.crl_ends_at),
         "last_error": stats.last_error or None,
         "last_error_at": rfc3339(at),
+    }
+
+
+def _configu(view: ConfiguView | None, now: datetime) -> dict[str, Any] | None:
+    if view is None:
+        return None
+    return {
+        "url": view.url,
+        "set": view.set,
+        "answered_at": rfc3339(view.contact.answered_at),
+        "age_s": view.contact.age_s(now),
+        "problem": view.problem or None,
+        "too_old": view.too_old or None,
+        "wanting": [
+            {"name": item.name, "state": item.kind, "reason": item.reason or None}
+            for item in view.wanting
+        ],
     }
 
 

@@ -106,6 +106,8 @@ class Supervisor:
             config, parts.feeds.identity, self._on_generation, self._publish
         )
         self._headers = parts.feeds.headers(config, self._publish)
+        self._configu = parts.feeds.configu
+        self._configu.use(config)
         self._trust = TrustFeed(self._publish, self._on_trust, clock=SystemClock())
         self._audit = AuditQueue(parts.journal)
         self._outlets = Outlets(
@@ -170,6 +172,7 @@ class Supervisor:
             stats=self._pool.stats,
             rejected=dict(self._rejected),
             secrets=self._headers.secrets,
+            configu=self._configu.view(),
             trust={**self._identities.trust_views(self._config), **self._trust.views(now)},
             exports=self._outlets.exports,
             access_lines_dropped=self._pool.access_lines_dropped + self._parts.sink.lines_dropped,
@@ -278,6 +281,7 @@ class Supervisor:
                 tasks.create_task(self._trust.run()),
                 tasks.create_task(self._outlets.run()),
                 tasks.create_task(self._start_headers()),
+                tasks.create_task(self._configu.run(self._headers.read_again)),
                 tasks.create_task(self._settle()),
                 tasks.create_task(self._parts.exporter.run()),
             ]
@@ -455,6 +459,7 @@ class Supervisor:
         # Nothing is waited for until all is in place: a drain finds the old world or the new one.
         self._identities.commit(identities)
         self._config = config
+        self._configu.use(config)
         self._trust.use(trust)
         self._resolver.watch(_targets(config))
         self._listeners.commit(change)

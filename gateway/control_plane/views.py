@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from certs.generation import Generation
+from gateway.configu.contact import Contact
+from identity.configu.comparison import Finding
 
 WorkerState = Literal[
     "starting", "ready", "restarting", "crash-loop", "retiring", "draining", "stopped"
@@ -59,6 +61,20 @@ class SecretView:
     name: str
     route: str
     state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfiguView:
+    """How it stands with Configu: configs that want somebody's look, by name, when it was asked,
+    and why what it said before is `too_old` to be used.
+    """
+
+    url: str
+    set: str
+    contact: Contact = field(default_factory=Contact)
+    problem: str = ""
+    too_old: str = ""
+    wanting: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from identity.configu.config_set import DEFAULT_ENDPOINT, ConfigKey
 from identity.configu.json_form import strict
 from identity.errors import TokenDenied
 from identity.secret_stores.base import Secret
-from identity.token_sources.call import Answer, Caller
+from identity.token_sources.call import TIMEOUT_S, Answer, Caller
 
 _MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -46,9 +46,14 @@ class ConfiguClient:
         token: Secret,
         endpoint: str = DEFAULT_ENDPOINT,
         ca_file: Path | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._caller = Caller(
-            endpoint, what="Configu", ca_file=ca_file, most_bytes=_MAX_REPLY_BYTES
+            endpoint,
+            what="Configu",
+            ca_file=ca_file,
+            timeout_s=timeout_s,
+            most_bytes=_MAX_REPLY_BYTES,
         )
         self._org = org
         self._token = token

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import NoReturn
 
+from certs.clock import SystemClock
 from certs.generation import Generation
-from gateway.config.model import Config
+from gateway.config.model import Config, ConfiguConfig
+from gateway.control_plane.configu_feed import ConfiguFeed
 from gateway.control_plane.feeds import Feeds
 from gateway.control_plane.snapshots import Attached
 from gateway.control_plane.views import IdentityView, SecretView
@@ -90,12 +94,24 @@ class FakeHeaderFeed:
         self.may_prepare.set()
         self.is_preparing = asyncio.Event()
 
+    def read_again(self) -> None:
+        """There is nothing else to read."""
+
     async def prepare(self, config: Config) -> None:
         self.is_preparing.set()
         await self.may_prepare.wait()
 
     async def run(self) -> None:
         await asyncio.Event().wait()
+
+
+def no_configu() -> ConfiguFeed:
+    """A feed for configurations that have no `[configu]`."""
+
+    def open_sync(_config: ConfiguConfig, _project: str) -> NoReturn:
+        raise AssertionError
+
+    return ConfiguFeed(open_sync, clock=SystemClock(), rng=Random(1))
 
 
 class FakeFeeds:
@@ -115,7 +131,7 @@ class FakeFeeds:
 
     @property
     def feeds(self) -> Feeds:
-        return Feeds(identity=self._identity, headers=self._headers)
+        return Feeds(identity=self._identity, headers=self._headers, configu=no_configu())
 
     def _identity(
         self,

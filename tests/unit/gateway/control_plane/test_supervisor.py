@@ -148,7 +148,8 @@ async def test_status_says_everything_in_the_contract(tmp_path: Path) -> None:
         body = await gateway.until_ready()
     assert body.keys() == {
         "version", "pid", "started_at", "state", "reasons", "config", "project", "identity",
-        "identities", "forecast", "workers", "routes", "secrets", "exports", "forwards",
+        "identities", "forecast", "workers", "routes", "secrets", "exports",
+        "configu", "forwards",
         "workload_api",
     }  # fmt: skip
     assert body["reasons"] == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,3 +97,35 @@ async def test_two_values_for_one_config_are_refused() -> None:
 
     with Odd() as odd, pytest.raises(TokenDenied, match="not as Configu does"):
         await client(odd).get([""], ["A"])
+
+
+async def test_a_server_that_says_nothing_is_left(server: ConfiguServer) -> None:
+    released = threading.Event()
+
+    class Silent(ConfiguServer):
+        def answer(self, request: Request) -> Reply:
+            released.wait(20)
+            return Reply(body=[])
+
+    with Silent() as silent:
+        configu = ConfiguClient(org=ORG, token=Secret(TOKEN), endpoint=silent.url, timeout_s=0.2)
+        try:
+            with pytest.raises(TokenUnavailable, match="didn't answer"):
+                await configu.get([""], ["A"])
+        finally:
+            released.set()
+
+
+async def test_an_answer_that_is_too_large_is_refused(server: ConfiguServer) -> None:
+    server.configs["", "A"] = "v" * (17 * 1024 * 1024)
+    with pytest.raises(TokenDenied, match="larger than"):
+        await client(server).get([""], ["A"])
+
+
+@pytest.mark.parametrize(
+    ("status", "retried"), [(400, False), (404, False), (409, True), (422, False), (302, False)]
+)
+async def test_other_refusals(server: ConfiguServer, status: int, retried: bool) -> None:
+    server.fails = status
+    with pytest.raises(TokenUnavailable if retried else TokenDenied, match=str(status)):
+        await client(server).get([""], ["A"])
