@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.audit.event import APPROVED, ENROLLED
+from gateway.audit.event import APPROVED, ENROLLED, USED
 from identity.mfa.assertion import ProofRefused, check_proof, decoded, encoded, proof_of
 from identity.mfa.statement import statement_of
 
@@ -24,7 +24,7 @@ class Approvals:
         #: Whether all lines from the first are there; else a key's enrolment may have been pruned.
         self.is_complete = True
         self._known = set(known)
-        self._nonces: set[str] = set()
+        self._left: dict[str, int] = {}
 
     def step(self, line: Mapping[str, Any]) -> str:
         """What is wrong with a line, or ""."""
@@ -34,6 +34,8 @@ class Approvals:
                 self._known.add(encoded(decoded(key)))
             elif line.get("action") == APPROVED and line.get("outcome") == "ok":
                 self._approved(line)
+            elif line.get("action") == USED:
+                self._used(line)
         except ProofRefused as refused:
             return f"a touch that is not proven: {refused}"
         return ""
@@ -57,10 +59,21 @@ class Approvals:
             public_key=decoded(told.get("public_key")),
             verified=verified,
         )
-        if statement.nonce in self._nonces:
+        if statement.nonce in self._left:
             raise ProofRefused("it was told of before")
-        self._nonces.add(statement.nonce)
+        self._left[statement.nonce] = statement.uses
         self.proven += is_known
+
+    def _used(self, line: Mapping[str, Any]) -> None:
+        """More can't be done than was approved ahead."""
+        nonce, uses = str(line.get("approval")), line.get("uses")
+        if nonce not in self._left:
+            if self.is_complete:
+                raise ProofRefused("no line tells that it was approved")
+            return
+        if type(uses) is not int or not 0 < uses <= self._left[nonce]:
+            raise ProofRefused("it was used more often than was approved")
+        self._left[nonce] -= uses
 
 
 def _part(line: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -22,6 +22,8 @@ PRUNED: Final = "audit.pruned"
 #: A security key is enrolled, and one has approved something: see `gateway.audit.approvals`.
 ENROLLED: Final = "mfa.add"
 APPROVED: Final = "mfa.approve"
+#: What was approved ahead has begun to be done.
+USED: Final = "mfa.use"
 #: Characters of a field: a line, six bytes a character at worst, stays far below what is read back.
 MAX_TEXT: Final = 1024
 

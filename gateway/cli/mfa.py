@@ -13,7 +13,7 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.cli.mfa_scope import MfaScope, opened
 from gateway.cli.parsers import UsageError, add_commands
 from gateway.cli.security_key import AtTerminal, add_mode, wanted_mode
-from gateway.cli.touch import ceremony
+from gateway.cli.touch import Action, ceremony
 from gateway.cli.vault_answers import NewAnswers
 from identity.errors import TouchDenied
 from identity.mfa.assertion import encoded
@@ -56,6 +56,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         examples=("devwiz-gw mfa test", "devwiz-gw mfa test --recovery"),
         run=_test,
     )
+    allowing = commands.add(
+        "allow",
+        summary="touch once, ahead, for several commands that read these secrets",
+        examples=(
+            "devwiz-gw mfa allow prod-db prod-key --for 300 --times 10",
+            "devwiz-gw mfa allow prod-db --command run",
+        ),
+        run=_allow,
+    )
+    allowing.add_argument("names", nargs="+", metavar="NAME", help="the secrets")
+    allowing.add_argument(
+        "--command",
+        dest="of",
+        choices=("secret get", "run"),
+        default="secret get",
+        help="what may read them (default: secret get)",
+    )
+    allowing.add_argument(
+        "--for",
+        dest="seconds",
+        type=int,
+        choices=range(10, 3601),
+        default=300,
+        metavar="SECONDS",
+        help="within what time, 10 to 3600 (default: 300)",
+    )
+    allowing.add_argument(
+        "--times",
+        type=int,
+        choices=range(1, 1001),
+        metavar="N",
+        help="how many readings in all, 1 to 1000 (default: one of each)",
+    )
     coding = commands.add(
         "recovery",
         summary="make a recovery code, in the place of the one that there was",
@@ -68,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action="store_true",
             help="be let in by the recovery code, which is asked for, in place of a touch",
         )
-    for command in (adding, listing, removing, testing, coding):
+    for command in (adding, listing, removing, testing, allowing, coding):
         command.add_argument("--project", help="whose (default: the configuration's project)")
 
 
@@ -190,6 +223,18 @@ def _test(args: argparse.Namespace) -> int:
         if lock.public != scope.enrolled.public:
             raise TouchDenied("it opens another lock than the project's")
     output.line("the recovery code is good" if args.recovery else "the security key is good")
+    return ExitCode.OK
+
+
+def _allow(args: argparse.Namespace) -> int:
+    names = tuple(dict.fromkeys(args.names))
+    with opened(args, "mfa allow") as scope:
+        for name in names:
+            scope.inner.ref(name)
+        scope.touch_ahead(
+            Action(command=args.of, targets=names, uses=args.times or len(names)), args.seconds
+        )
+    output.note(f"allowed for {args.seconds} s; what is sealed still takes a touch each time")
     return ExitCode.OK
 
 

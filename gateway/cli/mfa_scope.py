@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.audit.journal import Journal
 from gateway.cli.secret_scope import Scope, policy_of
@@ -69,6 +69,11 @@ class MfaScope:
             "mfa.recover", outcome="ok", name=", ".join(targets), reason=self.command
         )
         return lock
+
+    def touch_ahead(self, action: Action, within_s: int) -> None:
+        """Have `action` approved for later; see `Gate.touch_ahead`."""
+        policy = replace(self.policy, within_s=within_s)
+        Gate(self.inner.store, self.journal, policy, action).touch_ahead()
 
     def keep(self, keys: EnrolledKeys) -> None:
         """Keep changed keys."""

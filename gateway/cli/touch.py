@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from gateway.audit.event import APPROVED, Event
+from gateway.audit.event import APPROVED, USED, Event
 from gateway.audit.journal import Journal
 from gateway.cli import output
 from gateway.cli.approval import approve_for_agent
@@ -24,6 +24,7 @@ from identity.secret_stores.base import OWN_PREFIX, Secret, SecretRef
 from identity.secret_stores.guarded import is_sealed
 
 if TYPE_CHECKING:
+    from gateway.cli.touched_ahead import TouchedAhead
     from identity.mfa.ceremony import Ceremony
     from identity.mfa.enrolled import EnrolledKeys, KeySlot, Lock
     from identity.mfa.statement import Statement
@@ -44,13 +45,14 @@ class Action:
     """What is about to be done: by which command, to what, and for which program's command line.
 
     `names` are the secrets whose policy counts; `targets` are shown instead of them where the
-    command is about something else.
+    command is about something else. `uses` is how often a touch is good for it (0: once for each).
     """
 
     command: str
     names: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
+    uses: int = 0
 
 
 class Gate:
@@ -90,7 +92,8 @@ class Gate:
         agent = agent_in(os.environ) if what else ""
         needed = sign_in or self._policy.wants(self._action.command, self._action.names)
         if needed or (agent and self._has_keys()):
-            self._touch()
+            if not self._was_touched_ahead():
+                self._touch()
             return agent
         return approve_for_agent(what, environ=os.environ) if agent else ""
 
@@ -112,6 +115,39 @@ class Gate:
         self._touch(enough=False)
         return self._good_lock()
 
+    def touch_ahead(self) -> None:
+        """Ask now for what later commands do, so often and within the time: see `TouchedAhead`.
+
+        Raises:
+            TouchDenied, SecurityKeyUnavailable.
+        """
+        slot, proof = self._touch()
+        if self._statement is not None:
+            self._ahead().give(self._statement, slot, proof)
+
+    def _was_touched_ahead(self) -> bool:
+        try:
+            statement = self._ahead().take(self._action.command, self._targets)
+        except TouchDenied:
+            return False  # there are no keys: asking for a touch says so
+        if statement is None:
+            return False
+        self._journal.write(
+            Event(
+                action=USED,
+                outcome="ok",
+                name=", ".join(self._targets),
+                reason=statement.action,
+                more={"approval": statement.nonce, "uses": max(1, len(self._targets))},
+            )
+        )
+        return True
+
+    def _ahead(self) -> TouchedAhead:
+        from gateway.cli.touched_ahead import TouchedAhead
+
+        return TouchedAhead(self._journal.path.parent, self._keys(enough=True), self._now)
+
     def _good_lock(self) -> Lock:
         statement = self._statement
         if statement is None or self._left <= 0 or not statement.is_in_time(self._now()):
@@ -124,7 +160,7 @@ class Gate:
         keys = load_keys(self._store, self._project)
         return keys is not None and keys.is_enough
 
-    def _touch(self, *, enough: bool = True) -> None:
+    def _touch(self, *, enough: bool = True) -> tuple[KeySlot, Mapping[str, str]]:
         try:
             keys = self._keys(enough=enough)
             statement = self._stated()
@@ -139,6 +175,7 @@ class Gate:
             raise
         self._journal.write(_event(statement, slot, proof))
         self._statement, self._lock, self._left = statement, lock, statement.uses
+        return slot, proof
 
     def _keys(self, *, enough: bool) -> EnrolledKeys:
         keys = load_keys(self._store, self._project)
@@ -171,7 +208,7 @@ class Gate:
                 nonce=os.urandom(NONCE_BYTES).hex(),
                 at=self._now().isoformat(timespec="seconds"),
                 within_s=self._policy.within_s,
-                uses=max(1, len(self._targets)),
+                uses=self._action.uses or max(1, len(self._targets)),
             )
         except ProofRefused as refused:
             raise TouchDenied(str(refused), hint="take fewer at once: --only") from None
@@ -180,7 +217,8 @@ class Gate:
         rows = [("project", statement.project), ("to", ", ".join(statement.names))]
         if self._action.argv:
             rows.append(("program", " ".join(self._action.argv)))
-        rows.append(("once each" if statement.uses > 1 else "once", f"in {statement.within_s} s"))
+        often = "once" if statement.uses == 1 else f"{statement.uses} times"
+        rows.append((often, f"in {statement.within_s} s"))
         return [f"A touch approves: {statement.action}", *output.pairs(rows)]
 
 

@@ -114,3 +114,16 @@ def test_an_agent_is_allowed_by_a_touch_and_not_by_typing(guarded: MfaProject) -
     code, shown = guarded.see("secret", "get", "key", "--show", typed=typed)
     assert code == 1
     assert VALUE not in shown
+
+
+def test_a_touch_ahead_is_for_several_commands(guarded: MfaProject) -> None:
+    with_code(guarded)
+    typed = (("PIN of the security key: ", "123456"),)
+    code, shown = guarded.see("mfa", "allow", "db", "--times", "2", typed=typed)
+    assert code == 0, shown
+    for _ in range(2):
+        assert guarded.say("secret", "get", "db")[:2] == (0, VALUE)
+    code, out, errors = guarded.say("secret", "get", "db")
+    assert (code, out) == (1, "")
+    assert "no terminal" in errors
+    assert guarded.say("audit", "verify", "--no-store")[0] == 0

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.audit.event import fields_of
+from gateway.audit.event import Event, fields_of
 from gateway.audit.files import lines_of
 from gateway.audit.journal import Journal
+from gateway.audit.verify import Expected, verify
 from gateway.cli import touch
 from gateway.cli.touch import Action, Gate
 from gateway.config.mfa_policy import MfaConfig
 from identity.errors import SecretDamaged, TouchDenied
+from identity.mfa.assertion import encoded
 from identity.mfa.enrolled import EnrolledKeys, KeySlot, Lock, encode, keys_ref
 from identity.mfa.sealed import seal
 from identity.secret_stores.base import Secret, SecretRef, not_set
@@ -65,8 +67,14 @@ class Rig:
 
         monkeypatch.setattr(touch, "ceremony", ceremony)
 
-    def gate(self, policy: MfaConfig | None = None, **action: tuple[str, ...]) -> Gate:
-        what = Action(command="run", **{"names": NAMES, **action})
+    def gate(
+        self,
+        policy: MfaConfig | None = None,
+        *,
+        names: tuple[str, ...] = NAMES,
+        argv: tuple[str, ...] = (),
+    ) -> Gate:
+        what = Action(command="run", names=names, argv=argv)
         return Gate(self.store, self.journal, policy or MfaConfig(), what, now=lambda: self.now)
 
     def events(self) -> list[tuple[str, str]]:
@@ -153,3 +161,83 @@ def test_too_many_names_are_refused(rig: Rig) -> None:
     many = tuple(f"name{number}" for number in range(65))
     with pytest.raises(TouchDenied, match="64 names at most"):
         rig.gate(MfaConfig(secrets=("*",)), names=many).approve()
+
+
+def ahead(rig: Rig, *, uses: int = 3, within_s: int = 300) -> None:
+    action = Action(command="run", targets=NAMES, uses=uses)
+    policy = MfaConfig(within_s=within_s)
+    Gate(rig.store, rig.journal, policy, action, now=lambda: rig.now).touch_ahead()
+
+
+POLICY = MfaConfig(secrets=("*",))
+
+
+def test_one_touch_ahead_is_for_so_many_readings(rig: Rig) -> None:
+    ahead(rig)
+    assert "3 times" in "".join(rig.shown)
+    asked = rig.device.asked
+    rig.gate(POLICY).approve()
+    rig.gate(POLICY, names=("db",)).approve()
+    assert rig.device.asked == asked
+    rig.gate(POLICY, names=("db",)).approve()
+    assert rig.device.asked == asked + 1, "it is used up"
+    assert rig.events() == [
+        ("mfa.approve", "ok"),
+        ("mfa.use", "ok"),
+        ("mfa.use", "ok"),
+        ("mfa.approve", "ok"),
+    ]
+    lines = [("audit.jsonl", list(lines_of(rig.journal.path)))]
+    known = frozenset((encoded(rig.keys.slots[0].public_key),))
+    verdict = verify(lines, Expected(touch_keys=known))
+    assert (verdict.problems, verdict.touches) == ([], 2)
+    rig.journal.write(
+        Event(
+            action="mfa.use",
+            outcome="ok",
+            more={"approval": fields_of(lines[0][1][1])["approval"], "uses": 1},  # type: ignore[index]
+        )
+    )
+    lines = [("audit.jsonl", list(lines_of(rig.journal.path)))]
+    (problem,) = verify(lines, Expected(touch_keys=known)).problems
+    assert "more often than was approved" in problem.what
+
+
+def test_it_is_for_what_was_shown_and_while_it_lasts(rig: Rig) -> None:
+    ahead(rig)
+    asked = rig.device.asked
+    rig.gate(POLICY, names=("plain",)).approve()
+    assert rig.device.asked == asked + 1
+    other = Action(command="secret get", names=("db",))
+    Gate(rig.store, rig.journal, POLICY, other, now=lambda: rig.now).approve()
+    assert rig.device.asked == asked + 2
+    rig.now += timedelta(seconds=301)
+    rig.gate(POLICY, names=("db",)).approve()
+    assert rig.device.asked == asked + 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"uses": 3', '"uses": 9'),
+        ('"within_s": 300', '"within_s": 900'),
+        ('"used": 0', '"used": -9'),
+        ("{", ""),
+    ],
+)
+def test_nobody_widens_it(rig: Rig, old: str, new: str) -> None:
+    ahead(rig)
+    path = rig.journal.path.with_name("touched.json")
+    path.write_text(path.read_text().replace(old, new))
+    asked = rig.device.asked
+    rig.gate(POLICY).approve()
+    assert rig.device.asked == asked + 1
+
+
+def test_what_is_sealed_takes_a_touch_all_the_same(rig: Rig) -> None:
+    ahead(rig)
+    gate = rig.gate(POLICY)
+    gate.approve()
+    asked = rig.device.asked
+    assert gate.read(ref("db")).reveal() == "value of db"
+    assert rig.device.asked == asked + 1
