@@ -87,15 +87,10 @@ def frames(stream: bytes) -> list[bytes]:
 
 
 class StreamServer:
-    """Takes one connection after the other on 127.0.0.1, over TLS where a certificate is given.
+    """Takes connections on 127.0.0.1, over TLS where a certificate is given."""
 
-    `cuts` says how many connections are reset as soon as something came; what came on them is not
-    kept, as with a server that died before it wrote anything down.
-    """
-
-    def __init__(self, certificate: tuple[Path, Path] | None = None, *, cuts: int = 0) -> None:
+    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
         self.streams: list[bytearray] = []
-        self._cuts = cuts
         self._context: ssl.SSLContext | None = None
         if certificate is not None:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -145,10 +140,6 @@ class StreamServer:
                 opened = self._context.wrap_socket(opened, server_side=True)
             self._open.append(opened)
             data = opened.recv(65536)
-            if self._cuts and data:
-                self._cuts -= 1
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                return
             stream = bytearray()
             self.streams.append(stream)
             while data:

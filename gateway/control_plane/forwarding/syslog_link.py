@@ -65,7 +65,8 @@ class SyslogStream:
         self._to = to
         self._sender = sender
         self._ca_file = ca_file
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     async def send(self, records: Sequence[Record]) -> Verdict:
         """See `Destination.send`."""
@@ -83,27 +84,44 @@ class SyslogStream:
 
     async def close(self) -> None:
         """See `Destination.close`."""
-        streams, self._streams = self._streams, None
-        if streams is not None:
-            streams[1].transport.abort()
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
+            await asyncio.wait([reading])
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.transport.abort()
             with contextlib.suppress(OSError):
-                await streams[1].wait_closed()
+                await writer.wait_closed()
 
     async def _send(self, data: bytes) -> None:
-        if self._streams is None or self._streams[0].at_eof():
+        if self._writer is None or self._is_closed():
             await self.close()
-            self._streams = await _stream(self._to, self._ca_file)
-        reader, writer = self._streams
+            reader, self._writer = await _stream(self._to, self._ca_file)
+            self._reading = asyncio.create_task(_until_the_end(reader))
+        writer = self._writer
         writer.write(data)
         await writer.drain()
         # Behind the buffer of the transport is that of the kernel.
         raw = writer.get_extra_info("socket")
         while writer.transport.get_write_buffer_size() or _unacknowledged(raw):
-            if reader.at_eof() or writer.transport.is_closing():
-                raise ConnectionResetError(errno.ECONNRESET, "the connection was closed")
+            self._refuse_closed()
             await asyncio.sleep(_LOOK_S)
-        if reader.at_eof():
+        self._refuse_closed()
+
+    def _is_closed(self) -> bool:
+        return self._reading is None or self._reading.done()
+
+    def _refuse_closed(self) -> None:
+        if self._is_closed():
             raise ConnectionResetError(errno.ECONNRESET, "the connection was closed")
+
+
+async def _until_the_end(reader: asyncio.StreamReader) -> None:
+    """Nothing is said to a sender of syslog; that the connection ended is news."""
+    with contextlib.suppress(OSError):
+        while await reader.read(4096):
+            pass
 
 
 def _unacknowledged(raw: socket.socket) -> int:

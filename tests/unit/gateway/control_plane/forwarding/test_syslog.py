@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,28 @@ async def test_a_stream_that_was_closed_is_opened_again(records: Records) -> Non
         await destination.close()
 
 
+async def test_a_server_that_talks_before_it_hangs_up(records: Records) -> None:
+    made = await records("a")
+    got: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(await reader.read(65536))
+        writer.write(b"good bye")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        destination = SyslogStream(
+            f"tcp://127.0.0.1:{port_of(server.sockets[0])}", SENDER, ca_file=None
+        )
+        async with asyncio.timeout(20):
+            while len(got) < 2:
+                await destination.send(made)
+                await asyncio.sleep(0.01)
+        await destination.close()
+    assert [len(frames(data)) for data in got] == [1, 1]
+
+
 async def test_over_tls_to_the_right_server_only(tmp_path: Path, records: Records) -> None:
     authority, other = Authority(), Authority()
     leaf = authority.issue("127.0.0.1", "localhost")
@@ -163,6 +186,6 @@ async def test_what_is_not_acknowledged_is_not_sent(
         await destination.close()
 
 
-def port_of(opened: socket.socket) -> int:
+def port_of(opened: Any) -> int:
     port: int = opened.getsockname()[1]
     return port
