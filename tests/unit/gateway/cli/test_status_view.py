@@ -178,6 +178,13 @@ def test_missing_secrets_and_restarted_workers_show_up() -> None:
     assert "4243    ready  0            0        2         7" in lines
 
 
+def test_forwarders_of_the_journal_show_how_far_they_are() -> None:
+    forward = {"name": "siem", "to": "unix:///dev/log", "position": 41, "lag": 3, "refused": 0}
+    lines = status_lines(changed(forwards=[{**forward, "error": None}]), now=NOW, columns=None)
+    (line,) = [line for line in lines if line.startswith("siem")]
+    assert line.split() == ["siem", "unix:///dev/log", "41", "3", "0", "-"]
+
+
 def test_a_peer_not_yet_met_is_the_one_expected() -> None:
     route = {**DOCUMENT["routes"][0], "peer": None, "tls_version": None, "tls_group": None}
     lines = status_lines(changed(routes=[route]), now=NOW, columns=80)

@@ -19,7 +19,7 @@ from gateway.control_plane.status import (
     route_readiness,
     startup,
 )
-from gateway.control_plane.views import IdentityView, TrustView, WorkerView
+from gateway.control_plane.views import ForwardView, IdentityView, TrustView, WorkerView
 from gateway.ipc.stats import RouteStats
 from tests.fakes import configs
 from tests.fakes.feeds import generation
@@ -76,6 +76,39 @@ def test_trust_files_that_cant_be_used_are_told_and_dont_count_for_readiness() -
     assert readiness(state)["warnings"] == reasons(state)
     (plain,) = document(gateway_state())["routes"]
     assert (plain["trust_problems"], plain["crl_ends_at"]) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("refused", "failing_s", "told"),
+    [
+        (0, None, []),
+        (0, 599.0, []),
+        (0, 601.0, ["the audit journal can't be sent to siem: no route"]),
+        (2, None, ["2 line(s) of the audit journal were not taken by siem"]),
+    ],
+)
+def test_a_forwarder_that_needs_looking_after(
+    refused: int, failing_s: float | None, told: list[str]
+) -> None:
+    now = datetime.now(UTC)
+    view = ForwardView(
+        name="siem",
+        kind="syslog",
+        to="unix:///dev/log",
+        position=4,
+        lag=3,
+        waiting_since=now,
+        sent=4,
+        refused=refused,
+        problem="no route" if failing_s else "",
+        problem_since=now - timedelta(seconds=failing_s) if failing_s else None,
+    )
+    state = gateway_state(now=now, forwards=(view,))
+    assert reasons(state) == told
+    assert readiness(state)["ready"] is True
+    (shown,) = document(state)["forwards"]
+    assert (shown["position"], shown["lag"], shown["refused"]) == (4, 3, refused)
+    assert (shown["error"] is None) is (failing_s is None)
 
 
 def test_all_is_well() -> None:
