@@ -38,7 +38,7 @@ class OwnGateway:
         `GatewayError`.
         """
         async with self._lock:
-            if not await self._runs():
+            if not await self._settled():
                 await self._start()
             return await asyncio.to_thread(self._found)
 
@@ -61,12 +61,22 @@ class OwnGateway:
         route = self._target.route.name
         return access_to(route, listeners, path=self._args.path, token=self._token)
 
-    async def _runs(self) -> bool:
-        try:
-            await asyncio.to_thread(self._admin.get, "/livez")
-        except NotRunning:
-            return False
+    async def _settled(self) -> bool:
+        """Whether one runs, when none is about to come or to go: another bridge's begins and ends
+        with that.
+        """
+        for _ in range(int(_READY_S / _LOOK_S)):
+            state = await self._state()
+            if state not in {"starting", "draining"}:
+                return state is not None
+            await asyncio.sleep(_LOOK_S)
         return True
+
+    async def _state(self) -> str | None:
+        try:
+            return str((await asyncio.to_thread(self._admin.status)).get("state"))
+        except NotRunning:
+            return None
 
     async def _start(self) -> None:
         await self.stop()
@@ -81,7 +91,7 @@ class OwnGateway:
         try:
             async with asyncio.timeout(_READY_S):
                 while not await self._is_ready():
-                    if self._process.returncode is not None and not await self._runs():
+                    if self._process.returncode is not None and await self._state() is None:
                         raise GatewayError(
                             "the gateway did not start", hint="why is said above this line"
                         )
