@@ -34,6 +34,7 @@ from gateway.data_plane.failure import explanation
 from gateway.descriptor_limit import raise_descriptor_limit
 from gateway.errors import StartFailed
 from gateway.identity_sources import open_source
+from gateway.rotation.desk import Desk
 from gateway.telemetry.logs import LogSink, Redactor, install
 from gateway.telemetry.readable import readable
 from gateway.telemetry.span_exporter import SpanExporter
@@ -78,6 +79,9 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
         meaning=explanation,
         signer=AuditSigner(journal, store) if config.secrets.store in _KEEPING else None,
         forwarders=forwarders,
+        open_desk=lambda used, refresh: Desk(
+            config=used, store=store, journal=journal, env=env, tell=lambda _secret: refresh()
+        ),
         exporter=SpanExporter(_process(config), rng=random.SystemRandom()),
     )
     try:

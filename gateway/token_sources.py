@@ -122,7 +122,8 @@ class TokenOpener:
         return SignedInSource(source, Accounts(self.journal.path), wanted.name)
 
     def _exec(self, wanted: ExecTokenConfig) -> TokenSource:
-        from identity.token_sources.exec_helper import PASSED, ExecHelper, Program
+        from identity.program import PASSED, Program
+        from identity.token_sources.exec_helper import ExecHelper
 
         env = {name: self.env[name] for name in (*PASSED, *wanted.pass_env) if name in self.env}
         program = Program(command=wanted.command, env=env, timeout_s=wanted.timeout_s)

@@ -114,21 +114,25 @@ class Journal:
         self.write(Event(action=action, outcome=outcome, name=name, reason=reason), actor=actor)
 
     @contextmanager
-    def around(self, action: str, *, name: str = "", reason: str = "") -> Iterator[None]:
+    def around(
+        self, action: str, *, name: str = "", reason: str = ""
+    ) -> Iterator[dict[str, object]]:
         """Tell that something begins, and then how it ended: "ok", or "failed" with the kind of the
-        exception that left the block.
+        exception that left the block. What the block puts into the dictionary is told of a good
+        end.
 
         Raises:
             AuditFailed: it was not begun; or it is done, and its end could not be written.
         """
+        more: dict[str, object] = {}
         self.record(action, outcome="begun", name=name, reason=reason)
         try:
-            yield
+            yield more
         except BaseException as error:
             kind = type(error).__name__
             self.record(action, outcome="failed", name=name, reason=kind)
             raise
-        self.record(action, outcome="ok", name=name, reason=reason)
+        self.write(Event(action=action, outcome="ok", name=name, reason=reason, more=more))
 
     def sign(self, signer: Signer) -> Place | None:
         """Vouch for all lines that are not vouched for; the place that was signed, or None where

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from gateway.audit.event import Event
+from gateway.audit.fingerprint import Fingerprints
 from gateway.cli.approval import AgentRefused
 from gateway.cli.configu_bound import bound
 from gateway.cli.secret_scope import Scope, policy_of
@@ -33,20 +34,24 @@ def released(
     """
     gate = gate_of(scope, chosen, args=args, argv=argv)
     agent = approved(gate, scope, chosen, program=program)
+    marks = Fingerprints(scope.journal.path.parent)
     values: dict[str, str] = {}
     check = bound(scope, args)
     for item in chosen:
         for name in item.value_names:
-            if name not in values and not name.startswith(TOKEN_PREFIX):
-                values[name] = gate.read(scope.ref(name)).reveal()
-                check(name, values[name])
+            more = {"variable": item.name, "delivery": delivery, "agent": agent}
+            if not name.startswith(TOKEN_PREFIX):
+                if name not in values:
+                    values[name] = gate.read(scope.ref(name)).reveal()
+                    check(name, values[name])
+                more["fingerprint"] = marks.of(values[name])
             scope.journal.write(
                 Event(
                     action="secret.inject",
                     outcome="ok",
                     name=name,
                     reason=program,
-                    more={"variable": item.name, "delivery": delivery, "agent": agent},
+                    more=more,
                 )
             )
     if tokens := {name for item in chosen for name in item.token_names}:

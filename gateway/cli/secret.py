@@ -10,6 +10,7 @@ import argparse
 import sys
 from typing import Final
 
+from gateway.audit.fingerprint import Fingerprints
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError, add_commands
@@ -119,8 +120,9 @@ def _get(args: argparse.Namespace) -> int:
         action = Action(command="secret get", names=(ref.name,))
         gate = Gate(scope.store, scope.journal, policy_of(args), action)
         gate.approve(what=f"the value of {ref}")
-        with scope.journal.around("secret.read", name=ref.name, reason="secret get"):
+        with scope.journal.around("secret.read", name=ref.name, reason="secret get") as more:
             value = gate.read(ref)
+            more["fingerprint"] = Fingerprints(scope.journal.path.parent).of(value.reveal())
     ending = "\n" if sys.stdout.isatty() else ""
     sys.stdout.buffer.write((value.reveal() + ending).encode())
     sys.stdout.buffer.flush()

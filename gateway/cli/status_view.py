@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from certs import clock_skew
 from gateway.cli.output import duration, paint, pairs, printable, table, width
+from gateway.cli.rotate_view import reminder_lines
 
 _STATES: Final = {
     "ready": "good",
@@ -32,6 +33,7 @@ def status_lines(document: Mapping[str, Any], *, now: datetime, columns: int | N
         *_secrets(document.get("secrets") or []),
         *_configu(document.get("configu")),
         *_forwards(document.get("forwards") or []),
+        *reminder_lines(document.get("rotations") or [], now=now),
         *_workers(document.get("workers") or []),
     ]
 

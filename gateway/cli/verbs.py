@@ -123,6 +123,17 @@ VERBS: Final = (
         ),
     ),
     Verb(
+        "rotate",
+        "gateway.cli.rotate",
+        "give a secret a new value, and revoke the old one",
+        (
+            "devwiz-gw rotate",
+            "devwiz-gw rotate langsmith --plan",
+            "devwiz-gw rotate langsmith",
+            "devwiz-gw rotate langsmith --rollback",
+        ),
+    ),
+    Verb(
         "audit",
         "gateway.cli.audit",
         "read the audit journal, and prove that it is whole",

@@ -11,6 +11,7 @@ from gateway.config.audit_model import AuditConfig
 from gateway.config.join_ways import BoundKeyConfig, IdTokenConfig
 from gateway.config.join_ways import CredentialRef as CredentialRef
 from gateway.config.mfa_policy import MfaConfig
+from gateway.config.rotate_model import RotateConfig
 from identity.endpoint import Endpoint
 
 #: What a route that carries HTTP says inside TLS.
@@ -591,3 +592,4 @@ class Config:
     workload_api: WorkloadApiConfig | None = None
     tokens: tuple[TokenConfig, ...] = ()
     configu: ConfiguConfig | None = None
+    rotations: tuple[RotateConfig, ...] = ()

@@ -29,6 +29,7 @@ from gateway.config.model import (
     SecretsConfig,
     UnixAddress,
 )
+from gateway.config.rotate import read_rotations
 from gateway.config.routes import RouteReader
 from gateway.config.run import read_run
 from gateway.config.table import Rejected, Table
@@ -79,6 +80,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         telemetry=read_telemetry(top.table("telemetry"), project=project, take=reader.take),
         secrets=_secrets(top.table("secrets"), base=base),
         tokens=read_tokens(top.table("tokens"), base=base, project=project),
+        rotations=read_rotations(top.table("rotate"), base=base, project=project),
     )
     configu = top.table("configu")
     if "configu" in top:

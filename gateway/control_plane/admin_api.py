@@ -20,6 +20,7 @@ from gateway.config.model import DEFAULT_IDENTITY
 from gateway.control_plane import status
 from gateway.control_plane.listeners import open_unix_socket, remove_own_socket
 from gateway.control_plane.probes import add_probes
+from gateway.control_plane.rotations_api import Rotations, add_rotations
 from identity.fault import Fault
 
 if TYPE_CHECKING:
@@ -94,11 +95,18 @@ class AdminApi:
     """Serves the API until it is closed."""
 
     def __init__(
-        self, path: Path, controls: Controls, history: History, *, uid: int | None = None
+        self,
+        path: Path,
+        controls: Controls,
+        history: History,
+        rotations: Rotations,
+        *,
+        uid: int | None = None,
     ) -> None:
         self._path = path
         self._controls = controls
         self._history = history
+        self._rotations = rotations
         self._uids = {0, os.geteuid() if uid is None else uid}
         self._runner: web.AppRunner | None = None
         self._inode = (0, 0)
@@ -131,6 +139,7 @@ class AdminApi:
         application.router.add_post("/identity/renew", self._renew)
         application.router.add_get("/identity/certificates", self._certificates)
         application.router.add_post("/identity/export", self._export)
+        add_rotations(application, self._rotations, _who)
         return application
 
     @web.middleware
@@ -196,9 +205,7 @@ class AdminApi:
         return web.json_response(self._controls.certificates(name))
 
     async def _export(self, request: web.Request) -> web.Response:
-        transport = request.transport
-        uid = peer_uid(transport.get_extra_info("socket")) if transport else None
-        who = "an unknown user" if uid is None else f"uid:{uid}"
+        who = _who(request)
         folder = request.query.get("dir", "")
         material = await self._controls.material(
             request.query.get("identity", DEFAULT_IDENTITY),
@@ -207,6 +214,13 @@ class AdminApi:
             wait_s=min(_seconds_of(request, "wait_s"), MOST_WAIT_S),
         )
         return web.json_response(material)
+
+
+def _who(request: web.Request) -> str:
+    """The user who asks, for the journal."""
+    transport = request.transport
+    uid = peer_uid(transport.get_extra_info("socket")) if transport else None
+    return "an unknown user" if uid is None else f"uid:{uid}"
 
 
 def _seconds_of(request: web.Request, name: str) -> float:

@@ -62,6 +62,10 @@ class HeaderFeed(Protocol):
         """Read all of them again soon. Returns at once."""
         ...
 
+    async def refresh(self) -> None:
+        """Read all values again, now."""
+        ...
+
     async def run(self) -> None:
         """Read again what failed or may have changed, for ever; cancelled at the end."""
         ...

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.audit.event import Event
+from gateway.audit.fingerprint import Fingerprints
 from gateway.audit.journal import AuditFailed, Journal
 from gateway.config.headers import fits_a_header
 from gateway.config.model import TELEMETRY, TOKEN_PREFIX, AllowRule, Config, HeaderTemplate
@@ -56,6 +58,7 @@ class StoreHeaderFeed:
         self._journal = journal
         self._outdated = outdated
         self._again = asyncio.Event()
+        self._marks = Fingerprints(journal.path.parent)
         self._values: dict[str, Secret] = {}
         self._problems: dict[str, str] = {}
         self._on_paper: dict[tuple[str, str], str] = {}
@@ -105,6 +108,14 @@ class StoreHeaderFeed:
         """See `HeaderFeed.read_again`."""
         self._again.set()
 
+    async def refresh(self) -> None:
+        """See `HeaderFeed.refresh`."""
+        before = self._attached
+        async with self._turn:
+            await self._take_over(self._config)
+        if self._attached != before:
+            self._changed()
+
     async def run(self) -> None:
         """See `HeaderFeed.run`."""
         async with asyncio.TaskGroup() as tasks:
@@ -115,11 +126,7 @@ class StoreHeaderFeed:
     async def _follow_store(self) -> None:
         while True:
             await self._turn_comes(RETRY_S if self._problems else INTERVAL_S)
-            before = self._attached
-            async with self._turn:
-                await self._take_over(self._config)
-            if self._attached != before:
-                self._changed()
+            await self.refresh()
 
     async def _turn_comes(self, pause_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -219,15 +226,20 @@ class StoreHeaderFeed:
     async def _put_on_paper(self, owner: str, values: Mapping[str, str]) -> None:
         for name, value in values.items():
             if self._on_paper.get((owner, name)) != value:
-                action = "token.use" if name.startswith(TOKEN_PREFIX) else "secret.use"
-                await asyncio.to_thread(
-                    self._journal.record,
-                    action,
-                    outcome="ok",
-                    name=name.removeprefix(TOKEN_PREFIX),
-                    reason=owner,
-                )
+                await asyncio.to_thread(self._write_down, owner, name, value)
                 self._on_paper[owner, name] = value
+
+    def _write_down(self, owner: str, name: str, value: str) -> None:
+        """A token's end is near anyway; of a secret it is said which version it was."""
+        is_token = name.startswith(TOKEN_PREFIX)
+        event = Event(
+            action="token.use" if is_token else "secret.use",
+            outcome="ok",
+            name=name.removeprefix(TOKEN_PREFIX),
+            reason=owner,
+            more={} if is_token else {"fingerprint": self._marks.of(value)},
+        )
+        self._journal.write(event)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from gateway.control_plane.views import (
 )
 from gateway.ipc.snapshot import RouteSpec, Snapshot
 from gateway.ipc.stats import RouteStats
+from gateway.rotation import views as rotations
+from gateway.rotation.views import RotationView
 
 #: How long a forwarder may fail before the gateway counts as degraded.
 FORWARD_PATIENCE_S: Final = 600.0
@@ -61,6 +63,7 @@ class GatewayState:
     exports: tuple[ExportView, ...] = ()
     configu: ConfiguView | None = None
     forwards: tuple[ForwardView, ...] = ()
+    rotations: tuple[RotationView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,7 @@ def document(state: GatewayState) -> dict[str, Any]:
             for item in state.forwards
         ],
         "configu": _configu(state.configu, state.now),
+        "rotations": [rotations.document(view, state.now) for view in state.rotations],
         "workload_api": str(api.socket) if (api := state.config.workload_api) else None,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -28,6 +28,7 @@ from gateway.control_plane.outlets import Outlets
 from gateway.control_plane.reload import refuse_unchangeable
 from gateway.control_plane.request_history import Meaning, RequestHistory
 from gateway.control_plane.resolver import Lookup, Resolver, look_up
+from gateway.control_plane.rotations import RotationKeeper
 from gateway.control_plane.snapshots import BoundListener, World, build
 from gateway.control_plane.span_destination import span_destination
 from gateway.control_plane.status import GatewayState, Phase
@@ -39,6 +40,7 @@ from gateway.errors import StartFailed
 from gateway.ipc import events, sessions
 from gateway.ipc.events import Event
 from gateway.ipc.snapshot import Snapshot
+from gateway.rotation.desk import Desk
 from gateway.telemetry.logs import LogSink, Redactor, fields
 from gateway.telemetry.span_exporter import SpanExporter
 from identity.fault import Fault
@@ -62,6 +64,7 @@ class Parts:
         announce: shows a line to the person who started the gateway.
         meaning: explains the reason in an access-log line.
         exporter: sends spans, once it is told where.
+        open_desk: opens the rotations of a configuration; they call back when a secret changed.
         signer: vouches for the journal; None where the store can keep no key for it.
         forwarders: pass the journal's lines on; None where nothing does.
     """
@@ -75,6 +78,7 @@ class Parts:
     announce: Callable[[str], None]
     meaning: Callable[[str], Meaning]
     exporter: SpanExporter
+    open_desk: Callable[[Config, Callable[[], Awaitable[None]]], Desk]
     signer: AuditSigner | None = None
     forwarders: Forwarders | None = None
     lookup: Lookup = look_up
@@ -116,7 +120,13 @@ class Supervisor:
             self._audit.put,
             clock=SystemClock(),
         )
-        self._admin = AdminApi(config.admin.socket, self, self._history)
+        self._rotations = RotationKeeper(
+            config,
+            lambda used: parts.open_desk(used, self._headers.refresh),
+            parts.journal,
+            self._headers.refresh,
+        )
+        self._admin = AdminApi(config.admin.socket, self, self._history, self._rotations)
         self._metrics = MetricsServer(config.telemetry.metrics_listen, self.state)
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -175,6 +185,7 @@ class Supervisor:
             configu=self._configu.view(),
             trust={**self._identities.trust_views(self._config), **self._trust.views(now)},
             exports=self._outlets.exports,
+            rotations=await asyncio.to_thread(self._rotations.views),
             access_lines_dropped=self._pool.access_lines_dropped + self._parts.sink.lines_dropped,
             config_error=self._config_error,
             reloads=dict(self._reloads),
@@ -282,6 +293,7 @@ class Supervisor:
                 tasks.create_task(self._outlets.run()),
                 tasks.create_task(self._start_headers()),
                 tasks.create_task(self._configu.run(self._headers.read_again)),
+                tasks.create_task(self._rotations.run()),
                 tasks.create_task(self._settle()),
                 tasks.create_task(self._parts.exporter.run()),
             ]
@@ -464,6 +476,7 @@ class Supervisor:
         self._resolver.watch(_targets(config))
         self._listeners.commit(change)
         self._publish()
+        self._rotations.use(config)
         await self._outlets.use(config)
         await asyncio.to_thread(change.finish)
         logging.getLogger().setLevel(config.log.level.upper())

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import os
-import signal
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from identity.errors import TokenDenied, TokenUnavailable
-from identity.secret_stores.base import MAX_VALUE_BYTES, Secret
+from identity.errors import TokenDenied
+from identity.program import Program, output_of
+from identity.secret_stores.base import Secret
 from identity.token_sources.base import Token
-
-#: What a helper finds of this process's environment, beside what the configuration passes on.
-PASSED: Final = ("HOME", "LANG", "LOGNAME", "PATH", "USER", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR")
-_KILL_AFTER_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """What is run: an absolute path and its arguments, without a shell."""
-
-    command: Sequence[str]
-    env: Mapping[str, str]
-    timeout_s: float
 
 
 class ExecHelper:
@@ -48,36 +29,7 @@ class ExecHelper:
 
     async def fetch(self) -> Token:
         """See `TokenSource.fetch`."""
-        path = self._program.command[0]
-        await asyncio.to_thread(_check, Path(path))
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._program.command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=self._program.env,
-                cwd="/",
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise TokenDenied(f"{path} can't be run: {(error.strerror or '').lower()}") from error
-        try:
-            async with asyncio.timeout(self._program.timeout_s):
-                printed = await _bounded(process, path)
-                code = await process.wait()
-        except TimeoutError as error:
-            raise TokenUnavailable(
-                f"{path} didn't finish in {self._program.timeout_s:g} s",
-                hint="does it wait for somebody to sign in?",
-            ) from error
-        finally:
-            await _end(process)
-        if code != 0:
-            raise TokenUnavailable(
-                f"{path} failed with exit code {code}", hint="run it by hand to see why"
-            )
-        return self._read(printed)
+        return self._read(await output_of(self._program))
 
     async def close(self) -> None:
         """Nothing is left running between two calls."""
@@ -96,40 +48,6 @@ class ExecHelper:
             )
         again_s = self._ask_again_s if expires_at is None else None
         return Token(value=Secret(text), expires_at=expires_at, ask_again_s=again_s)
-
-
-def _check(path: Path) -> None:
-    """Refuse a program that others could have put there."""
-    try:
-        facts = path.stat()
-    except OSError as error:
-        raise TokenDenied(f"{path} can't be run: {(error.strerror or '').lower()}") from error
-    if facts.st_mode & 0o022 or facts.st_uid not in {0, os.geteuid()}:
-        raise TokenDenied(
-            f"others than its owner may write to {path}, or it is another user's",
-            hint=f"chmod go-w {path}",
-        )
-
-
-async def _bounded(process: asyncio.subprocess.Process, path: str) -> bytes:
-    printed = bytearray()
-    if process.stdout is not None:
-        while chunk := await process.stdout.read(16 * 1024):
-            printed += chunk
-            if len(printed) > MAX_VALUE_BYTES:
-                raise TokenDenied(
-                    f"{path} printed more than {MAX_VALUE_BYTES} bytes", hint="is it the right one?"
-                )
-    return bytes(printed)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End the helper and what it left running in its session, and wait for it."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    ending = asyncio.ensure_future(process.wait())
-    await asyncio.wait({ending}, timeout=_KILL_AFTER_S)
-    ending.cancel()
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -90,6 +90,7 @@ class FakeHeaderFeed:
     def __init__(self, attached: Mapping[str, Attached]) -> None:
         self.attached: Mapping[str, Attached] = attached
         self.secrets = (SecretView(name="planner-token", route="planner", state="ready"),)
+        self.refreshed = 0
         self.may_prepare = asyncio.Event()
         self.may_prepare.set()
         self.is_preparing = asyncio.Event()
@@ -100,6 +101,9 @@ class FakeHeaderFeed:
     async def prepare(self, config: Config) -> None:
         self.is_preparing.set()
         await self.may_prepare.wait()
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
 
     async def run(self) -> None:
         await asyncio.Event().wait()

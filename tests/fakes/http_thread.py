@@ -78,7 +78,7 @@ class HttpThread:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the library's names
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the library's names
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

@@ -29,6 +29,7 @@ from gateway.telemetry import metrics
 from gateway.telemetry.logs import LogSink, Redactor
 from gateway.telemetry.span_exporter import SpanExporter
 from tests.fakes import configs
+from tests.fakes.desks import memory_desk
 from tests.fakes.feeds import FakeFeeds, generation
 from tests.property.effort import effort
 from tests.unit.gateway.control_plane.test_status import gateway_state
@@ -125,6 +126,7 @@ def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]
             announce=lambda _text: None,
             meaning=explanation,
             exporter=SpanExporter({}, rng=random.Random(1)),
+            open_desk=memory_desk,
         ),
     )
     yield made

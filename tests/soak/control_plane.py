@@ -22,6 +22,7 @@ from gateway.telemetry.logs import LogSink, Redactor
 from gateway.telemetry.span_exporter import SpanExporter
 from tests.fakes import configs
 from tests.fakes.authority import Authority
+from tests.fakes.desks import memory_desk
 from tests.fakes.feeds import FakeFeeds, generation
 from tests.fakes.scripted_upstream import wait_until
 from tests.fakes.worker_rig import SPIFFE_ID
@@ -61,6 +62,7 @@ class Bench:
                 announce=lambda _: None,
                 meaning=explanation,
                 exporter=SpanExporter({}, rng=random.Random(1)),
+                open_desk=memory_desk,
             ),
         )
 

@@ -84,10 +84,26 @@ class FakeHistory:
         return [{"request": {"id": key}, "project": config.project}] if key == "ab-1" else []
 
 
+class FakeRotations:
+    async def listed(self) -> dict[str, Any]:
+        return {"rotations": []}
+
+    async def plan(self, name: str) -> dict[str, Any]:
+        return {"name": name}
+
+    async def ask(
+        self, name: str, action: str, *, who: str, value: str = "", old_key: str = ""
+    ) -> dict[str, Any]:
+        return {"name": name, "action": action, "who": who, "value": value, "old_key": old_key}
+
+    async def refresh(self) -> None:
+        """Nothing to read."""
+
+
 @asynccontextmanager
 async def api(folder: Path, controls: FakeControls) -> AsyncIterator[Path]:
     path = folder / "admin.sock"
-    made = AdminApi(path, controls, FakeHistory())
+    made = AdminApi(path, controls, FakeHistory(), FakeRotations())
     await made.start()
     try:
         yield path

@@ -28,6 +28,7 @@ from gateway.telemetry.logs import LogSink, Redactor
 from gateway.telemetry.span_exporter import SpanExporter
 from tests.fakes import configs, worker
 from tests.fakes.authority import Authority
+from tests.fakes.desks import memory_desk
 from tests.fakes.feeds import FakeFeeds, generation
 
 
@@ -61,6 +62,7 @@ class Gateway:
                 announce=self._announce,
                 meaning=explanation,
                 exporter=SpanExporter({}, rng=random.Random(1)),
+                open_desk=memory_desk,
                 worker_command=worker.command(mode),
                 lookup=lookup,
             ),
@@ -149,7 +151,7 @@ async def test_status_says_everything_in_the_contract(tmp_path: Path) -> None:
     assert body.keys() == {
         "version", "pid", "started_at", "state", "reasons", "config", "project", "identity",
         "identities", "forecast", "workers", "routes", "secrets", "exports",
-        "configu", "forwards",
+        "configu", "forwards", "rotations",
         "workload_api",
     }  # fmt: skip
     assert body["reasons"] == []

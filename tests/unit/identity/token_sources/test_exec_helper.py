@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from identity.errors import TokenDenied, TokenUnavailable
-from identity.token_sources.exec_helper import ExecHelper, Program
+from identity.program import Program
+from identity.token_sources.exec_helper import ExecHelper
 
 
 def script(folder: Path, text: str) -> Path:

@@ -1,0 +1,49 @@
+"""Since when each secret has had the value that it has: as long as its mark has been the same."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from identity.atomic_file import write_atomic
+
+_NAME: Final = "secret-ages.json"
+
+
+class Ages:
+    """Remembers, in `state`, the project's state folder, when a value was first seen. It may be
+    older than that: what was there before anybody looked is as old as the first look.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._path = state / _NAME
+
+    def since(self, secret: str) -> datetime | None:
+        """When the value was first seen; None for one that was never looked at."""
+        entry = self._read().get(secret)
+        if not isinstance(entry, dict):
+            return None
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            return datetime.fromisoformat(entry["since"])
+        return None
+
+    def look(self, secret: str, fingerprint: str, now: datetime) -> None:
+        """Remember that it has this value now. One that can't be remembered is looked at again."""
+        known = self._read()
+        entry = known.get(secret)
+        if isinstance(entry, dict) and entry.get("fingerprint") == fingerprint:
+            return
+        known[secret] = {"fingerprint": fingerprint, "since": now.isoformat()}
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomic(self._path, json.dumps(known, indent=1).encode(), 0o600)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            known = json.loads(self._path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return known if isinstance(known, dict) else {}
