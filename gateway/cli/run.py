@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gateway.audit.files import journal_path
 from gateway.cli.parsers import UsageError
 from gateway.cli.released import released
-from gateway.cli.secret_scope import manifest_of, opened
+from gateway.cli.run_rotating import RotatingRun, policies
+from gateway.cli.secret_scope import manifest_of, opened, project_of
+from gateway.config.model import InjectedVariable, RunConfig
 from gateway.injection import child, delivery, plan
+from gateway.rotation.watch import Watch
 
 if TYPE_CHECKING:
     from gateway.injection.delivery import Delivered
@@ -58,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="with --pristine: what to give it nevertheless, separated by commas",
     )
+    parser.add_argument(
+        "--on-rotate",
+        metavar="HOW",
+        help="when a secret of it gets a new value: restart, signal:HUP (INT, TERM, USR1, USR2) or "
+        "leave (default: on_switch of its [rotate.NAME])",
+    )
     parser.add_argument("--project", help=argparse.SUPPRESS)
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the program and its words"
@@ -75,18 +87,37 @@ def _run(args: argparse.Namespace) -> int:
         raise UsageError("no command is named", hint="devwiz-gw run -- COMMAND")
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     manifest = manifest_of(args)
-    with opened(args) as scope:
-        chosen = plan.chosen(manifest, only=args.only, more=args.more, project=scope.project)
-        program = Path(argv[0]).name
-        values = released(
-            scope, chosen, program=program, delivery=args.deliver, args=args, argv=argv
-        )
+
+    def values() -> dict[str, str]:
+        with opened(args) as scope:
+            chosen = _chosen(args, manifest, scope.project)
+            program = Path(argv[0]).name
+            found = released(
+                scope, chosen, program=program, delivery=args.deliver, args=args, argv=argv
+            )
         if args.deliver == "env":
-            plan.check_fits(values)
+            plan.check_fits(found)
+        return found
+
+    project = project_of(args)
     base = plan.base_environment(os.environ, pristine=args.pristine, keep=args.keep)
-    session = {SESSION: f"{scope.project}:{os.getpid()}"}
+    base[SESSION] = f"{project}:{os.getpid()}"
+
+    def execute(found: Mapping[str, str], folder: Path | None) -> int:
+        return _execute(argv, dict(found), base, args, folder)
+
+    names = [name for item in _chosen(args, manifest, project) for name in item.value_names]
+    wanted = policies(args, names)
     try:
-        return _execute(argv, values, base | session, args)
+        if wanted:
+            # Before the values are read, so that no switch is missed.
+            watch = Watch(journal_path(project, os.environ).parent, wanted)
+            run = RotatingRun(watch, wanted, values, partial(_folder, args))
+            return child.end_like(run.run(values(), execute))
+        found = values()
+        with _folder(args) as folder:
+            status = execute(found, folder)
+        return child.end_like(status)
     except child.CommandFailed as error:
         from gateway.cli import output
 
@@ -94,26 +125,45 @@ def _run(args: argparse.Namespace) -> int:
         return error.code
 
 
-def _execute(
-    argv: Sequence[str], values: dict[str, str], base: Mapping[str, str], args: argparse.Namespace
-) -> int:
-    if args.deliver in ("fifo", "file"):
-        from gateway.injection.run_folder import base_folder, run_folder, sweep
+def _chosen(
+    args: argparse.Namespace, manifest: RunConfig, project: str
+) -> tuple[InjectedVariable, ...]:
+    return plan.chosen(manifest, only=args.only, more=args.more, project=project)
 
-        folders = base_folder(os.environ)
-        sweep(folders)
-        with run_folder(folders) as folder:
-            by = delivery.by_file if args.deliver == "file" else delivery.by_fifo
-            delivered = by(values, folder)
-            fifos = folder if args.deliver == "fifo" else None
-            status = _supervised(argv, values, delivered, base, mask=args.mask, fifos=fifos)
-        return child.end_like(status)
+
+@contextmanager
+def _folder(args: argparse.Namespace) -> Iterator[Path | None]:
+    """A private folder, where values are delivered by files."""
+    if args.deliver not in ("fifo", "file"):
+        yield None
+        return
+    from gateway.injection.run_folder import base_folder, run_folder, sweep
+
+    folders = base_folder(os.environ)
+    sweep(folders)
+    with run_folder(folders) as folder:
+        yield folder
+
+
+def _execute(
+    argv: Sequence[str],
+    values: dict[str, str],
+    base: Mapping[str, str],
+    args: argparse.Namespace,
+    folder: Path | None,
+) -> int:
+    """The wait status; where nothing needs a parent this process becomes the program."""
+    if folder is not None:
+        by = delivery.by_file if args.deliver == "file" else delivery.by_fifo
+        fifos = folder if args.deliver == "fifo" else None
+        delivered = by(values, folder)
+        return _supervised(argv, values, delivered, base, mask=args.mask, fifos=fifos)
     delivered = (
         delivery.in_environment(values) if args.deliver == "env" else delivery.by_descriptor(values)
     )
     if not args.mask:
         child.become(argv, {**base, **delivered.env})
-    return child.end_like(_supervised(argv, values, delivered, base, mask=True, fifos=None))
+    return _supervised(argv, values, delivered, base, mask=True, fifos=None)
 
 
 def _supervised(

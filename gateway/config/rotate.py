@@ -69,7 +69,7 @@ def _rotation(table: Table, name: str, provider: str, place: Place) -> RotateCon
         verify=command,
         pass_env=table.distinct("pass_env", environment_name),
         timeout_s=table.seconds("timeout_s", 30.0, least=0.1, most=600.0),
-        on_switch=table.converted("on_switch", _on_switch) or "leave",
+        on_switch=table.converted("on_switch", on_switch) or "leave",
         remind_after_s=_reminder(table),
         publish=_publish(table, place) if "configu" in table else None,
     )
@@ -229,7 +229,8 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _on_switch(text: str) -> str:
+def on_switch(text: str) -> str:
+    """What is to become of programs at a switch. Raises `Rejected`."""
     word, _, signal = text.partition(":")
     if text in ("restart", "leave") or (word == "signal" and signal in _SIGNALS):
         return text

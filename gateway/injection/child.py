@@ -79,7 +79,7 @@ def start(
     pid = os.fork()
     if pid == 0:
         try:
-            _die_with(parent)
+            die_with(parent)
             prepare()
             _usual_signals()
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -107,19 +107,34 @@ def wait(pid: int) -> int:
     Both are in the terminal's foreground: what is typed there (Ctrl-C, Ctrl-Z) comes from the
     kernel to both, and isn't passed on a second time. Call `block_signals` before `start`.
     """
-    signals = FORWARDED | {signal.SIGCHLD}
     while True:
-        received = signal.sigwaitinfo(signals)
-        if received.si_signo != signal.SIGCHLD:
-            if received.si_code <= 0:  # sent by a process (SI_USER, SI_QUEUE, SI_TKILL)
-                send(pid, received.si_signo)
-            continue
-        ended, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
-        if ended and os.WIFSTOPPED(status):
-            os.kill(os.getpid(), signal.SIGSTOP)
-            send(pid, signal.SIGCONT)
-        elif ended:
+        status = _heard(pid, signal.sigwaitinfo(FORWARDED | {signal.SIGCHLD}))
+        if status is not None:
             return status
+
+
+def wait_until(pid: int, over: Callable[[], bool], *, every_s: float) -> int | None:
+    """Like `wait`, until `over`, which is asked every so often; None when it was, and the child
+    still runs.
+    """
+    while not over():
+        received = signal.sigtimedwait(FORWARDED | {signal.SIGCHLD}, every_s)
+        if received is not None and (status := _heard(pid, received)) is not None:
+            return status
+    return None
+
+
+def _heard(pid: int, received: signal.struct_siginfo) -> int | None:
+    if received.si_signo != signal.SIGCHLD:
+        if received.si_code <= 0:  # sent by a process (SI_USER, SI_QUEUE, SI_TKILL)
+            send(pid, received.si_signo)
+        return None
+    ended, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+    if ended and os.WIFSTOPPED(status):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        send(pid, signal.SIGCONT)
+        return None
+    return status if ended else None
 
 
 def block_signals() -> None:
@@ -147,7 +162,7 @@ def end_like(status: int) -> int:
     return os.waitstatus_to_exitcode(status) % 256
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """SIGTERM when the parent is gone, so that nothing goes on with its secrets (prctl(2))."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

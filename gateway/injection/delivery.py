@@ -56,6 +56,16 @@ def by_file(values: Mapping[str, str], folder: Path) -> Delivered:
     return Delivered({name + SUFFIX: str(folder / name) for name in values})
 
 
+def rewrite(values: Mapping[str, str], folder: Path) -> None:
+    """Put other values into the files of `by_file`; a reader finds one or the other, whole."""
+    for name, value in values.items():
+        fresh = folder / f"{name}.next"
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(value.encode())
+        fresh.replace(folder / name)
+
+
 def by_fifo(values: Mapping[str, str], folder: Path) -> Delivered:
     """Each value behind a FIFO in `folder`, its path in NAME_FILE; `serve_fifos` fills them."""
     for name in values:

@@ -169,6 +169,14 @@ def is_in_use(rotation: Rotation) -> bool:
     return rotation.switching or rotation.phase in _IN_USE
 
 
+def version_in_use(rotation: Rotation) -> int:
+    """Which version whoever reads the secret now gets for sure: a switch that has only begun
+    doesn't count.
+    """
+    begun = rotation.switching and rotation.phase == "published"
+    return rotation.version - 1 if begun else rotation.version
+
+
 def encode(rotation: Rotation) -> bytes:
     """The record as its file holds it."""
     told = {"v": _VERSION, **asdict(rotation)}

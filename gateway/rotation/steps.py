@@ -217,6 +217,12 @@ class Steps:
         waits = await self._withdraw(rotation, new, old)
         if waits is not None:
             return waits
+        if is_in_use(rotation):
+            # Before the new key is ended: who has it takes the old one back first.
+            rotation = replace(rotation, version=rotation.version + 1, switching=False)
+            await self._write(rotation)
+            if rotation.secret:
+                await self._tell_holders(rotation.secret)
         remote, by = self._provider.remote, old if old is not None else await values.current()
         found = await remote.tagged(rotation.tag, by)
         doomed = [*found, *([rotation.new_key] if rotation.new_key else [])]
@@ -226,12 +232,7 @@ class Steps:
             if not key or key != rotation.old_key:
                 await remote.revoke(key, new if key == rotation.new_key else None, by)
         await values.forget()
-        version = rotation.version + 1 if is_in_use(rotation) else rotation.version
-        over = stepped(rotation, self._now(), version=version, pending=False, switching=False)
-        if rotation.secret and version != rotation.version:
-            await self._write(over)
-            await self._tell_holders(rotation.secret)
-        return over
+        return stepped(rotation, self._now(), pending=False)
 
     async def _withdraw(
         self, rotation: Rotation, new: Secret | None, old: Secret | None
