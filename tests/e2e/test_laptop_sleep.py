@@ -37,5 +37,6 @@ def test_no_request_fails_after_waking(start_stack: StartStack) -> None:
         assert Counter(reply.result()[0] for reply in replies) == {200: 8}
     after = gateway.until_ready()
     assert after["identity"]["serial"] != before["serial"]
-    assert after["identity"]["generation"] == before["generation"] + 1
+    # On a busy machine the next renewal may have come already.
+    assert after["identity"]["generation"] in (before["generation"] + 1, before["generation"] + 2)
     assert after["workers"][0]["restarts"] == 0
