@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli import output
-from gateway.cli.approval import approve_for_agent
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError
+from gateway.cli.touch import Action
+from gateway.cli.touch_policy import demand_touch
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -112,7 +112,9 @@ async def _plan(args: argparse.Namespace, desk: Desk) -> int:
 
 async def _rotate(args: argparse.Namespace, scope: LoginScope, desk: Desk) -> int:
     wanted = desk.wanted(args.name)
-    approve_for_agent(f"the rotation of {args.name}", environ=os.environ)
+    secrets = (wanted.secret,) if wanted.secret else ()
+    action = Action(command="rotate", names=secrets, targets=(args.name,))
+    await asyncio.to_thread(demand_touch, args, action, what=f"the rotation of {args.name}")
     if wanted.secret:
         scope.refuse_read_only()
     if args.rollback:
