@@ -1,18 +1,23 @@
-"""The Python program that `client print` gives reaches an MCP server, with a token or without."""
+"""The programs that `client print` gives reach an MCP server, with a token or without."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gateway.clients.access import Access
 from gateway.clients.formats import FORMATS
+from tests.components import require_program
 from tests.fakes.authority import Authority, server_context
 from tests.fakes.gateway_process import DEADLINE_S, GatewayProcess
 from tests.fakes.mcp_agent import McpAgent
+
+Command = Callable[[str, Path], list[str]]
 
 TOKEN = "dwgw_0123456789abcdef"
 GUARDED = """
@@ -24,8 +29,22 @@ folder = "secrets"
 """
 
 
+def python(program: str, _: Path) -> list[str]:
+    return [sys.executable, "-I", "-c", program]
+
+
+def typescript(program: str, folder: Path) -> list[str]:
+    packages = require_program("mcp-everything")
+    (folder / "node_modules").symlink_to(packages / "node_modules")
+    (folder / "program.mjs").write_text(program)
+    return [str(require_program("node")), str(folder / "program.mjs")]
+
+
+@pytest.mark.program("node")
+@pytest.mark.program("mcp-everything")
+@pytest.mark.parametrize("command", [python, typescript])
 @pytest.mark.parametrize("token", ["", TOKEN], ids=["open", "guarded"])
-def test_the_program_lists_the_tools(tmp_path: Path, token: str) -> None:
+def test_the_program_lists_the_tools(tmp_path: Path, token: str, command: Command) -> None:
     authority = Authority()
     folder = tmp_path / "secrets"
     folder.mkdir(mode=0o700)
@@ -40,10 +59,14 @@ def test_the_program_lists_the_tools(tmp_path: Path, token: str) -> None:
         gateway.start()
         gateway.until_ready()
         url = f"http://{gateway.address()}/mcp"
-        program = FORMATS["python"].text(Access(route="planner", url=url, token=token))
-        command = [sys.executable, "-I", "-c", program]
+        access = Access(route="planner", url=url, token=token)
+        program = FORMATS[command.__name__].text(access)
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=2 * DEADLINE_S, check=False
+            command(program, tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=2 * DEADLINE_S,
+            check=False,
         )
     assert done.returncode == 0, done.stderr
-    assert "name='add'" in done.stdout
+    assert re.search(r"name[=:] ?'add'", done.stdout)
