@@ -29,7 +29,7 @@ from gateway.config.model import (
     SecretsConfig,
     UnixAddress,
 )
-from gateway.config.rotate import read_rotations
+from gateway.config.rotate import read_rotations, refuse_write_back
 from gateway.config.routes import RouteReader
 from gateway.config.run import read_run
 from gateway.config.table import Rejected, Table
@@ -94,6 +94,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
     )
     problems += check_folders(identities_of(config))
     refuse_unknown_tokens(top, config)
+    refuse_write_back(top, config.rotations)
     refuse_unkept_names(top, config)
     top.finish()
     if problems:

@@ -59,8 +59,21 @@ def read_rotations(table: Table, *, base: Path, project: str) -> tuple[RotateCon
     return tuple(found)
 
 
+def refuse_write_back(top: Table, rotations: tuple[RotateConfig, ...]) -> None:
+    """Note a problem for each rotation that writes back where there is no `[configu]`."""
+    for rotation in rotations:
+        if rotation.write_back and "configu" not in top:
+            top.problem_at(
+                f"rotate.{rotation.name}.write_back",
+                "there is nothing to write back to",
+                "add [configu], or a table [rotate.NAME.configu] in its place",
+            )
+
+
 def _rotation(table: Table, name: str, provider: str, place: Place) -> RotateConfig:
     command = _command(table, "verify")
+    if "write_back" in table and "configu" in table:
+        table.problem("write_back", "the table configu says where to write", "keep one of the two")
     common = RotateConfig(
         name=name,
         provider=cast("RotateProvider", provider),
@@ -72,6 +85,7 @@ def _rotation(table: Table, name: str, provider: str, place: Place) -> RotateCon
         on_switch=table.converted("on_switch", on_switch) or "leave",
         remind_after_s=_reminder(table),
         publish=_publish(table, place) if "configu" in table else None,
+        write_back=table.flag("write_back", default=False),
     )
     rotation = _READERS[provider](table, common, place)
     hooks = rotation.hooks or HooksConfig(create=(), revoke=(), find=())
@@ -112,6 +126,7 @@ def _supabase_signing_key(table: Table, common: RotateConfig, place: Place) -> R
     table.refuse("secret", "a signing key never leaves the project", "leave it out")
     table.refuse("verify", "a signing key never leaves the project", "leave it out")
     table.refuse("configu", "a signing key never leaves the project", "leave it out")
+    table.refuse("write_back", "a signing key never leaves the project", "leave it out")
     least_s = _span(table, "token_life", _TOKEN_LIFE) + LEEWAY_S
     algorithm = table.choice("algorithm", ("ES256", "RS256", "EdDSA"), "ES256")
     return replace(
@@ -136,7 +151,8 @@ def _supabase(table: Table, place: Place) -> SupabaseKeyConfig:
 
 def _configu(table: Table, common: RotateConfig, place: Place) -> RotateConfig:
     del place
-    table.required("configu", "the config that the value is written to")
+    if not common.write_back:
+        table.required("configu", "the config that the value is written to, or write_back = true")
     return replace(common, length=table.whole("length", 32, least=16, most=1024))
 
 

@@ -71,6 +71,7 @@ class RotateConfig:
             "signal:NAME".
         remind_after_s: at which age a value should be rotated; None for never.
         length: bytes of a random value.
+        write_back: a new value is written to the project's Configu, `[configu]`.
     """
 
     name: str
@@ -83,6 +84,7 @@ class RotateConfig:
     on_switch: str = "leave"
     remind_after_s: float | None = None
     length: int = 32
+    write_back: bool = False
     langsmith: LangSmithKeyConfig | None = None
     supabase: SupabaseKeyConfig | None = None
     hooks: HooksConfig | None = None

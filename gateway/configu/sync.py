@@ -133,6 +133,10 @@ class ConfiguSync:
             await self._remember(name, value, published)
         return published
 
+    async def holds(self, name: str, value: Secret) -> bool:
+        """Whether this is what Configu gives for `name` now."""
+        return await self._has(self._client(await self._token()), name, value)
+
     async def forget(self) -> None:
         """Forget what was taken in when; the values stay in the store."""
         async with (

@@ -138,7 +138,11 @@ class Desk:
 
     def _rotator(self) -> Rotator:
         opener = ProviderOpener(
-            project=self.config.project, store=self.store, journal=self.journal, env=self.env
+            project=self.config.project,
+            store=self.store,
+            journal=self.journal,
+            env=self.env,
+            configu=self.config.configu,
         )
         tools = Tools(
             project=self.config.project,

@@ -16,7 +16,9 @@ from identity.rotation.base import Check, Provider, Publisher, ReadSecret
 from identity.secret_stores.base import Secret, SecretRef, SecretStore
 
 if TYPE_CHECKING:
+    from gateway.config.model import ConfiguConfig
     from gateway.config.rotate_model import LangSmithKeyConfig, RotateConfig, SupabaseKeyConfig
+    from gateway.configu.sync import ConfiguSync
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,7 @@ class ProviderOpener:
     store: SecretStore
     journal: Journal
     env: Mapping[str, str]
+    configu: ConfiguConfig | None = None
 
     def __call__(self, wanted: RotateConfig, typed: Secret | None, old_key: str) -> Provider:
         """What the rotation needs; `typed` is a value that a person gave, `old_key` the name of
@@ -99,9 +102,24 @@ class ProviderOpener:
         )
 
     def _publisher(self, wanted: RotateConfig) -> Publisher | None:
+        if wanted.write_back:
+            return self._write_back(wanted)
         if wanted.publish is None:
             return None
         return _LatePublisher(wanted, self._reader(wanted.publish.token_secret, wanted.name))
+
+    def _write_back(self, wanted: RotateConfig) -> Publisher:
+        from gateway.configu.open import open_sync
+
+        if self.configu is None:
+            raise TokenDenied(
+                f"[rotate.{wanted.name}] writes back to Configu, and there is none",
+                hint="add [configu], or leave write_back out",
+            )
+        sync = open_sync(
+            self.configu, self.project, store=self.store, journal=self.journal, env=self.env
+        )
+        return SyncedPublisher(sync, wanted.secret)
 
     def _command_checks(self, wanted: RotateConfig) -> tuple[Check, ...]:
         if not wanted.verify:
@@ -122,6 +140,23 @@ class ProviderOpener:
             return await self.store.get(SecretRef(self.project, name))
 
         return read
+
+
+class SyncedPublisher:
+    """A `Publisher` into the Configu that the project's secrets are taken from."""
+
+    def __init__(self, sync: ConfiguSync, secret: str) -> None:
+        self._sync = sync
+        self._secret = secret
+
+    async def publish(self, value: Secret) -> str:
+        """See `Publisher.publish`."""
+        published = await self._sync.publish(self._secret, value)
+        return (published.queue_url or "Configu") if published.state == "pending" else ""
+
+    async def holds(self, value: Secret) -> bool:
+        """See `Publisher.holds`."""
+        return await self._sync.holds(self._secret, value)
 
 
 class _Typed:

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
+from gateway.config.model import ConfiguConfig
 from gateway.rotation.engine import RotationRefused
+from identity.configu.sync_state import token_ref
 from identity.errors import TokenDenied
+from identity.secret_stores.base import Secret
 from tests.fakes.configu_server import ORG, QUEUE, ConfiguServer
 from tests.fakes.configu_server import TOKEN as CONFIGU_TOKEN
 from tests.fakes.key_server import TOKEN, LangSmithKeyServer, SupabaseManagement
@@ -272,3 +278,27 @@ async def test_undoing_publishes_the_old_value_again(
 async def test_what_nothing_is_said_of_is_not_rotated(office: MakeOffice) -> None:
     with pytest.raises(RotationRefused, match="nothing says how other is rotated"):
         await office().desk.start("other", typed=None)
+
+
+async def test_a_value_is_written_back_to_the_project_s_own_configu(
+    office: MakeOffice, configu: ConfiguServer, tmp_path: Path
+) -> None:
+    made = office(db={"provider": "configu", "secret": "DB", "write_back": True, "grace": "0s"})
+    schema = tmp_path / "app.cfgu.json"
+    schema.write_text(json.dumps({"DB": {}}))
+    place = ConfiguConfig(
+        url=configu.url, org=ORG, set="prod", schemas=(schema,), tag="",
+        interval_s=60.0, max_offline_s=86_400.0, ca_file=None,
+    )  # fmt: skip
+    made.desk = replace(made.desk, config=replace(made.desk.config, configu=place))
+    await made.keep("DB", "canary-old")
+    await made.store.set(token_ref("acme"), Secret(CONFIGU_TOKEN))
+    configu.protected.add("prod")
+    rotation = await made.desk.start("db", typed=None)
+    assert (rotation.phase, rotation.pending) == ("verified", True), rotation.error
+    (change,) = configu.waiting
+    configu.configs["prod", "DB"] = change["value"]
+    made.wait(minutes=1)
+    rotation = await made.desk.resume("db", asked=False)
+    assert rotation.phase == "done", rotation.error
+    assert await made.value("DB") == change["value"]
