@@ -18,6 +18,7 @@ from gateway.data_plane.route import Route
 from gateway.data_plane.upstream import UpstreamConnection
 from gateway.data_plane.wire.request import RAW
 from gateway.data_plane.wire.response import ResponseHead, parse_response_head
+from tests.compiled import sources_only
 from tests.fakes.routes import header_rules, route_spec
 
 A: Address = ("192.0.2.1", 443)
@@ -94,6 +95,7 @@ def test_how_addresses_are_written() -> None:
     assert str(Endpoint(("/run/agent.sock", 0))) == "unix:/run/agent.sock"
 
 
+@sources_only
 def test_with_one_address_there_is_nothing_to_choose(rig: Rig) -> None:
     rig.update(A)
     assert rig.endpoints.only is rig.at(A)
@@ -108,6 +110,7 @@ def test_with_one_address_there_is_nothing_to_choose(rig: Rig) -> None:
     assert rig.endpoints.choose(CLIENT) is None
 
 
+@sources_only
 def test_of_two_families_one_is_used_and_the_other_is_there_for_its_failure(rig: Rig) -> None:
     rig.update(V6, alternatives=(A, B))
     assert rig.endpoints.only is rig.at(V6)
@@ -122,6 +125,7 @@ def test_of_two_families_one_is_used_and_the_other_is_there_for_its_failure(rig:
     assert rig.endpoints.only is rig.at(V6)
 
 
+@sources_only
 def test_who_carries_less_is_next_and_idle_connections_are_no_load(rig: Rig) -> None:
     rig.update(A, B)
     Idle(rig.at(A))
@@ -130,6 +134,7 @@ def test_who_carries_less_is_next_and_idle_connections_are_no_load(rig: Rig) -> 
     assert [rig.choose() for _ in range(3)] == [A, A, A]
 
 
+@sources_only
 def test_a_vanished_address_loses_its_idle_connections_and_is_forgotten_with_the_last(
     rig: Rig,
 ) -> None:
@@ -147,6 +152,7 @@ def test_a_vanished_address_loses_its_idle_connections_and_is_forgotten_with_the
     assert rig.addresses() == [B]
 
 
+@sources_only
 def test_an_ejection_is_counted_and_told_and_so_is_its_end(rig: Rig) -> None:
     rig.update(A, B)
     rig.endpoints.not_reached(rig.at(A), UNREACHABLE)
