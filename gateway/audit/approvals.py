@@ -24,14 +24,14 @@ class Approvals:
         #: Whether all lines from the first are there; else a key's enrolment may have been pruned.
         self.is_complete = True
         self._known = set(known)
+        self._modes: dict[str, bool] = {}
         self._left: dict[str, int] = {}
 
     def step(self, line: Mapping[str, Any]) -> str:
         """What is wrong with a line, or ""."""
         try:
             if line.get("action") == ENROLLED and line.get("outcome") == "ok":
-                key = _part(line, "mfa_key").get("public_key")
-                self._known.add(encoded(decoded(key)))
+                self._enrolled(_part(line, "mfa_key"))
             elif line.get("action") == APPROVED and line.get("outcome") == "ok":
                 self._approved(line)
             elif line.get("action") == USED:
@@ -39,6 +39,12 @@ class Approvals:
         except ProofRefused as refused:
             return f"a touch that is not proven: {refused}"
         return ""
+
+    def _enrolled(self, told: Mapping[str, Any]) -> None:
+        key = encoded(decoded(told.get("public_key")))
+        self._known.add(key)
+        if type(told.get("verified")) is bool:
+            self._modes.setdefault(key, told["verified"])
 
     def _approved(self, line: Mapping[str, Any]) -> None:
         told = _part(line, "mfa")
@@ -53,6 +59,8 @@ class Approvals:
         verified = told.get("verified")
         if type(verified) is not bool:
             raise ProofRefused("its key's mode is missing")
+        if verified is not self._modes.get(told["public_key"], verified):
+            raise ProofRefused("its key was enrolled for another mode")
         check_proof(
             proof_of(told),
             challenge=statement.challenge(),

@@ -160,8 +160,10 @@ class _Walk:
         verdict, reached = self._verdict, self._expected.reached
         if self._start is not None:
             verdict.problems.insert(0, self._start)
-        # What was signed may have been removed since, but only from its beginning.
-        if not self._reached and not (self._begun and reached.seq < verdict.first):
+        # What was signed may have been removed since, but only from its beginning, and then the key
+        # vouches for what is left: whoever lacks it could else begin a chain behind that line.
+        is_removed = self._begun and reached.seq < verdict.first <= verdict.signed
+        if not self._reached and not is_removed:
             what = f"line {reached.seq} was signed once and is not there as it was: the end is gone"
             self._problem("", 0, what)
         verdict.last = self._place

@@ -39,8 +39,8 @@ class Rig:
         self.made = enrolled(self.device)
         self.public_key = encoded(self.made.public_key)
 
-    def enrol(self) -> None:
-        told = {"mfa_key": {"public_key": self.public_key}}
+    def enrol(self, **more: Any) -> None:
+        told = {"mfa_key": {"public_key": self.public_key, **more}}
         self.journal.write(Event(action=ENROLLED, outcome="ok", more=told))
 
     def approval(self, said: Statement = STATEMENT, **changes: Any) -> dict[str, Any]:
@@ -80,6 +80,21 @@ def test_a_key_that_is_enrolled_now_may_have_its_line_gone(rig: Rig) -> None:
     touches, (problem,) = rig.found()
     assert touches == 0
     assert "no line tells that its key was enrolled" in problem
+
+
+def test_a_key_counts_in_the_mode_only_that_it_was_enrolled_for(rig: Rig) -> None:
+    rig.enrol(verified=True)
+    rig.enrol(verified=False)  # whoever writes this later changes nothing
+    rig.approve(rig.approval(verified=False))
+    touches, (problem,) = rig.found()
+    assert touches == 0
+    assert "enrolled for another mode" in problem
+
+
+def test_a_key_that_was_enrolled_for_a_mode_is_proven_in_it(rig: Rig) -> None:
+    rig.enrol(verified=False)
+    rig.approve(rig.approval(verified=False))
+    assert rig.found() == (1, [])
 
 
 Change = Callable[[Rig], dict[str, Any]]

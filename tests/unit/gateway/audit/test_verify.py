@@ -162,6 +162,35 @@ def test_an_older_part_may_be_gone_if_a_line_tells_so() -> None:
         assert walk([*lines, line]).whole
 
 
+def test_a_chain_begun_behind_what_was_signed_is_found() -> None:
+    reached = Place().after(WHOLE[9])
+    known = Expected(keys=OURS.keys, reached=reached)
+
+    def left(start: list[bytes], place: Place, signers: tuple[KeySigner, ...]) -> list[bytes]:
+        """Lines after a place, of which one tells that those before were removed."""
+        told = {"through": reached.seq, "head": reached.head}
+        events = [
+            Event(action="audit.pruned", outcome="ok", more={"pruned": told}),
+            Event(action="x", outcome="ok"),
+        ]
+        lines = [*start]
+        for line in start:
+            place = place.after(line)
+        for event in events:
+            lines.append(line_of(event, place=place, at=AT, project="acme", actor=Actor(uid=0)))
+            place = place.after(lines[-1])
+        for signer in signers:
+            event = checkpoint(signer, project="acme", place=place, signed_at="t")
+            lines.append(line_of(event, place=place, at=AT, project="acme", actor=Actor(uid=0)))
+            place = place.after(lines[-1])
+        return lines
+
+    assert "the end is gone" in walk(left([], reached, ()), known).problems[0].what
+    assert "the end is gone" in walk(left([WHOLE[10]], reached, ()), known).problems[0].what
+    assert not walk(left([], reached, (OTHER,)), known).whole
+    assert walk(left([], reached, (SIGNER,)), known).whole
+
+
 @given(st.lists(st.binary(max_size=60), max_size=8))
 def test_anything_at_all_is_judged(lines: list[bytes]) -> None:
     found = walk(lines)
