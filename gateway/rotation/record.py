@@ -203,11 +203,18 @@ def _checked(told: dict[str, Any]) -> Rotation:
     for key in ("started_at", "changed_at", "switched_at", "due_at"):
         if told[key] is not None:
             told[key] = datetime.fromisoformat(told[key])
+            if told[key].tzinfo is None:
+                raise RecordDamaged("a time is without its zone")
     texts = [
         *("id", "name", "secret", "provider", "on_switch", "old_key", "new_key"),
         *("old_fingerprint", "new_fingerprint", "waiting", "error", "hint"),
     ]
     if not all(isinstance(told[key], str) for key in texts):
         raise RecordDamaged("a field that is a text isn't one")
+    flags = ("switching", "revoking", "pending", "stuck")
+    if not all(type(told[key]) is bool for key in flags):
+        raise RecordDamaged("a field that is a flag isn't one")
+    if not all(type(told[key]) is int and told[key] >= 0 for key in ("version", "attempts")):
+        raise RecordDamaged("a field that is a number isn't one")
     told["grace_s"] = float(told["grace_s"])
     return Rotation(**told)

@@ -59,8 +59,12 @@ def test_a_record_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"v": 2}, {"phase": "nowhere"}, {"more": 1}, {"id": 7}, {"started_at": "soon"}, {"v": None}],
-)
+    [
+        {"v": 2}, {"phase": "nowhere"}, {"more": 1}, {"id": 7}, {"started_at": "soon"}, {"v": None},
+        {"due_at": "2026-03-01T12:00:00"}, {"revoking": "no"}, {"switching": 0}, {"attempts": "1"},
+        {"attempts": -9}, {"version": None},
+    ],
+)  # fmt: skip
 def test_a_damaged_record_is_refused(change: dict[str, object]) -> None:
     told = json.loads(record.encode(PLANNED)) | change
     with pytest.raises(RecordDamaged):
