@@ -70,11 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="when a secret of it gets a new value: restart, signal:HUP (INT, TERM, USR1, USR2) or "
         "leave (default: on_switch of its [rotate.NAME])",
     )
-    parser.add_argument("--project", help=argparse.SUPPRESS)
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the program and its words"
     )
-    parser.set_defaults(run=_run)
+    # Never another project than the one whose manifest allows it.
+    parser.set_defaults(run=_run, project=None)
 
 
 def _names(text: str) -> list[str]:
@@ -128,7 +128,10 @@ def _run(args: argparse.Namespace) -> int:
 def _chosen(
     args: argparse.Namespace, manifest: RunConfig, project: str
 ) -> tuple[InjectedVariable, ...]:
-    return plan.chosen(manifest, only=args.only, more=args.more, project=project)
+    chosen = plan.chosen(manifest, only=args.only, more=args.more, project=project)
+    if args.deliver != "env":
+        plan.check_delivered((item.name + delivery.SUFFIX for item in chosen), manifest.dangerous)
+    return chosen
 
 
 @contextmanager

@@ -10,6 +10,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 _LOADS: Final = "makes programs load code"
 _RUNS: Final = "decides which program runs"
+_TRUSTS: Final = "decides whom programs trust"
 _DANGEROUS: Final = {
     "PATH": _RUNS,
     "SHELL": _RUNS,
@@ -47,6 +48,28 @@ _DANGEROUS: Final = {
     "OPENSSL_CONF": _LOADS,
     "OPENSSL_ENGINES": _LOADS,
     "OPENSSL_MODULES": _LOADS,
+    "GLIBC_TUNABLES": "changes how programs are loaded",
+    "LESSOPEN": _RUNS,
+    "LESSCLOSE": _RUNS,
+    "MANPAGER": _RUNS,
+    "MAKEFLAGS": _RUNS,
+    "GOFLAGS": _RUNS,
+    "RUSTC": _RUNS,
+    "RUSTC_WRAPPER": _RUNS,
+    "RUSTFLAGS": _RUNS,
+    "MAVEN_OPTS": _LOADS,
+    "GRADLE_OPTS": _LOADS,
+    "PHPRC": _LOADS,
+    "PHP_INI_SCAN_DIR": _LOADS,
+    "PIP_CONFIG_FILE": "decides whose settings programs read",
+    "AWS_CONFIG_FILE": _RUNS,
+    "AWS_SHARED_CREDENTIALS_FILE": _RUNS,
+    "SSL_CERT_FILE": _TRUSTS,
+    "SSL_CERT_DIR": _TRUSTS,
+    "CURL_CA_BUNDLE": _TRUSTS,
+    "REQUESTS_CA_BUNDLE": _TRUSTS,
+    "NODE_EXTRA_CA_CERTS": _TRUSTS,
+    "NODE_TLS_REJECT_UNAUTHORIZED": _TRUSTS,
     "SSLKEYLOGFILE": "makes programs write down the keys of their connections",
     "DEBUGINFOD_URLS": _LOADS,
     "HOSTALIASES": "changes how names are resolved",

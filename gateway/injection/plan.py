@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from gateway.config.model import InjectedVariable, RunConfig
 from gateway.config.run import variable
 from gateway.config.table import Rejected
+from gateway.config.variable_names import danger_of
 from gateway.errors import GatewayError
 from gateway.injection.envrc_text import without_loaded
 
@@ -65,6 +66,18 @@ def _parsed(text: str, manifest: RunConfig, project: str) -> InjectedVariable:
         return variable(name, value, allowed=manifest.dangerous, project=project)
     except Rejected as rejected:
         raise NotAllowed(rejected.message, hint=rejected.hint) from None
+
+
+def check_delivered(names: Iterable[str], allowed: Collection[str]) -> None:
+    """Raise `NotAllowed` for a variable that steers programs, though not by the manifest's name for
+    it: with SSL_CERT in a file, SSL_CERT_FILE is what is set.
+    """
+    for name in names:
+        if (danger := danger_of(name)) and name not in allowed:
+            raise NotAllowed(
+                f"{name} {danger}",
+                hint=f'pass it by --deliver env, or: allow_dangerous = ["{name}"] under [run]',
+            )
 
 
 def base_environment(

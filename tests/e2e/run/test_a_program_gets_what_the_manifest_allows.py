@@ -38,6 +38,20 @@ def test_nothing_else(project: Project, arguments: list[str], why: str) -> None:
     assert why in err
 
 
+def test_never_of_another_project_than_the_manifest_s(project: Project) -> None:
+    code, out, err = project.run("--project", "other", "--", "env")
+    assert (code, out) == (2, "")
+    assert "--project" in err
+
+
+def test_a_name_that_steers_programs_as_a_file(project: Project) -> None:
+    asked = ["--env", "SSL_CERT=secret:key"]
+    assert project.run(*asked, "--", "true")[0] == 0
+    code, out, err = project.run(*asked, "--deliver", "file", "--", "env")
+    assert (code, out) == (1, "")
+    assert "SSL_CERT_FILE decides whom programs trust" in err
+
+
 def test_a_pristine_environment(project: Project) -> None:
     project.env |= {"SOME": "thing", "KEPT": "1"}
     _, out, _ = project.run("--pristine", "--keep", "KEPT", "--", "env")

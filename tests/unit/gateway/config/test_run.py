@@ -74,7 +74,8 @@ def test_what_is_wrong_is_told_at_its_key(raw: dict[str, Any], key: str) -> None
 @pytest.mark.parametrize(
     "name",
     ["PATH", "LD_PRELOAD", "ld_library_path", "DYLD_INSERT_LIBRARIES", "PYTHONSTARTUP",
-     "NODE_OPTIONS", "BASH_ENV", "GIT_SSH_COMMAND", "npm_config_script_shell", "DEVWIZ_GW_RUN"],
+     "NODE_OPTIONS", "BASH_ENV", "GIT_SSH_COMMAND", "npm_config_script_shell", "DEVWIZ_GW_RUN",
+     "LESSOPEN", "RUSTC_WRAPPER", "SSL_CERT_FILE", "NODE_TLS_REJECT_UNAUTHORIZED"],
 )  # fmt: skip
 def test_names_that_steer_programs(name: str) -> None:
     assert danger_of(name)

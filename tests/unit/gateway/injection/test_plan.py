@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.config.model import InjectedVariable, RunConfig
-from gateway.injection.plan import NotAllowed, base_environment, check_fits, chosen
+from gateway.injection.plan import NotAllowed, base_environment, check_delivered, check_fits, chosen
 
 MANIFEST = RunConfig(
     env=(
@@ -45,6 +45,13 @@ def test_all_or_only_some_of_the_manifest() -> None:
 def test_what_the_manifest_does_not_allow(only: list[str], more: list[str], message: str) -> None:
     with pytest.raises(NotAllowed, match=message):
         pick(only, more)
+
+
+def test_a_name_that_steers_programs_only_as_it_is_delivered() -> None:
+    check_delivered(["KEY_FILE", "PIP_CONFIG_FILE"], {"PIP_CONFIG_FILE"})
+    with pytest.raises(NotAllowed, match="SSL_CERT_FILE decides whom programs trust") as caught:
+        check_delivered(["KEY_FILE", "SSL_CERT_FILE"], ())
+    assert "SSL_CERT_FILE" in caught.value.hint
 
 
 def test_a_value_on_the_command_line_is_not_repeated() -> None:
