@@ -36,6 +36,8 @@ MOST_BYTES: Final = 512 * 1024
 LEAST_BACKOFF_S: Final = 1.0
 LONGEST_BACKOFF_S: Final = 300.0
 LONGEST_ASKED_S: Final = 3600.0
+#: The pause while something is missing on this machine, such as a secret: looking is cheap.
+LOCAL_RETRY_S: Final = 2.0
 
 NameKey = Callable[[], Awaitable[bytes]]
 Pause = Callable[[float], Awaitable[None]]
@@ -71,6 +73,7 @@ class Forwarder:
         self._delay_s = LEAST_BACKOFF_S
         self._problem = ""
         self._problem_since: datetime | None = None
+        self._has_warned = False
         self._newest = 0
         self._at_rest: object = None
         self._oldest_at: datetime | None = None
@@ -123,8 +126,8 @@ class Forwarder:
         if away is None:
             self._recovered()
             return 0.0
-        self._tell(away.why)
-        return self._backoff(away)
+        self._tell(away)
+        return LOCAL_RETRY_S if away.is_here else self._backoff(away)
 
     # -- one batch -------------------------------------------------------------------------------
 
@@ -153,7 +156,7 @@ class Forwarder:
             try:
                 key = await self._name_key()
             except IdentityError as error:
-                return Away(str(error))
+                return Away(str(error), is_here=True)
         waiting = [batch]
         while waiting:
             part = waiting.pop()
@@ -204,16 +207,22 @@ class Forwarder:
         self._delay_s = LEAST_BACKOFF_S
         if self._problem:
             self._problem, self._problem_since = "", None
+        if self._has_warned:
+            self._has_warned = False
             _LOG.info("%s takes the audit journal again", self.config.name)
 
-    def _tell(self, why: str) -> None:
-        """Log the first of a row of problems."""
-        if not self._problem:
-            self._problem_since = self._now()
-            _LOG.warning(
-                "the audit journal can't be sent to %s: %s",
-                self.config.name,
-                why,
-                extra={"event": "audit_not_sent"},
-            )
-        self._problem = why
+    def _tell(self, away: Away) -> None:
+        """Log the first of a row of problems. Who reads the secrets warns of those that are
+        missing, once they should be there: at each start they are still being read.
+        """
+        self._problem_since = self._problem_since or self._now()
+        self._problem = away.why
+        if away.is_here or self._has_warned:
+            return
+        self._has_warned = True
+        _LOG.warning(
+            "the audit journal can't be sent to %s: %s",
+            self.config.name,
+            away.why,
+            extra={"event": "audit_not_sent"},
+        )

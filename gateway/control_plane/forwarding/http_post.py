@@ -38,7 +38,7 @@ class Poster:
         """What the answer means, and its body. Failures of the network are answers, too."""
         attached = self._attached()
         if attached.unavailable:
-            return Away(attached.unavailable), b""
+            return Away(attached.unavailable, is_here=True), b""
         own = {"Content-Type": "application/json"}
         headers = {**dict(attached.headers), **own}
         try:

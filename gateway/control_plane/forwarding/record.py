@@ -12,8 +12,11 @@ from typing import Any, Final, Protocol
 
 from gateway.audit.event import digest, fields_of, seq_of
 
-#: Actions whose `name` is that of a secret, a token or a session.
-_NAMED: Final = ("secret.", "token.", "session.")
+#: Actions whose `name` is that of a secret, a token or a session, or of several.
+_NAMED: Final = (
+    *("secret.", "token.", "session.", "rotation."),
+    *("configu.publish", "mfa.approve", "mfa.use"),
+)
 #: Reasons that quote the configuration, which names secrets.
 _QUOTING: Final = frozenset({"config.reload"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,10 +65,13 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """Nothing is wrong with the records: later, and not before `retry_after_s` if that is said."""
+    """Nothing is wrong with the records: later, and not before `retry_after_s` if that is said.
+    With `is_here` nobody was asked, because something is missing on this machine.
+    """
 
     why: str
     retry_after_s: float | None = None
+    is_here: bool = False
 
 
 Verdict = Taken | Rejected | Away
@@ -109,11 +115,21 @@ def with_hashed_names(record: Record, key: bytes) -> Record:
         fields["variable"] = _hashed(record.said("variable"), key)
     if isinstance(variables := fields.get("variables"), list):
         fields["variables"] = [_hashed(str(name), key) for name in variables]
+    if isinstance(touch := fields.get("mfa"), dict):
+        fields["mfa"] = _with_hashed_statement(touch, key)
     if action in _QUOTING:
         fields["reason"] = _hashed(record.said("reason"), key)
     fields["hash"] = record.digest
     text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     return Record(record.seq, record.digest, _sendable(text), fields)
+
+
+def _with_hashed_statement(touch: Mapping[str, Any], key: bytes) -> dict[str, Any]:
+    """A touch's proof, where the statement that was approved lists the names once more."""
+    statement = touch.get("statement")
+    if not isinstance(statement, dict) or not isinstance(names := statement.get("names"), list):
+        return dict(touch)
+    return {**touch, "statement": {**statement, "names": [_hashed(str(n), key) for n in names]}}
 
 
 def _hashed(name: str, key: bytes) -> str:

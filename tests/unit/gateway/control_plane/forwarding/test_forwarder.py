@@ -19,6 +19,8 @@ from gateway.config.audit_model import ForwardConfig
 from gateway.control_plane.forwarding import reader
 from gateway.control_plane.forwarding.forwarder import (
     EVERY_S,
+    LEAST_BACKOFF_S,
+    LOCAL_RETRY_S,
     LONGEST_BACKOFF_S,
     Forwarder,
 )
@@ -165,6 +167,25 @@ async def test_a_server_is_given_the_time_that_it_asks_for(bench: Bench) -> None
     assert await forwarder.forward() == 3600.0
 
 
+async def test_what_is_missing_here_is_looked_for_soon_and_is_no_failure_of_the_server(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bench.note("a")
+    far = Far(*[Away("the secret key is not set", is_here=True)] * 20, Away("no"))
+    forwarder = bench.forwarder(far)
+    with caplog.at_level(logging.INFO):
+        assert {await forwarder.forward() for _ in range(20)} == {LOCAL_RETRY_S}
+        assert (forwarder.view().problem, forwarder.view().problem_since) == (
+            "the secret key is not set",
+            NOW,
+        )
+        assert not caplog.records
+        assert await forwarder.forward() <= 3 * LEAST_BACKOFF_S
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert await forwarder.forward() == 0.0
+    assert (far.numbers, forwarder.view().problem) == ([1], "")
+
+
 async def test_a_line_that_is_never_taken_is_put_aside_and_the_others_go_on(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -219,6 +240,27 @@ async def test_names_are_hashed_where_they_tell_of_secrets(bench: Bench) -> None
     assert [use["hash"], route["hash"]] == [digest(line) for line in lines[:2]]
 
 
+@pytest.mark.parametrize("action", ["rotation.revoke", "configu.publish", "mfa.use"])
+def test_names_are_hashed_whoever_tells_of_the_secret(action: str) -> None:
+    fields = {"action": action, "name": "openai-key", "reason": "openai-key is old"}
+    assert "openai-key" not in with_hashed_names(Record(1, "ff", "", fields), b"k").text
+
+
+def test_names_in_an_approval_are_hashed_and_its_proof_stays() -> None:
+    statement = {"names": ["db", "openai-key"], "nonce": "n"}
+    fields = {
+        "action": "mfa.approve",
+        "name": "db, openai-key",
+        "mfa": {"statement": statement, "signature": "s"},
+    }
+    hashed = with_hashed_names(Record(1, "ff", "", fields), b"k")
+    assert "openai-key" not in hashed.text
+    touch = hashed.fields["mfa"]
+    assert (touch["signature"], touch["statement"]["nonce"]) == ("s", "n")
+    assert len(touch["statement"]["names"]) == 2
+    assert statement["names"] == ["db", "openai-key"]
+
+
 def test_names_of_variables_are_hashed_wherever_they_stand() -> None:
     fields = {
         "action": "envrc.start",
@@ -261,7 +303,7 @@ async def test_without_the_key_nothing_is_sent(bench: Bench) -> None:
     far = Far()
     forwarder = bench.forwarder(far, hashed=True)
     forwarder._name_key = locked
-    assert await forwarder.forward() > 0
+    assert await forwarder.forward() == LOCAL_RETRY_S
     assert far.asked == 0
     assert "locked" in forwarder.view().problem
 
