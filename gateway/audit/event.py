@@ -19,6 +19,8 @@ FIRST: Final = "0" * 64
 #: Actions of the journal's own: a signed checkpoint, and old files that were removed.
 CHECKPOINT: Final = "audit.checkpoint"
 PRUNED: Final = "audit.pruned"
+#: What was signed is not there any more: told by the signer, which goes on with what there is.
+BROKEN: Final = "audit.broken"
 #: A security key is enrolled, and one has approved something: see `gateway.audit.approvals`.
 ENROLLED: Final = "mfa.add"
 APPROVED: Final = "mfa.approve"

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from gateway.audit.event import digest
+
 CURRENT: Final = "audit.jsonl"
 #: A full file is named by the number of its first line.
 _FULL: Final = re.compile(r"audit-(\d{12,})\.jsonl")
@@ -57,6 +59,14 @@ def first_of(path: Path) -> int:
 def all_files(current: Path) -> list[Path]:
     """All that there are, the oldest first."""
     return [*full_files(current), *([current] if current.exists() else [])]
+
+
+def has_line(current: Path, head: str) -> bool:
+    """Whether a line with this hash is in one of the files. It is looked for from the end."""
+    for path in reversed(all_files(current)):
+        if any(digest(line) == head for line in reversed(path.read_bytes().split(b"\n"))):
+            return True
+    return False
 
 
 def lines_of(path: Path) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ from gateway.audit.event import (
     line_of,
     seq_of,
 )
-from gateway.audit.files import first_of, full_files, full_name, lines_of
+from gateway.audit.files import first_of, full_files, full_name, has_line, lines_of
 from gateway.audit.group_commit import GroupCommit
 from gateway.errors import GatewayError
 
@@ -92,6 +92,7 @@ class Journal:
         self._lock = threading.Lock()
         self._commit = GroupCommit()
         self._known: tuple[tuple[int, int, int], _End] | None = None
+        self._pruned_through = 0
 
     def record(
         self,
@@ -148,6 +149,16 @@ class Journal:
 
         return self._written(make, None)
 
+    def has(self, place: Place) -> bool:
+        """Whether the line that leads to `place` is there as it was, or was removed from here with
+        an old file. Raises `AuditFailed`.
+        """
+        try:
+            with self._lock, self._locked():
+                return place.seq <= self._pruned_through or has_line(self.path, place.head)
+        except OSError as error:
+            raise self._unusable("read", error) from error
+
     def write(self, event: Event, *, actor: Actor | None = None) -> None:
         """See `record`."""
         self._written(lambda _end: event, actor)
@@ -161,13 +172,15 @@ class Journal:
             if place is not None:
                 self._commit.wait(ticket, self._sync)
         except OSError as error:
-            raise AuditFailed(
-                f"can't write the audit journal {self.path}: "
-                f"{(error.strerror or str(error)).lower()}",
-                hint="check the folder's mode and the free space, "
-                "or set XDG_STATE_HOME to a folder that can be written to",
-            ) from error
+            raise self._unusable("write", error) from error
         return place
+
+    def _unusable(self, what: str, error: OSError) -> AuditFailed:
+        return AuditFailed(
+            f"can't {what} the audit journal {self.path}: {(error.strerror or str(error)).lower()}",
+            hint="check the folder's mode and the free space, "
+            "or set XDG_STATE_HOME to a folder that can be written to",
+        )
 
     # -- one file --------------------------------------------------------------------------------
 
@@ -238,6 +251,7 @@ class Journal:
             self._append(partial(_always, event), None)
             self._sync()
             oldest.unlink()
+            self._pruned_through = place.seq
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gateway.audit.approvals import Approvals
 from gateway.audit.checkpoint import verified
-from gateway.audit.event import CHECKPOINT, FIRST, PRUNED, Place, digest, fields_of
+from gateway.audit.event import BROKEN, CHECKPOINT, FIRST, PRUNED, Place, digest, fields_of
 
 #: What is told of at most; one change can break the chain in one place only, but there may be many.
 _MOST_PROBLEMS: Final = 100
@@ -127,6 +127,8 @@ class _Walk:
             self._checkpoint(file, number, fields)
         elif fields.get("action") == PRUNED:
             self._pruned(fields)
+        elif fields.get("action") == BROKEN:
+            self._problem(file, number, "the signer didn't find here what it had signed before")
         elif wrong := self._approvals.step(fields):
             self._problem(file, number, wrong)
 

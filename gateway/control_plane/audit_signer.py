@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from gateway.audit.event import BROKEN, Place
 from gateway.audit.journal import AuditFailed, Journal
-from gateway.audit.key import key_ref, new_key, place_text, reached_ref, signer_of
+from gateway.audit.key import key_ref, new_key, place_of, place_text, reached_ref, signer_of
 from identity.errors import IdentityError, SecretNotFound
 from identity.secret_stores.base import SecretStore
 
@@ -25,6 +27,9 @@ _LAST_S: Final = 5.0
 class AuditSigner:
     """Signs with the key that `store` keeps for the journal's project; makes it when there is none.
     Without the store the lines stay unsigned until it is back, which the log says once.
+
+    What was signed last has to be there still: if it isn't, a line and the log say so for good, or
+    whoever replaced the journal had only to wait for the next signature.
     """
 
     def __init__(self, journal: Journal, store: SecretStore, *, every_s: float = EVERY_S) -> None:
@@ -32,6 +37,7 @@ class AuditSigner:
         self._store = store
         self._every_s = every_s
         self._signer: KeySigner | None = None
+        self._reached: Place | None = None
         self._told = ""
 
     async def run(self) -> None:
@@ -52,8 +58,10 @@ class AuditSigner:
         """Vouch for all lines so far, if that can be done now."""
         try:
             signer = self._signer = self._signer or await self._load()
+            await self._look_back()
             place = await asyncio.to_thread(self._journal.sign, signer)
             if place is not None:
+                self._reached = place
                 await self._store.set(reached_ref(self._journal.project), place_text(place))
         except (IdentityError, AuditFailed) as fault:
             self._tell(str(fault))
@@ -61,6 +69,32 @@ class AuditSigner:
             self._tell("the kept key is not readable: `devwiz-gw audit verify` tells more")
         else:
             self._told = ""
+
+    async def _look_back(self) -> None:
+        if self._reached is None:
+            self._reached = await self._kept_place()
+        reached = self._reached
+        if await asyncio.to_thread(self._journal.has, reached):
+            return
+        why = "it was signed once, and is not there as it was"
+        await asyncio.to_thread(
+            partial(
+                self._journal.record,
+                BROKEN,
+                outcome="failed",
+                name=f"line {reached.seq}",
+                reason=why,
+            )
+        )
+        _LOG.error(
+            "line %d of the audit journal: %s", reached.seq, why, extra={"event": "audit_broken"}
+        )
+
+    async def _kept_place(self) -> Place:
+        try:
+            return place_of(await self._store.get(reached_ref(self._journal.project)))
+        except SecretNotFound:
+            return Place()
 
     async def _load(self) -> KeySigner:
         ref = key_ref(self._journal.project)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.audit.event import Place
-from gateway.audit.files import lines_of
-from gateway.audit.journal import Journal
+from gateway.audit.files import all_files, lines_of
+from gateway.audit.journal import Journal, Keeping
 from gateway.audit.key import key_ref, place_of, reached_ref, signer_of
 from gateway.audit.verify import Expected, Verdict, verify
 from gateway.control_plane.audit_signer import AuditSigner
@@ -69,6 +69,43 @@ async def test_an_end_that_is_cut_off_is_found(bench: Bench) -> None:
     first = bench.path.read_bytes().splitlines(keepends=True)[0]
     bench.path.write_bytes(first)
     assert not (await bench.verdict()).whole
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_journal_made_anew_stays_found_after_the_next_signature(
+    bench: Bench, caplog: pytest.LogCaptureFixture, *, restarted: bool
+) -> None:
+    for _ in range(3):
+        await bench.note()
+    await bench.signer.sign()
+    bench.path.unlink()
+    for _ in range(9):
+        await bench.note()
+    signer = AuditSigner(bench.journal, bench.store) if restarted else bench.signer
+    await signer.sign()
+    found = await bench.verdict()
+    assert [problem.what for problem in found.problems] == [
+        "the signer didn't find here what it had signed before"
+    ]
+    assert "line 3 of the audit journal" in caplog.text
+    await bench.note()
+    await signer.sign()
+    assert len((await bench.verdict()).problems) == 1
+
+
+@pytest.mark.parametrize(("files", "more"), [(0, 1), (1, 4)])
+async def test_what_was_signed_may_be_in_a_full_file_or_pruned(
+    bench: Bench, files: int, more: int
+) -> None:
+    await bench.note()
+    await bench.signer.sign()
+    bench.journal.keeping = Keeping(file_bytes=1, files=files)
+    for _ in range(more):
+        await bench.note()
+    await bench.signer.sign()
+    text = await asyncio.to_thread(lambda: [*map(Path.read_text, all_files(bench.path))])
+    assert len(text) > 1
+    assert "audit.broken" not in "".join(text)
 
 
 class Locked(MemoryStore):
