@@ -106,15 +106,17 @@ def manifest_of(args: argparse.Namespace) -> RunConfig:
 
 
 def policy_of(args: argparse.Namespace) -> MfaConfig:
-    """`[mfa]` of the configuration, if there is one. Raises `ConfigInvalid`: a policy that can't
-    be read is not taken for none.
+    """`[mfa]` of the configuration, if there is one; that of another project, which `--project`
+    names, is unknown. Raises `ConfigInvalid`: a policy that can't be read is not taken for none.
     """
     raw, path = look(args, required=False)
     problems: list[ConfigProblem] = []
     policy = read_mfa(Table(raw, "", problems).table("mfa"))
     if problems:
         raise ConfigInvalid(str(path), problems)
-    return policy
+    named = getattr(args, "project", None)
+    is_own = named is None or named == text_of(raw, "project")
+    return policy if is_own else MfaConfig(is_unknown=True)
 
 
 def project_of(args: argparse.Namespace) -> str:

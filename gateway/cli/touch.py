@@ -83,7 +83,8 @@ class Gate:
 
     def approve(self, *, what: str = "", sign_in: bool = False) -> str:
         """Ask for what the policy demands. An agent that asks needs a person's word for `what`: a
-        touch where keys are enrolled, else a yes at the terminal. The result is the agent, or "".
+        touch where keys are enrolled, else a yes at the terminal; a touch it is as well where the
+        policy is unknown and keys are enrolled. The result is the agent, or "".
 
         Raises:
             TouchDenied, SecurityKeyUnavailable: what has to be touched was not.
@@ -91,7 +92,7 @@ class Gate:
         """
         agent = agent_in(os.environ) if what else ""
         needed = sign_in or self._policy.wants(self._action.command, self._action.names)
-        if needed or (agent and self._has_keys()):
+        if needed or ((agent or self._policy.is_unknown) and self._has_keys()):
             if not self._was_touched_ahead():
                 self._touch()
             return agent

@@ -13,12 +13,16 @@ MFA_COMMANDS: Final = ("secret get", "run", "rotate", "identity export", "vault 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MfaConfig:
-    """`[mfa]`: `secrets` are patterns of names, `within_s` is how long a touch is good for."""
+    """`[mfa]`: `secrets` are patterns of names, `within_s` is how long a touch is good for.
+
+    `is_unknown` stands for the policy of a project whose configuration isn't at hand.
+    """
 
     secrets: tuple[str, ...] = ()
     commands: frozenset[str] = frozenset()
     sign_in: bool = False
     within_s: int = 120
+    is_unknown: bool = False
 
     def wants(self, command: str, names: Iterable[str]) -> bool:
         """Whether a command that is about these secrets takes a touch."""

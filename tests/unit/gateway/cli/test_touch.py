@@ -122,6 +122,17 @@ def test_what_is_open_and_not_in_the_policy_needs_none(rig: Rig) -> None:
     assert not rig.journal.path.exists()
 
 
+def test_where_the_policy_is_unknown_enrolled_keys_are_asked(rig: Rig) -> None:
+    unknown = MfaConfig(is_unknown=True)
+    asked = rig.device.asked
+    rig.gate(unknown, names=("plain",)).approve(what="x")
+    assert rig.device.asked == asked + 1
+    assert rig.events() == [("mfa.approve", "ok")]
+    del rig.store[keys_ref("acme").name]
+    rig.gate(unknown, names=("plain",)).approve(what="x")
+    assert rig.device.asked == asked + 1
+
+
 def test_no_touch_is_on_record(rig: Rig) -> None:
     rig.device.touches = False
     with pytest.raises(TouchDenied):

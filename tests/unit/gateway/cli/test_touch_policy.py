@@ -9,8 +9,10 @@ import pytest
 
 from gateway.cli import approval
 from gateway.cli.approval import AgentRefused
+from gateway.cli.secret_scope import policy_of
 from gateway.cli.touch import Action
 from gateway.cli.touch_policy import demand_touch
+from gateway.config.mfa_policy import MfaConfig
 from gateway.errors import ConfigInvalid
 from identity.errors import TouchDenied
 
@@ -61,6 +63,18 @@ def test_an_agent_needs_a_word(project: Path, monkeypatch: pytest.MonkeyPatch) -
     demand_touch(HERE, action)
     with pytest.raises(AgentRefused, match="Claude Code asks for the rotation of db"):
         demand_touch(HERE, action, what="the rotation of db")
+
+
+def test_the_policy_of_a_project_that_is_named_elsewhere_is_unknown(project: Path) -> None:
+    def asked(name: str | None) -> MfaConfig:
+        return policy_of(argparse.Namespace(config=None, project=name))
+
+    assert asked("acme") == asked(None)
+    assert asked(None).sign_in
+    assert asked("other").is_unknown
+    (project / "devwiz-gw.toml").unlink()
+    assert asked("acme").is_unknown
+    assert not asked(None).is_unknown
 
 
 @pytest.mark.parametrize("policy", ["mfa = 1", '[mfa]\ntouch = ["everything"]'])
