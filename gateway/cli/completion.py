@@ -56,8 +56,8 @@ def names_of(kind: str, raw: Mapping[str, object]) -> set[str]:
             return found | set(references(raw)) | set(_texts(allowed))
         case "variables":
             return set(variables)
-        case "tokens":
-            return set(_table(raw, "tokens"))
+        case "tokens" | "rotations":
+            return set(_table(raw, "tokens" if kind == "tokens" else "rotate"))
         case "identities":
             return {"default", *_table(raw, "identities")}
         case "routes":

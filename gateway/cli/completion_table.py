@@ -23,6 +23,7 @@ NAMED: Final[dict[tuple[str, str], Kind]] = {
     ("identity verify", "identity"): "identities",
     ("login supabase", "token"): "tokens",
     ("logout supabase", "token"): "tokens",
+    ("rotate", "name"): "rotations",
     ("run", "only"): "variables",
     ("secret get", "name"): "secrets",
     ("secret rm", "name"): "secrets",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 #: Names that the configuration tells.
-NAMES: Final = ("secrets", "routes", "variables", "identities", "tokens")
+NAMES: Final = ("secrets", "routes", "variables", "identities", "tokens", "rotations")
 Kind = Literal[
     "",
     "words",
@@ -18,6 +18,7 @@ Kind = Literal[
     "variables",
     "identities",
     "tokens",
+    "rotations",
 ]
 
 

@@ -81,19 +81,28 @@ class RotationKeeper:
         if len(self._asked) == MOST_ASKED and now - self._asked[0] < timedelta(minutes=1):
             raise TooOften(f"{MOST_ASKED} were asked for within a minute", hint="wait a minute")
         self._asked.append(now)
-        desk.wanted(name)
-        if desk.config.secrets.store in ("folder", "memory") and desk.wanted(name).secret:
+        wanted = desk.wanted(name)
+        if desk.config.secrets.store in ("folder", "memory") and wanted.secret:
             raise RotationRefused(
                 f'the store "{desk.config.secrets.store}" keeps no new values',
                 hint='[secrets] store = "keychain" or "vault" does',
             )
+        if desk.config.mfa.wants("rotate", (wanted.secret,) if wanted.secret else ()):
+            await self._record(name, f"{action}: {who}", outcome="denied")
+            raise RotationRefused(
+                f"the rotation of {name} takes a touch of a security key",
+                hint=f"run it at a terminal: devwiz-gw rotate {name}",
+            )
         typed = Secret(value) if value else None
         if typed is not None:
             check_value(typed)
-        await asyncio.to_thread(
-            self._journal.record, "rotation.ask", outcome="ok", name=name, reason=f"{action}: {who}"
-        )
+        await self._record(name, f"{action}: {who}", outcome="ok")
         return {"name": name, **rotation_document(await self._done(name, action, typed, old_key))}
+
+    async def _record(self, name: str, reason: str, *, outcome: str) -> None:
+        await asyncio.to_thread(
+            self._journal.record, "rotation.ask", outcome=outcome, name=name, reason=reason
+        )
 
     async def _done(self, name: str, action: str, typed: Secret | None, old_key: str) -> Rotation:
         if action == "start":

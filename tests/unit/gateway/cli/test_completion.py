@@ -37,6 +37,8 @@ DB = "db://{secret:db}@h"
 source = "file"
 [identities.second]
 source = "files"
+[rotate.planner]
+provider = "prompt"
 """
 
 #: What is typed, and what of the answers is expected: all of them, or some.
@@ -56,6 +58,7 @@ ALL = [
     ("devwiz-gw envrc start --only ", {"API_KEY", "DB"}),
     ("devwiz-gw run --only DB,A", {"DB,API_KEY"}),
     ("devwiz-gw identity renew s", {"second"}),
+    ("devwiz-gw rotate pl", {"planner"}),
     ("devwiz-gw logout supabase --token ", {"idp"}),
     ("devwiz-gw secret import some", {"some file.txt"}),
     ("devwiz-gw identity export --dir fold", {"folder"}),
@@ -217,7 +220,7 @@ def test_all_verbs_are_known() -> None:
 @pytest.mark.parametrize("raw", [{}, {"run": 3, "routes": {}, "tokens": []}])
 def test_names_of_a_configuration_that_is_being_written(raw: dict[str, object]) -> None:
     assert [names_of(kind, raw) for kind in (*NAMES, "other")] == [
-        set(), set(), set(), {"default"}, set(), set()
+        set(), set(), set(), {"default"}, set(), set(), set()
     ]  # fmt: skip
 
 

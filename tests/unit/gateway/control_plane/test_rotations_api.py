@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from gateway.config.mfa_policy import MfaConfig
+from gateway.config.model import SecretsConfig
+from gateway.config.rotate_model import RotateConfig
 from gateway.control_plane.rotations import MOST_ASKED, RotationKeeper, TooOften
 from gateway.rotation.engine import RotationRefused
 from tests.fakes import configs
@@ -67,3 +71,27 @@ async def test_there_is_an_end_to_asking(tmp_path: Path) -> None:
             await keeper.ask("key", "start", who="uid:0")
     with pytest.raises(TooOften):
         await keeper.ask("key", "start", who="uid:0")
+
+
+@pytest.mark.parametrize("action", ["start", "resume", "rollback"])
+@pytest.mark.parametrize(
+    "mfa", [MfaConfig(commands=frozenset({"rotate"})), MfaConfig(secrets=("prod-*",))]
+)
+async def test_what_takes_a_touch_can_not_be_asked_for(
+    mfa: MfaConfig, action: str, tmp_path: Path
+) -> None:
+    wanted = RotateConfig(name="key", provider="prompt", secret="prod-key", grace_s=60.0)
+    config = replace(
+        configs.config(tmp_path), mfa=mfa, rotations=(wanted,), secrets=SecretsConfig(store="vault")
+    )
+
+    async def refresh() -> None:
+        raise AssertionError("switched")
+
+    desk = memory_desk(config, refresh)
+    keeper = RotationKeeper(config, lambda _: desk, desk.journal, refresh)
+    with pytest.raises(RotationRefused, match="takes a touch"):
+        await keeper.ask("key", action, who="uid:0", value="new")
+    assert desk.views()[0].last is None
+    (line,) = desk.journal.path.read_text().splitlines()
+    assert ('"rotation.ask"' in line, '"denied"' in line) == (True, True)
