@@ -71,10 +71,15 @@ def has_line(current: Path, head: str) -> bool:
 
 def lines_of(path: Path) -> Iterator[bytes]:
     """A file's lines without their newlines; the last may be an unfinished one."""
-    rest = b""
+    parts: list[bytes] = []  # of a line, which may be as long as somebody liked
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from lines
-    if rest:
+            end, *lines = chunk.split(b"\n")
+            parts.append(end)
+            if lines:
+                yield b"".join(parts)
+                *whole, last = lines
+                yield from whole
+                parts = [last]
+    if rest := b"".join(parts):
         yield rest

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import select
 import sys
+import termios
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from gateway.cli import output
@@ -44,6 +46,8 @@ def _says_yes(question: str) -> bool:
         return False
     try:
         sys.stderr.flush()
+        with suppress(termios.error):
+            termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before is no answer
         os.write(terminal, f"{output.printable(question)} [y/N] ".encode())
         if not select.select([terminal], [], [], _PATIENCE_S)[0]:
             os.write(terminal, b"\n")

@@ -28,6 +28,17 @@ def test_the_person_is_asked(project: Project, answer: str, code: int) -> None:
     terminal.close()
 
 
+def test_what_was_typed_before_the_question_is_no_answer(project: Project) -> None:
+    project.env["CURSOR_TRACE_ID"] = "x"
+    terminal = Terminal(project, "--only", "API_KEY", "--", "sh", "-c", "echo got $API_KEY")
+    terminal.type("y\r")
+    terminal.wait_for("Give it? [y/N] ")
+    terminal.type("n\r")
+    assert os.waitstatus_to_exitcode(terminal.wait()) == 1
+    assert KEY not in terminal.seen
+    terminal.close()
+
+
 def test_a_program_without_values_needs_no_word(project: Project) -> None:
     config = CONFIG.partition("[run]")[0]
     (project.folder / "devwiz-gw.toml").write_text(config)
