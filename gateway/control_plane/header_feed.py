@@ -103,6 +103,8 @@ class StoreHeaderFeed:
         attached = {owner.name: await self._attach(owner) for owner in owners}
         # Both at once, so that a reload which is given up on the way changes nothing.
         self._config, self._attached = config, attached
+        for name in self._problems.keys() - wanted:
+            del self._problems[name]
 
     def read_again(self) -> None:
         """See `HeaderFeed.read_again`."""
@@ -125,13 +127,20 @@ class StoreHeaderFeed:
 
     async def _follow_store(self) -> None:
         while True:
-            await self._turn_comes(RETRY_S if self._problems else INTERVAL_S)
+            await self._turn_comes()
             await self.refresh()
 
-    async def _turn_comes(self, pause_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause_s):
-                await self._again.wait()
+    async def _turn_comes(self) -> None:
+        """Until values are to be read again; a reload meanwhile may have brought one that is
+        missing.
+        """
+        waited_s = 0.0
+        while not self._again.is_set() and waited_s < (RETRY_S if self._problems else INTERVAL_S):
+            pause_s = min(RETRY_S, INTERVAL_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._again.wait()
+            waited_s += pause_s
         self._again.clear()
 
     async def _follow_tokens(self) -> None:

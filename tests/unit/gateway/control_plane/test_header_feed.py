@@ -149,6 +149,34 @@ async def test_a_changed_value_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(bench.uses()) == 2
 
 
+async def test_a_secret_that_a_reload_lacks_is_looked_for_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(header_feed, "INTERVAL_S", 3600.0)
+    monkeypatch.setattr(header_feed, "RETRY_S", 0.01)
+    store = MemoryStore()
+    bench = Bench(tmp_path, store)
+    await bench.feed.prepare(configs.config(tmp_path, configs.route("plain")))
+    task = asyncio.create_task(bench.feed.run())
+    await settle()
+    assert (await bench.prepare()).unavailable
+    await store.set(REF, Secret("hunter2"))
+    async with asyncio.timeout(30):
+        while not bench.changes:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    assert bench.feed.attached["planner"].redact == ("hunter2",)
+    assert not bench.feed._problems
+
+
+async def test_what_is_named_no_more_is_no_problem(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, MemoryStore())
+    await bench.prepare()
+    assert bench.feed._problems
+    await bench.feed.prepare(configs.config(tmp_path, configs.route("plain")))
+    assert not bench.feed._problems
+
+
 class SlowStore(MemoryStore):
     """Answers when told to."""
 
