@@ -29,7 +29,7 @@ class Book:
         path = self.path(name)
         try:
             with path.open("rb") as file:
-                return decode(file.read(_MAX_BYTES))
+                return _of(name, decode(file.read(_MAX_BYTES)))
         except FileNotFoundError:
             return None
         except RecordDamaged as error:
@@ -76,3 +76,10 @@ class Book:
     def lock(self, name: str) -> Path:
         """What whoever works on it holds."""
         return self.folder / f"{name}.lock"
+
+
+def _of(name: str, found: Rotation) -> Rotation:
+    """The record, if it is the one of this name: it is written back under its own."""
+    if found.name != name:
+        raise RecordDamaged("it is another rotation's")
+    return found

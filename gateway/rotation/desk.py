@@ -22,7 +22,7 @@ from gateway.rotation.book import Book, BookFailed
 from gateway.rotation.engine import RotationRefused, Rotator, Tools
 from gateway.rotation.ledger import Holder, holders
 from gateway.rotation.providers import ProviderOpener
-from gateway.rotation.record import Rotation
+from gateway.rotation.record import Rotation, is_of
 from gateway.rotation.views import RotationView, plan_document
 from identity.errors import IdentityError
 from identity.secret_stores.base import Secret, SecretRef, SecretStore
@@ -120,6 +120,9 @@ class Desk:
             last = Book(self.state).read(wanted.name)
         except BookFailed as error:
             return RotationView(wanted=wanted, problem=f"{error}; {error.hint}")
+        if last and not is_of(last, secret=wanted.secret, provider=wanted.provider):
+            why = f"the rotation under way is one of {last.secret} by {last.provider}"
+            return RotationView(wanted=wanted, problem=why)
         since = Ages(self.state).since(wanted.secret) if wanted.secret else None
         if not wanted.secret and last is not None:
             since = last.switched_at

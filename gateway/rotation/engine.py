@@ -16,7 +16,7 @@ from gateway.audit.journal import AuditFailed, Journal
 from gateway.config.rotate_model import RotateConfig
 from gateway.errors import GatewayError
 from gateway.rotation.book import Book, BookFailed
-from gateway.rotation.record import Rotation, again, failed, next_step, rolling_back
+from gateway.rotation.record import Rotation, again, failed, is_of, next_step, rolling_back
 from gateway.rotation.steps import Steps
 from identity.errors import TokenUnavailable
 from identity.fault import Fault
@@ -80,13 +80,13 @@ class Rotator:
     ) -> Rotation:
         """Make all steps that are due; if a person `asked`, one that failed is made again now."""
         async with self._alone(wanted.name):
-            rotation = await self._under_way(wanted.name)
+            rotation = await self._under_way(wanted)
             return await self._go_on(again(rotation) if asked else rotation, wanted, typed)
 
     async def roll_back(self, wanted: RotateConfig) -> Rotation:
         """Put the old value back, and end the new key."""
         async with self._alone(wanted.name):
-            rotation = await self._under_way(wanted.name)
+            rotation = await self._under_way(wanted)
             if rotation.phase != "rolling-back":
                 if not rotation.can_roll_back:
                     raise RotationRefused(
@@ -192,11 +192,20 @@ class Rotator:
 
     # -- the shell -------------------------------------------------------------------------------
 
-    async def _under_way(self, name: str) -> Rotation:
+    async def _under_way(self, wanted: RotateConfig) -> Rotation:
+        name = wanted.name
         rotation = await self._read(name)
         if rotation is None or rotation.is_over:
             raise RotationRefused(
                 f"no rotation of {name} is under way", hint=f"devwiz-gw rotate {name} begins one"
+            )
+        # What was approved is the table's secret, so no record may lead to another one.
+        if not is_of(rotation, secret=wanted.secret, provider=wanted.provider):
+            raise RotationRefused(
+                f"the rotation under way is one of {rotation.secret or 'no secret'} by "
+                f"{rotation.provider}, which [rotate.{name}] no longer says",
+                hint="put the table back until it is over, or remove the record "
+                f"{self._tools.book.path(name)}",
             )
         return rotation
 

@@ -105,6 +105,11 @@ class Rotation:
         return not never and self.phase != "revoked"
 
 
+def is_of(rotation: Rotation, *, secret: str, provider: str) -> bool:
+    """Whether it is about this secret and provider, or about nothing any more."""
+    return rotation.is_over or (rotation.secret, rotation.provider) == (secret, provider)
+
+
 def next_step(rotation: Rotation, now: datetime) -> Step | None:
     """What is to be done at `now`; None while it is not yet due, and when all is done."""
     if rotation.is_over or (rotation.due_at is not None and now < rotation.due_at):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.model import ConfiguConfig
+from gateway.rotation.book import Book, BookFailed
 from gateway.rotation.engine import RotationRefused
 from identity.configu.sync_state import token_ref
 from identity.errors import TokenDenied
@@ -302,3 +304,34 @@ async def test_a_value_is_written_back_to_the_project_s_own_configu(
     rotation = await made.desk.resume("db", asked=False)
     assert rotation.phase == "done", rotation.error
     assert await made.value("DB") == change["value"]
+
+
+@pytest.mark.parametrize("change", [{"secret": "other"}, {"provider": "configu"}])
+async def test_a_record_that_leads_to_another_secret_is_not_followed(
+    office: MakeOffice, langsmith: LangSmithKeyServer, change: dict[str, str]
+) -> None:
+    made = office(key=langsmith_table(langsmith))
+    await made.keep("key", langsmith.first)
+    await made.keep("other", "stays")
+    await made.desk.start("key", typed=None)
+    path = Book(made.desk.state).path("key")
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    for ask in (made.desk.resume, made.desk.roll_back):
+        with pytest.raises(RotationRefused, match=r"\[rotate.key\] no longer says"):
+            await ask("key")
+    (view,) = await asyncio.to_thread(made.desk.views)
+    assert view.last is None
+    assert "is one of" in view.problem
+    assert await made.value("other") == "stays"
+
+
+async def test_a_record_under_another_name_is_damaged(
+    office: MakeOffice, langsmith: LangSmithKeyServer
+) -> None:
+    made = office(key=langsmith_table(langsmith))
+    await made.keep("key", langsmith.first)
+    await made.desk.start("key", typed=None)
+    path = Book(made.desk.state).path("key")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"name": "../../outside"}))
+    with pytest.raises(BookFailed, match="another rotation's"):
+        await made.desk.resume("key")
