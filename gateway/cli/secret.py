@@ -14,7 +14,7 @@ from gateway.audit.fingerprint import Fingerprints
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError, add_commands
-from gateway.cli.sealing import keep
+from gateway.cli.sealing import keep, keys_to_seal
 from gateway.cli.secret_scope import opened, policy_of
 from gateway.cli.touch import Action, Gate
 from gateway.cli.typed import read_secret
@@ -101,6 +101,8 @@ def _set(args: argparse.Namespace) -> int:
         )
     with opened(args) as scope:
         ref = scope.ref(args.name)
+        if args.touch:
+            keys_to_seal(scope)  # ahead of the question: the value would be typed for nothing
         value = read_secret(f"value of {ref}: ", from_fd=args.from_fd)
         check_value(value)
         with scope.journal.around("secret.write", name=ref.name):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
 
 from gateway.audit.journal import Journal
+from gateway.cli import secret
+from gateway.cli.main import main
 from gateway.cli.sealing import keep
 from gateway.cli.secret_scope import Scope
 from identity.errors import SecurityKeyUnavailable, TouchNeeded
@@ -78,3 +81,17 @@ def test_it_is_sealed_for_enough_keys_only_and_stays_so(scope: Scope) -> None:
     with pytest.raises(TouchNeeded):
         scope.store.get(REF)
     assert unseal(scope.store.sealed(REF).reveal(), REF, LOCK) == "second"
+
+
+def test_a_value_that_can_not_be_sealed_is_not_asked_for(
+    scope: Scope, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(secret, "opened", lambda _: contextlib.nullcontext(scope))
+    monkeypatch.setattr(secret, "read_secret", lambda text, **_: asked.append(text))
+    assert main(["secret", "set", "--touch", "db"]) == 1
+    assert "project acme has no security key to seal it for" in capsys.readouterr().err
+    enrol(scope, recovery=b"")
+    assert main(["secret", "set", "--touch", "db"]) == 1
+    assert "would be lost with one security key" in capsys.readouterr().err
+    assert not asked
