@@ -77,7 +77,7 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
         redactor=redactor,
         announce=announce,
         meaning=explanation,
-        signer=AuditSigner(journal, store) if config.secrets.store in _KEEPING else None,
+        signer=_signer(config, journal),
         forwarders=forwarders,
         open_desk=lambda used, refresh: Desk(
             config=used, store=store, journal=journal, env=env, tell=lambda _secret: refresh()
@@ -94,6 +94,12 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
     finally:
         await store.close()
         await asyncio.to_thread(sink.close)
+
+
+def _signer(config: Config, journal: Journal) -> AuditSigner | None:
+    if config.secrets.store not in _KEEPING:
+        return None
+    return AuditSigner(journal, open_store(config.secrets.store, asker=config.path))
 
 
 def _keeping(config: Config, forwarders: Forwarders) -> Keeping:

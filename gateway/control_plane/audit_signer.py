@@ -26,7 +26,8 @@ _LAST_S: Final = 5.0
 
 class AuditSigner:
     """Signs with the key that `store` keeps for the journal's project; makes it when there is none.
-    Without the store the lines stay unsigned until it is back, which the log says once.
+    Without the store the lines stay unsigned until it is back, which the log says once. The store
+    is the signer's own, and closed in between: a keychain's process would be there for this alone.
 
     What was signed last has to be there still: if it isn't, a line and the log say so for good, or
     whoever replaced the journal had only to wait for the next signature.
@@ -69,6 +70,8 @@ class AuditSigner:
             self._tell("the kept key is not readable: `devwiz-gw audit verify` tells more")
         else:
             self._told = ""
+        finally:
+            await self._store.close()
 
     async def _look_back(self) -> None:
         if self._reached is None:

@@ -36,11 +36,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What goes out: a JSON `body`, or nothing."""
+    """What goes out: a JSON `body`, or nothing; not before `hold` is set, where there is one."""
 
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    hold: threading.Event | None = None
 
 
 class HttpThread:
@@ -67,6 +68,8 @@ class HttpThread:
                 with turn:
                     fake.requests.append(request)
                     reply = fake.answer(request)
+                if reply.hold is not None:
+                    reply.hold.wait(30)
                 data = b"" if reply.body is None else json.dumps(reply.body).encode()
                 self.send_response(reply.status)
                 for name, value in reply.headers.items():

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tests.fakes.http_thread import HttpThread, Reply, Request
@@ -45,7 +46,7 @@ class FaultyServer(HttpThread):
         reply = self.real(request)
         if fault == "hang":
             self.hanging.set()
-            self._over.wait(30)
+            return replace(reply, hold=self._over)
         return Reply(status=502) if fault == "lost" else reply
 
     def real(self, request: Request) -> Reply:
