@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,10 +18,17 @@ from tests.contract.secret_store_suite import processes_showing
 from tests.fakes.gateway_process import COMMAND
 
 
-def test_it_works_and_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An empty one: the system allows a socket's path 107 bytes, and `tmp_path` may be long."""
+    with TemporaryDirectory(prefix="gw-") as name:
+        yield Path(name)
+
+
+def test_it_works_and_leaves_nothing_behind(folder: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "demo", "--renewals", "1", "--certificate-life", "15"],
-        env=without_a_home(tmp_path),
+        env=without_a_home(folder),
         capture_output=True,
         text=True,
         timeout=50,
@@ -34,23 +43,23 @@ def test_it_works_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert int(told["renewals"]) >= 1
     assert "a direct call without a certificate is refused" in done.stdout
     assert "certificate renewed: generation 2" in done.stdout
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
-def test_it_ends_what_it_started_when_it_is_terminated(tmp_path: Path) -> None:
+def test_it_ends_what_it_started_when_it_is_terminated(folder: Path) -> None:
     with subprocess.Popen(
-        [*COMMAND, "demo"], env=without_a_home(tmp_path), stdout=subprocess.PIPE, text=True
+        [*COMMAND, "demo"], env=without_a_home(folder), stdout=subprocess.PIPE, text=True
     ) as demo:
         try:
             assert demo.stdout is not None
             assert any("MCP client works" in line for line in demo.stdout)
-            assert processes_showing(str(tmp_path)), "the gateway and the remote agent"
+            assert processes_showing(str(folder)), "the gateway and the remote agent"
             demo.terminate()
             assert demo.wait(timeout=30) == 143
         finally:
             demo.kill()
-    assert processes_showing(str(tmp_path)) == []
-    assert list(tmp_path.iterdir()) == []
+    assert processes_showing(str(folder)) == []
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("life", ["14", "3601", "soon"])
