@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,9 +10,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from certs import keys
-from certs.issuer import locks
 from certs.issuer.audit import Event
-from certs.issuer.locks import Target
 from certs.issuer.refusal import Code, Refused
 from certs.issuer.signing import serial_text
 from certs.issuer.store import Store
@@ -72,12 +70,6 @@ class Holders:
         if instance is None:
             raise Refused(Code.CERTIFICATE_UNKNOWN, "the instance is not remembered any more")
         return instance
-
-    def check_locks(self, targets: Iterable[Target], now: datetime) -> None:
-        """Raises while a lock is on one of the targets."""
-        lock = self._store.locks.on(targets, now)
-        if lock is not None:
-            raise locks.refusal(lock)
 
 
 def _pin(leaf: x509.Certificate) -> str:

@@ -164,7 +164,7 @@ class OneTimeTokens:
     def _joined_before(self, instance_id: str, key: str, event: Event, now: datetime) -> Instance:
         event.reason = "repeated"
         instance = self._holders.instance(instance_id)
-        self._holders.check_locks(instance.targets, now)
+        self._store.locks.check(instance.targets, now)
         if instance.lineage.confirmed != Link(1, key):
             # It has renewed since, so the reply did arrive: nobody needs it a second time.
             raise Refused(Code.TOKEN_SPENT, "the join token has been used by this key")

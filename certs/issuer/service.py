@@ -157,7 +157,7 @@ class IssuerService:
             granted = policy.granted(applicant.binding, request)
             event.spiffe_id = granted.names.spiffe_id
             with self._store.transaction():
-                self._holders.check_locks(applicant.targets, now)
+                self._store.locks.check(applicant.targets, now)
                 chosen = applicant.choose(keys.spki_pin(request.public_key))
                 result = (
                     chosen
@@ -195,7 +195,7 @@ class IssuerService:
             with self._store.transaction():
                 instance = self._holders.instance(holder.instance_id)
                 event.spiffe_id = instance.binding.names.spiffe_id
-                self._holders.check_locks(instance.targets, now)
+                self._store.locks.check(instance.targets, now)
                 policy.check_request(request, instance.binding.names)
                 decision = generation.present(
                     instance.lineage, holder.link, keys.spki_pin(request.public_key)

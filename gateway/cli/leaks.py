@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from gateway.cli.value_forms import MIN_CHARACTERS, forms_of
+from gateway.injection.value_forms import MIN_CHARACTERS, forms_of
 from identity.secret_stores.base import Secret
 
 

@@ -6,12 +6,13 @@ looked for.
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote
+
+from gateway.injection.value_forms import base64_pieces
 
 MASK: Final = b"[hidden]"
 #: Shorter values would hide half of all output.
@@ -107,17 +108,4 @@ def _forms(value: str) -> Iterator[bytes]:
         yield quote(raw, safe=safe).replace("%20", "+").encode()
     for ascii_only in (True, False):
         yield json.dumps(value, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogatepass")
-    yield from _base64(raw)
-
-
-def _base64(raw: bytes) -> Iterator[bytes]:
-    """Inside something longer a value begins at one of three places of a group of four digits: only
-    the digits that it alone decides are the same each time.
-    """
-    for shift in range(3):
-        padded = bytes(shift) + raw
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            digits = encode(padded)
-            first = (shift * 8 + 5) // 6
-            last = len(padded) * 8 // 6
-            yield digits[first:last]
+    yield from base64_pieces(raw)

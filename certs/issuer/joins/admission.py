@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from certs.issuer import generation, locks
+from certs.issuer import generation
 from certs.issuer.audit import Event
 from certs.issuer.ca import RandomBytes
 from certs.issuer.generation import Link
@@ -56,9 +56,7 @@ class Admission:
 
     def check_lock(self, instance: Instance, now: datetime) -> None:
         """Raises `Refused` while the instance, or what it joined by, is locked."""
-        lock = self._store.locks.on(instance.targets, now)
-        if lock is not None:
-            raise locks.refusal(lock)
+        self._store.locks.check(instance.targets, now)
 
     def new_instance(self, rule: JoinRule, key: str) -> Instance:
         """An instance that nobody has heard of yet."""

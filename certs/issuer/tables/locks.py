@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from certs.issuer.locks import Lock, LockKind, Reason, Target
+from certs.issuer.locks import Lock, LockKind, Reason, Target, refusal
 from certs.issuer.tables.columns import from_ms, to_ms
 
 _IN_FORCE: Final = "(until_ms IS NULL OR until_ms > ?)"
@@ -64,6 +64,12 @@ class Locks:
             if row is not None:
                 return _lock(row)
         return None
+
+    def check(self, targets: Iterable[Target], now: datetime) -> None:
+        """Raises `Refused` while a lock is on one of the targets."""
+        lock = self.on(targets, now)
+        if lock is not None:
+            raise refusal(lock)
 
     def in_force(self, now: datetime) -> tuple[Lock, ...]:
         """All locks that hold."""

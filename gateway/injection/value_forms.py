@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -30,8 +31,9 @@ def forms_of(value: str) -> dict[bytes, str]:
         found.setdefault(text.encode(), "URL")
     for text in (data.hex(), data.hex().upper()):
         found.setdefault(text.encode(), "hex")
-    for piece in _base64_texts(data):
-        found.setdefault(piece, "base64")
+    for piece in base64_pieces(data):
+        if len(piece) >= _MIN_BASE64:
+            found.setdefault(piece, "base64")
     return found
 
 
@@ -53,12 +55,11 @@ def _small_hex(text: str) -> str:
     return "%".join([parts[0], *(part[:2].lower() + part[2:] for part in parts[1:])])
 
 
-def _base64_texts(data: bytes) -> list[bytes]:
-    texts = []
+def base64_pieces(data: bytes) -> Iterator[bytes]:
+    """Inside something longer a value begins at one of three places of a group of four digits: only
+    the digits that it alone decides are the same each time. Both alphabets (RFC 4648).
+    """
     for before, skipped in enumerate(_SKIPPED):
         whole = (before + len(data)) * 8 // 6  # the last character may depend on what follows
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            text = encode(bytes(before) + data)[skipped:whole]
-            if len(text) >= _MIN_BASE64:
-                texts.append(text)
-    return texts
+            yield encode(bytes(before) + data)[skipped:whole]

@@ -1,4 +1,4 @@
-"""`gateway.cli.value_forms`."""
+"""`gateway.injection.value_forms`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cli.value_forms import forms_of
+from gateway.injection.value_forms import forms_of
 
 VALUE = 'p@ss/w"ord+ü🗝<&>=?\n\\end'
 
