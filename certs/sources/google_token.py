@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,15 +20,12 @@ from certs.errors import SourceDenied, SourceUnavailable
 from certs.sources.credential import ReadCredential, credential
 from certs.sources.https_call import json_object
 from certs.sources.signing_key import read_signing_key
-from identity.token_sources.google_transport import HostRefused, PinnedTransport
+from identity.token_sources.google_transport import HostRefused, PinnedTransport, told_by
 
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 _MAX_FILE_BYTES: Final = 64 * 1024
 _SUBJECT_LIFE_S: Final = 300
-_MOST_WORDS: Final = 300
 _LONGEST_RETRY_AFTER_S: Final = 3600.0
-# A token of three parts, wherever an error quotes one.
-_JWT: Final = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
 # What google-auth lets through where a file or an answer has another shape than it expects.
 _ODD: Final = (ValueError, OSError, KeyError, TypeError, AttributeError)
 _JWT_TYPE: Final = "urn:ietf:params:oauth:token-type:jwt"
@@ -120,7 +116,7 @@ class GoogleTokens:
                 "allowed_hosts",
             ) from error
         except exceptions.TransportError as error:
-            raise SourceUnavailable(f"token: no answer from {_clean(error)}") from error
+            raise SourceUnavailable(f"token: no answer from {told_by(error)}") from error
         except (exceptions.GoogleAuthError, *_ODD) as error:
             raise self._refusal(error) from error
         if not isinstance(credentials.token, str) or not credentials.token.isascii():
@@ -167,7 +163,7 @@ class GoogleTokens:
 
     def _refusal(self, error: Exception) -> SourceDenied | SourceUnavailable:
         last = self._transport.last
-        text = f"token: {_clean(error)}"
+        text = f"token: {told_by(error)}"
         if last is not None and (last.status == 429 or last.status >= 500):
             return SourceUnavailable(text, retry_after_s=_retry_after_s(last.headers))
         return SourceDenied(
@@ -185,13 +181,6 @@ class _Given(identity_pool.SubjectTokenSupplier):
 
     def get_subject_token(self, _context: object, _request: object) -> str:
         return self._token
-
-
-def _clean(error: Exception) -> str:
-    """The first line of an error, without tokens."""
-    told = error.args[0] if error.args and isinstance(error.args[0], str) else type(error).__name__
-    text = "".join(char if char.isprintable() else " " for char in _JWT.sub("…", told))
-    return text[:_MOST_WORDS]
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -21,15 +21,13 @@ from google.oauth2 import service_account
 from identity.errors import TokenDenied, TokenError, TokenUnavailable
 from identity.secret_stores.base import Secret
 from identity.token_sources.base import Token
-from identity.token_sources.google_transport import HostRefused, PinnedTransport
+from identity.token_sources.google_transport import HostRefused, PinnedTransport, told_by
 from identity.token_sources.jwt_end import end_of
 
 _MAX_FILE_BYTES: Final = 64 * 1024
 _FETCH_S: Final = 40.0
-_MOST_WORDS: Final = 300
 _TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*|ya29\.\S+")
 _ACCOUNT: Final = re.compile(r"/serviceAccounts/([^/:]+):generateAccessToken$")
 # What google-auth lets through where a file or an answer has another shape than it expects.
 _ODD: Final = (ValueError, OSError, KeyError, TypeError, AttributeError)
@@ -81,7 +79,7 @@ class GoogleTokenSource:
                 "allowed_hosts",
             ) from error
         except exceptions.TransportError as error:
-            raise TokenUnavailable(f"no answer from {_clean(error)}") from error
+            raise TokenUnavailable(f"no answer from {told_by(error)}") from error
         except (exceptions.GoogleAuthError, *_ODD) as error:
             raise self._refusal(error) from error
         if not isinstance(value, str) or not value or not isinstance(end, datetime):
@@ -177,7 +175,7 @@ class GoogleTokenSource:
 
     def _refusal(self, error: Exception) -> TokenError:
         last = self._transport.last
-        text = f"Google gave no token: {_clean(error)}"
+        text = f"Google gave no token: {told_by(error)}"
         if last is not None and (last.status == 429 or last.status >= 500):
             return TokenUnavailable(text, retry_after_s=_retry_after_s(last.headers))
         return TokenDenied(
@@ -219,13 +217,6 @@ def _impersonation(info: Mapping[str, Any]) -> str:
 def _account(url: str) -> str:
     found = _ACCOUNT.search(url)
     return found[1] if found else ""
-
-
-def _clean(error: Exception) -> str:
-    """The first line of an error, without tokens."""
-    told = error.args[0] if error.args and isinstance(error.args[0], str) else type(error).__name__
-    text = "".join(char if char.isprintable() else " " for char in _TOKEN.sub("…", told))
-    return text[:_MOST_WORDS]
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

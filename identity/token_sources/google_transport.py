@@ -7,6 +7,7 @@ google-auth doesn't check where a credential file sends tokens to, so this does,
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ from google.auth import exceptions, transport
 
 _MAX_REPLY_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 16 * 1024
+_MOST_WORDS: Final = 300
+#: JWTs and Google's own tokens.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*|ya29\.\S+")
 
 
 class HostRefused(Exception):
@@ -117,3 +121,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {(error.reason or 'handshake').replace('_', ' ').lower()}"
     return str(getattr(error, "strerror", None) or error) or type(error).__name__
+
+
+def told_by(error: Exception) -> str:
+    """What an error of google-auth says, without tokens and cut short."""
+    told = error.args[0] if error.args and isinstance(error.args[0], str) else type(error).__name__
+    text = "".join(char if char.isprintable() else " " for char in _TOKEN.sub("…", told))
+    return text[:_MOST_WORDS]
