@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,6 +135,11 @@ def test_a_revoked_server_s_stream_is_cut_and_never_completed(
     assert [(line["status"], line["reason"]) for line in lines] == [(200, "trust_withdrawn")] * 3
 
 
+def _state(pid: int) -> str:
+    """Of a process: one letter (proc_pid_stat(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def test_a_request_of_the_very_moment_does_not_reach_a_revoked_server(
     lab: StartLab, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +155,8 @@ def test_a_request_of_the_very_moment_does_not_reach_a_revoked_server(
 
     monkeypatch.setattr(here.worker, "send", send_and_resume)
     os.kill(here.worker.pid, signal.SIGSTOP)
+    # Until it stands it may still take the request alone from its wait.
+    wait_until(lambda: _state(here.worker.pid) == "T")
     client.send(client.head("/late", method="POST"))
     _revoke(here, authority, agent.leaf)  # the worker finds request and snapshot at once
     assert _problem(client)["detail"] == "the server's certificate is revoked"
