@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 from typing import Final
 
 from gateway.cli import output
@@ -10,7 +12,8 @@ from gateway.cli.admin_client import AdminClient, client_for
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError, seconds
 from gateway.cli.status_view import worker_lines
-from gateway.errors import ConfigInvalid
+from gateway.config.find import find_config
+from gateway.errors import ConfigInvalid, NotRunning
 
 # A reload may have to ask the keychain for new secrets.
 _DEADLINE_S: Final = 60.0
@@ -41,10 +44,26 @@ def _run(args: argparse.Namespace) -> int:
     except ConfigInvalid as invalid:
         invalid.hint = "the gateway goes on with the configuration that it had"
         raise
+    except NotRunning as gone:
+        _tell_what_is_broken(args, str(gone))
+        raise
     output.line("configuration reloaded")
     if args.workers:
         _replace_workers(client, args.deadline)
     return ExitCode.OK
+
+
+def _tell_what_is_broken(args: argparse.Namespace, gone: str) -> None:
+    """Raise `ConfigInvalid` for a file that is no TOML: it may be why the gateway isn't found, as
+    it no longer says where that listens.
+    """
+    from gateway.config.reading import read
+
+    try:
+        read(find_config(args.config, cwd=Path.cwd(), env=os.environ))
+    except ConfigInvalid as invalid:
+        invalid.hint = f"{gone}; one that runs goes on with the configuration that it had"
+        raise
 
 
 def _replace_workers(client: AdminClient, deadline_s: float | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from gateway.cli import output
@@ -210,20 +211,20 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from gateway.cli.vault_scope import on_record, open_vault, scope_of
+    from gateway.cli.vault_scope import checked_as_it_is, on_record, open_vault, scope_of
 
     scope = scope_of(args)
-    opened = open_vault(args, scope)
-    if args.accept:
-        with on_record(scope, "vault.accept"):
-            opened.vault.accept()
-    checked = opened.vault.check()
-    _tell_unasked(checked.unasked)
-    contents = checked.contents
-    projects = {row.project for row in contents.records}
+    found = None if args.accept else checked_as_it_is(args, scope)
+    if found is None:
+        opened = open_vault(args, scope)
+        if args.accept:
+            with on_record(scope, "vault.accept"):
+                opened.vault.accept()
+        found = opened.vault.check().facts()
+    _tell_unasked(found["unasked"])
     output.line(
-        f"the vault is whole: secrets {len(contents.records)}, projects {len(projects)}, "
-        f"slots {len(contents.slots)}, state {contents.epoch}"
+        f"the vault is whole: secrets {found['secrets']}, projects {found['projects']}, "
+        f"slots {found['slots']}, state {found['epoch']}"
     )
     return ExitCode.OK
 
@@ -245,6 +246,6 @@ def _bind(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _tell_unasked(reasons: tuple[str, ...]) -> None:
+def _tell_unasked(reasons: Iterable[str]) -> None:
     for reason in reasons:
         output.note(f"the vault's age was checked by its mark file only: {reason}")

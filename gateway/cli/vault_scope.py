@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gateway.audit.files import journal_path
 from gateway.audit.journal import Journal
@@ -17,11 +17,13 @@ from gateway.cli.secret_scope import look, secrets_folder, text_of
 from gateway.cli.vault_answers import Answers, add_passphrase_options, refuse_values
 from gateway.cli.vault_kinds import KIND_NAMES, slot_kind
 from gateway.config.model import SecretsConfig
+from identity.errors import VaultLocked
 from identity.hardening import harden_process
 from identity.secret_stores.base import check_project
 from identity.secret_stores.keychain import Keychain
 from identity.secret_stores.keychain_helper import KeychainHelper
 from identity.secret_stores.vault.attempts import attempt
+from identity.secret_stores.vault.client import VaultClient
 from identity.secret_stores.vault.contents import SlotRow
 from identity.secret_stores.vault.marks import MarkInKeychain, MarkKeeper
 from identity.secret_stores.vault.opening import Unlocked, read_slots, unlock
@@ -110,6 +112,22 @@ def open_vault(args: argparse.Namespace, scope: Scope) -> Opened:
         unlocked = unlock(scope.place, kind, only=args.slot)
     keys = unlocked.keys()
     return Opened(unlocked, Vault(scope.place, lambda: keys, far=far_marks(slots, unlocked)))
+
+
+def checked_as_it_is(args: argparse.Namespace, scope: Scope) -> dict[str, Any] | None:
+    """What the process that has the vault unlocked finds of it, so that nothing has to be typed;
+    None where there is no such process, or the command says what to open the vault by.
+
+    Raises:
+        VaultDamaged, VaultRolledBack, StoreUnavailable: the vault isn't as it should be.
+    """
+    refuse_values(args)
+    if args.kind != "passphrase" or args.slot is not None or args.passphrase_fd is not None:
+        return None
+    try:
+        return VaultClient(scope.place, asker=None).check()
+    except VaultLocked:
+        return None
 
 
 def far_marks(slots: tuple[SlotRow, ...], unlocked: Unlocked) -> tuple[MarkKeeper, ...]:

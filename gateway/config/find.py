@@ -6,6 +6,7 @@ Kept apart from loading, so that a command that only asks imports no more than t
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,8 @@ from gateway.errors import ConfigInvalid, ConfigProblem
 
 FILE_NAME: Final = "devwiz-gw.toml"
 _FOLDER: Final = "devwiz-gw"
+_ADMIN_TABLE: Final = re.compile(r"^[ \t]*\[[ \t]*admin[ \t]*\](.*?)(?=^[ \t]*\[|\Z)", re.M | re.S)
+_SOCKET_LINE: Final = re.compile(r"^[ \t]*socket[ \t]*=.*$", re.M)
 
 
 def find_config(
@@ -72,10 +75,24 @@ def user_files(env: Mapping[str, str], *, platform: str) -> tuple[Path, ...]:
 def locate_admin_socket(path: Path) -> Path:
     """`admin_socket` for a file on disk, which may be broken: its gateway runs on regardless."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        raw = {}
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    try:
+        raw: Mapping[str, object] = tomllib.loads(text)
+    except (ValueError, RecursionError):
+        raw = _admin_alone(text)
     return admin_socket(raw, path=path)
+
+
+def _admin_alone(text: str) -> Mapping[str, object]:
+    """The socket's line below `[admin]`, of a text that is no TOML as a whole."""
+    table = _ADMIN_TABLE.search(text)
+    line = _SOCKET_LINE.search(table[1]) if table else None
+    try:
+        return {"admin": tomllib.loads(line[0])} if line else {}
+    except ValueError:
+        return {}
 
 
 def _here_and_above(cwd: Path) -> Iterator[Path]:

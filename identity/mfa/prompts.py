@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -86,7 +87,7 @@ class PromptFile:
             now = self._clock()
             if (wait := before.wait_s(now)) > 0:
                 raise TouchDenied(
-                    f"a touch was asked for too often: try again in {wait:.0f} s",
+                    f"a touch was asked for too often: try again in {math.ceil(wait)} s",
                     hint="did a program ask that you don't know? see 'devwiz-gw audit tail'",
                 )
             prompted = before.prompted(now)

@@ -132,7 +132,7 @@ class Agent:
                 raise StoreUnavailable("the vault was just locked", hint="unlock it again")
             with self._turn:
                 answer = self._answer(request)
-            if request["op"] not in {"status", "lock"}:
+            if request["op"] not in {"status", "lock", "check"}:
                 self._used = self._clock()
         except IdentityError as error:
             return {"error": type(error).__name__, "message": str(error), "hint": error.hint}
@@ -146,12 +146,17 @@ class Agent:
             return {"auto_lock_s": self._auto_lock_s, "pid": os.getpid()}
         if op == "lock":
             return {}
+        if op == "check":
+            return self._vault.check().facts()
         if op == "names":
             return {"names": self._vault.names(request["project"], asker)}
         if op == "bind":
             self._vault.bind(request["project"], asker)
             return {}
-        ref = SecretRef(request["project"], request["name"])
+        return self._of_secret(op, SecretRef(request["project"], request["name"]), request)
+
+    def _of_secret(self, op: str, ref: SecretRef, request: dict[str, Any]) -> dict[str, Any]:
+        asker = request["asker"]
         if op == "get":
             return {"value": self._vault.get(ref, asker).reveal()}
         if op == "delete":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,7 +68,7 @@ def attempt(path: Path, clock: Callable[[], float]) -> Iterator[None]:
         if wait := before.wait_s(now):
             _write(fd, before)
             raise UnlockRefused(
-                f"too many attempts to unlock failed: try again in {wait:.0f} s",
+                f"too many attempts to unlock failed: try again in {math.ceil(wait)} s",
                 hint="each further one doubles the time, up to 5 minutes",
             )
         _write(fd, before.failed(now))

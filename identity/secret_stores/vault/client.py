@@ -83,6 +83,15 @@ class VaultClient:
         """What the process with the key says of itself. Raises `VaultLocked`."""
         return self._call("status")
 
+    def check(self) -> dict[str, Any]:
+        """See that the vault is whole and the newest: `Checked.facts`.
+
+        Raises:
+            VaultLocked: nothing has its key.
+            VaultDamaged, VaultRolledBack, StoreUnavailable: it isn't.
+        """
+        return self._call("check")
+
     def lock(self) -> None:
         """End the process with the key, and wait until it has wiped it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from identity.errors import (
     ProjectElsewhere,
@@ -42,6 +42,16 @@ class Checked(NamedTuple):
 
     contents: Contents
     unasked: tuple[str, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """How much there is, and nothing of what it is."""
+        return {
+            "secrets": len(self.contents.records),
+            "projects": len({row.project for row in self.contents.records}),
+            "slots": len(self.contents.slots),
+            "epoch": self.contents.epoch,
+            "unasked": list(self.unasked),
+        }
 
 
 class Vault:

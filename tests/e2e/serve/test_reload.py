@@ -44,3 +44,23 @@ def test_a_broken_file_changes_nothing_and_says_why(gateway: GatewayProcess) -> 
     gateway.configure()
     assert gateway.ask("POST", "/reload") == (200, {"ok": True})
     assert gateway.status()["state"] == "ready"
+
+
+def test_the_command_says_where_a_file_is_no_toml(gateway: GatewayProcess) -> None:
+    gateway.start()
+    gateway.until_ready()
+    good = gateway.config.read_text()
+    gateway.write_config("project = acme\n" + good)
+    refused = gateway.command("reload")
+    assert refused.returncode == 1
+    assert "line 1, column 11: not TOML: invalid value" in refused.stderr
+    assert "the gateway goes on with the configuration that it had" in refused.stderr
+    # Even where the file doesn't say any more on which socket the gateway listens.
+    gateway.write_config(good.replace('"unix:admin.sock"', '"unix:admin.sock'))
+    lost = gateway.command("reload")
+    assert lost.returncode == 1
+    assert "line 10, column " in lost.stderr
+    assert "one that runs goes on with the configuration that it had" in lost.stderr
+    assert gateway.request("POST", body=b"hello") == (200, b"hello")
+    gateway.write_config(good)
+    assert gateway.command("reload").returncode == 0

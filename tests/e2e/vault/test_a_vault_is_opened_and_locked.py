@@ -30,6 +30,21 @@ def test_by_a_descriptor(headless: Headless) -> None:
     assert headless.get("token") == "value"
 
 
+def test_an_unlocked_one_is_checked_without_its_passphrase(headless: Headless) -> None:
+    headless.make()
+    locked = headless.run("vault", "check")
+    assert (locked.returncode, "no terminal" in locked.stderr) == (2, True)
+    headless.unlock()
+    headless.done("secret", "set", "token", said="value\n")
+    assert "the vault is whole: secrets 1, projects 1, slots 1" in headless.done("vault", "check")
+    # Whoever gives one means it to be tried.
+    assert headless.run("vault", "check", passphrase="wrong").returncode == 1
+    database = headless.vault / "vault.db"
+    database.write_bytes(database.read_bytes()[:-100])
+    damaged = headless.run("vault", "check")
+    assert (damaged.returncode, "whole" in damaged.stdout) == (1, False)
+
+
 def test_at_a_terminal_unseen(headless: Headless) -> None:
     making = headless.terminal("vault", "init", *QUICK)
     for prompt in ("new passphrase: ", "once more: "):

@@ -97,6 +97,10 @@ def test_the_users_folder(platform: str, env: dict[str, str], folders: list[str]
         ("admin = 1", "acme.sock"),
         ("", "acme.sock"),
         ("not toml", "acme.sock"),
+        ('a = ?\n [ admin ]\n# \n socket = "unix:run/a.sock" # it\n[b]\n', "run/a.sock"),
+        ('[admin]\nx = ?\nsocket = "unix:run/a.sock"', "run/a.sock"),
+        ('[admin]\nsocket = "unix:run/a.sock', "acme.sock"),
+        ('a = ?\n[admin]\n[b]\nsocket = "unix:run/b.sock"', "acme.sock"),
     ],
 )
 def test_the_admin_socket_of_a_file(text: str, socket: str, tmp_path: Path) -> None:

@@ -51,6 +51,15 @@ def test_unanswered_prompts_wait_longer_each_time(prompts: PromptFile, clock: Cl
     ask(prompts)
 
 
+def test_a_part_of_a_second_to_wait_is_not_told_as_none(prompts: PromptFile, clock: Clock) -> None:
+    for _ in range(4):
+        ask(prompts)
+        clock.now += 2
+    clock.now += 1.7
+    with pytest.raises(TouchDenied, match="try again in 1 s"):
+        ask(prompts)
+
+
 def test_answered_ones_are_limited_as_well(prompts: PromptFile, clock: Clock) -> None:
     for count in range(1, MOST_PROMPTS + 1):
         ask(prompts, count)

@@ -120,6 +120,18 @@ def test_an_unused_vault_is_locked_and_a_used_one_is_not(rig: VaultRig, held: He
     assert not held.agent.answer({"op": "get"}).get("value")
 
 
+def test_an_unlocked_vault_is_checked_by_who_has_its_key(rig: VaultRig, held: Held) -> None:
+    client = rig.client()
+    client.set(TOKEN, Secret("v"))
+    found = client.check()
+    assert (found["secrets"], found["projects"], found["unasked"]) == (1, 1, [])
+    # That is no use of it: whoever looks every minute doesn't keep it unlocked.
+    held.clock.now += 61
+    with pytest.raises(StoreUnavailable, match=r"locked|did not answer"):
+        client.check()
+    held.join()
+
+
 def test_a_request_that_is_nonsense_is_answered_or_dropped(rig: VaultRig, held: Held) -> None:
     for data in (b"", b"\0", b"\0\0\0\5{}", b"\xff" * 64, b"\0\0\0\2[]", b"GET / HTTP/1.1\r\n\r\n"):
         assert raw(rig, data) == b""
