@@ -51,7 +51,8 @@ _KEEPING: Final = frozenset({"keychain", "vault"})
 async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping[str, str]) -> int:
     """Run the gateway until it is told to stop.
 
-    SIGTERM and SIGINT drain, a second one cuts; SIGHUP reloads the file and opens the log again.
+    SIGTERM drains after lingering, SIGINT at once, a second one of them cuts; SIGHUP reloads the
+    file and opens the log again.
 
     `announce` shows a line to the person who started the gateway. The result is 0 when everything
     was drained, 1 when connections had to be cut.
@@ -186,7 +187,7 @@ def _signals(supervisor: Supervisor, sink: LogSink) -> Iterator[None]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    handlers = {"SIGTERM": supervisor.drain, "SIGINT": supervisor.drain, "SIGHUP": on_hangup}
+    handlers = {"SIGTERM": supervisor.leave, "SIGINT": supervisor.drain, "SIGHUP": on_hangup}
     present = [
         (getattr(signal, name), call) for name, call in handlers.items() if hasattr(signal, name)
     ]

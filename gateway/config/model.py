@@ -115,6 +115,7 @@ class Limits:
     connect_timeout_s: float = 10.0
     response_timeout_s: float = 600.0
     upstream_idle_timeout_s: float = 50.0
+    linger_timeout_s: float = 0.0
     drain_timeout_s: float = 30.0
 
 

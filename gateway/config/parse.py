@@ -163,6 +163,7 @@ def _limits(table: Table) -> Limits:
         connect_timeout_s=seconds("connect_timeout_s", usual.connect_timeout_s),
         response_timeout_s=seconds("response_timeout_s", usual.response_timeout_s),
         upstream_idle_timeout_s=seconds("upstream_idle_timeout_s", usual.upstream_idle_timeout_s),
+        linger_timeout_s=seconds("linger_timeout_s", usual.linger_timeout_s, least=0.0),
         drain_timeout_s=seconds("drain_timeout_s", usual.drain_timeout_s, least=0.0),
     )
     table.finish()

@@ -22,6 +22,7 @@ from gateway.control_plane.audit_signer import AuditSigner
 from gateway.control_plane.feeds import Feeds
 from gateway.control_plane.forwarding.forwarders import Forwarders
 from gateway.control_plane.identities import Identities
+from gateway.control_plane.linger import Calls, Linger
 from gateway.control_plane.listeners import ListenerChange, ListenerSet
 from gateway.control_plane.metrics_server import MetricsServer
 from gateway.control_plane.outlets import Outlets
@@ -129,6 +130,7 @@ class Supervisor:
         self._admin = AdminApi(config.admin.socket, self, self._history, self._rotations)
         self._metrics = MetricsServer(config.telemetry.metrics_listen, self.state)
         self._stop = asyncio.Event()
+        self._linger = Linger()
         self._reloading = asyncio.Lock()
         self._change_task: asyncio.Task[None] | None = None
 
@@ -256,11 +258,23 @@ class Supervisor:
         self._audit.put("admin.access", outcome="denied", name=what, reason=f"uid {uid}")
 
     def drain(self) -> None:
-        """Begin to stop; asked a second time, stop at once."""
-        if self._stop.is_set():
+        """Begin to stop; asked a second time, stop at once. It ends a `leave`, too."""
+        if self._linger.goes_on:
+            self._linger.end()
+        elif self._stop.is_set():
             _LOG.warning("asked to stop again: cutting what is left", extra={"event": "forced"})
             self._pool.kill()
         self._stop.set()
+
+    def leave(self) -> None:
+        """Begin to stop when the callers are gone, see `[limits] linger_timeout_s`; asked a second
+        time as `drain`.
+        """
+        if not self._stop.is_set() and self._config.limits.linger_timeout_s:
+            self._linger.begin()
+            self._stop.set()
+        else:
+            self.drain()
 
     # The start, the life and the end
 
@@ -302,6 +316,9 @@ class Supervisor:
             if self._parts.forwarders is not None:
                 others.append(tasks.create_task(self._parts.forwarders.run()))
             await self._stop.wait()
+            self._phase = "draining"
+            if self._linger.goes_on:
+                await self._serve_until_left()
             forced = await self._drain()
             for task in others:
                 task.cancel()
@@ -309,8 +326,18 @@ class Supervisor:
             pool.cancel()
         return forced
 
+    async def _serve_until_left(self) -> None:
+        limit = self._config.limits.linger_timeout_s
+        _LOG.info("lingering", extra={"event": "lingering", "deadline_s": limit})
+        self._parts.announce(f"serving on for at most {limit:g} s, until nobody calls any more")
+        await self._linger.wait(limit, self._calls)
+
+    async def _calls(self) -> Calls:
+        await self._pool.refresh_stats()
+        made = (sum(route.requests.values()) for route in self._pool.stats.values())
+        return Calls(sum(view.connections for view in self._pool.views), sum(made))
+
     async def _drain(self) -> int:
-        self._phase = "draining"
         if self._change_task is not None:
             # From here on nobody may open a listener, or start a task that this end doesn't know.
             self._change_task.cancel()
