@@ -21,7 +21,8 @@ from gateway.audit.query import Query
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import add_commands
-from gateway.cli.secret_scope import Scope, opened, project_of
+from gateway.cli.secret_scope import Scope, opened_by
+from gateway.cli.snapshot import Snapshot, snapshot_of
 
 _USUAL: Final = 20
 _LOOK_S: Final = 0.3
@@ -122,7 +123,7 @@ def _time(text: str) -> datetime:
 
 
 def _journal(args: argparse.Namespace) -> Path:
-    return journal_path(project_of(args), os.environ)
+    return journal_path(snapshot_of(args).project, os.environ)
 
 
 def _events(files: Iterable[Path]) -> Iterator[tuple[bytes, dict[str, Any]]]:
@@ -222,8 +223,9 @@ def _verify(args: argparse.Namespace) -> int:
     from gateway.audit.verify import verify
     from gateway.cli.audit_view import verdict_document, verdict_lines
 
-    path = _journal(args)
-    expected, remark = _expected(args)
+    snapshot = snapshot_of(args)
+    path = journal_path(snapshot.project, os.environ)
+    expected, remark = _expected(args, snapshot)
     files = all_files(path)
     verdict = verify(((item.name, lines_of(item)) for item in files), expected)
     if args.json:
@@ -236,7 +238,7 @@ def _verify(args: argparse.Namespace) -> int:
     return ExitCode.OK if verdict.whole else ExitCode.FAILED
 
 
-def _expected(args: argparse.Namespace) -> tuple[Any, str]:
+def _expected(args: argparse.Namespace, snapshot: Snapshot) -> tuple[Any, str]:
     """What is known from elsewhere, and a remark where that is little."""
     from gateway.audit.event import Place
     from gateway.audit.key import key_ref, place_of, reached_ref, signer_of
@@ -246,7 +248,7 @@ def _expected(args: argparse.Namespace) -> tuple[Any, str]:
     if args.key or args.no_store:
         return Expected(keys=frozenset(args.key)), ""
     try:
-        with opened(args) as scope:
+        with opened_by(snapshot) as scope:
             if scope.kind == "folder":
                 return Expected(), 'nothing is signed: the store "folder" can\'t keep the key'
             key = signer_of(scope.store.get(key_ref(scope.project))).public_key

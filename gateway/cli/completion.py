@@ -10,7 +10,8 @@ from typing import Final
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError
-from gateway.cli.secret_scope import look, references, text_of
+from gateway.cli.secret_scope import references
+from gateway.cli.snapshot import snapshot_of, text_of
 
 _SHELLS: Final = ("bash", "zsh", "fish")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     if args.names:
-        names = names_of(args.names, look(args, required=True)[0])
+        names = names_of(args.names, snapshot_of(args, required=True).raw)
         # Shells put them into commands, and who wrote the configuration may be anybody.
         for name in sorted(filter(_PLAIN.fullmatch, names)):
             output.line(name)

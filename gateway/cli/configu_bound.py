@@ -1,68 +1,108 @@
-"""Secrets from Configu that are too old to be given to a program."""
+"""Secrets from Configu that a program may not get: too old ones, and those that would steer it."""
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Collection
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from gateway.cli.secret_scope import Scope, look
-from gateway.errors import GatewayError
+from gateway.cli.secret_scope import Scope
+from gateway.cli.snapshot import Snapshot
+from gateway.config.variable_names import steering_of
+from gateway.errors import ConfigProblem, GatewayError
 
-Check = Callable[[str, str], None]
+if TYPE_CHECKING:
+    from identity.configu.sync_state import SyncState
 
-_USUAL_S: Final = 86_400.0
+#: Called with the name of a variable, and with the name and value of a secret that is put into it.
+Check = Callable[[str, str, str], None]
 
 
 class SecretTooOld(GatewayError):
     """Configu hasn't answered for longer than its values may be used."""
 
 
-def bound(scope: Scope, args: argparse.Namespace) -> Check:
-    """What is called with a secret's name and value, and raises `SecretTooOld`.
+class SteeredFromElsewhere(GatewayError):
+    """A value from Configu would decide where a program's traffic goes, or whom it trusts."""
 
-    It costs a look into a small file; only when that is old, the store is asked what came from
-    Configu. A configuration without `[configu]` costs nothing.
+
+def bound(scope: Scope) -> Check:
+    """What raises `SecretTooOld` and `SteeredFromElsewhere`.
+
+    It costs a look into a small file; only when that is old, or for a variable that steers
+    programs, the store is asked what came from Configu. Without `[configu]` it costs nothing.
+
+    Raises:
+        ConfigInvalid: `[run]` or the bound can't be read, which is not taken for none.
     """
-    raw, _ = look(args, required=False)
-    table = raw.get("configu")
-    if not isinstance(table, dict) or raw.get("project") != scope.project:
+    snapshot = scope.snapshot
+    if "configu" not in snapshot.raw or snapshot.own != scope.project:
         return _nothing
     from datetime import UTC, datetime
 
     from gateway.configu.contact_file import read_contact
     from gateway.configu.open import contact_path
 
-    told = table.get("max_offline_s", _USUAL_S)
-    most_s = float(told) if isinstance(told, int | float) else 0.0
+    most_s = _most_s(snapshot)
     contact = read_contact(contact_path(scope.project, os.environ))
     why = contact.too_old(datetime.now(UTC), most_s)
-    return _refusing(scope, why) if why else _nothing
+    return _FromConfigu(scope, why, snapshot.manifest().dangerous).check
 
 
-def _nothing(_name: str, _value: str) -> None:
+def _most_s(snapshot: Snapshot) -> float:
+    from gateway.config.configu import max_offline_s
+    from gateway.config.table import Table
+
+    problems: list[ConfigProblem] = []
+    most_s = max_offline_s(Table(snapshot.raw, "", problems).table("configu"))
+    snapshot.refuse(problems)
+    return most_s
+
+
+def _nothing(_variable: str, _name: str, _value: str) -> None:
     """All may be used."""
 
 
-def _refusing(scope: Scope, why: str) -> Check:
-    from identity.configu.sync_state import decode, state_ref
-    from identity.errors import SecretNotFound
+class _FromConfigu:
+    """`why` its values are too old, or ""; `allowed` are the variables that they may steer by."""
 
-    try:
-        state = decode(scope.store.get(state_ref(scope.project)))
-    except SecretNotFound:
-        return _nothing
+    def __init__(self, scope: Scope, why: str, allowed: Collection[str]) -> None:
+        self._scope = scope
+        self._why = why
+        self._allowed = allowed
 
-    def check(name: str, value: str) -> None:
-        if name not in state.synced:
+    def check(self, variable: str, name: str, value: str) -> None:
+        """See `bound`."""
+        danger = "" if variable in self._allowed else steering_of(variable)
+        if not (self._why or danger) or not self._is_taken(name, value):
             return
-        item = state.synced[name]
-        if state.fingerprint(name, value) in {item.value, item.coming}:
-            scope.journal.record("secret.inject", outcome="denied", name=name, reason=why)
+        reason = self._why or f"from Configu: {variable} {danger}"
+        self._scope.journal.record("secret.inject", outcome="denied", name=name, reason=reason)
+        if self._why:
             raise SecretTooOld(
-                f"the secret {name} is too old to be used: {why}",
+                f"the secret {name} is too old to be used: {self._why}",
                 hint="run: devwiz-gw sync, when Configu can be reached",
             )
+        raise SteeredFromElsewhere(
+            f"{variable} {danger}, and the secret {name} in it comes from Configu",
+            hint=f'if that is meant so: allow_dangerous = ["{variable}"] under [run]',
+        )
 
-    return check
+    def _is_taken(self, name: str, value: str) -> bool:
+        """Whether the value is one that was taken from Configu, and nobody set it since."""
+        state = self._state
+        if state is None or name not in state.synced:
+            return False
+        item = state.synced[name]
+        return state.fingerprint(name, value) in {item.value, item.coming}
+
+    @cached_property
+    def _state(self) -> SyncState | None:
+        from identity.configu.sync_state import decode, state_ref
+        from identity.errors import SecretNotFound
+
+        try:
+            return decode(self._scope.store.get(state_ref(self._scope.project)))
+        except SecretNotFound:
+            return None

@@ -182,7 +182,9 @@ def _print(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     from gateway.cli.released import released
-    from gateway.cli.secret_scope import manifest_of, opened
+    from gateway.cli.secret_scope import opened_by
+    from gateway.cli.snapshot import Snapshot
+    from gateway.config.reading import read
     from gateway.injection import plan
 
     if sys.stdout.isatty():
@@ -195,12 +197,11 @@ def _export(args: argparse.Namespace) -> int:
         raise GatewayError(
             "there is no such session, or it has ended", hint="devwiz-gw envrc start"
         )
-    scope_args = argparse.Namespace(config=Path(session.config), project=None)
-    with opened(scope_args) as scope:
-        chosen = plan.chosen(
-            manifest_of(scope_args), only=session.only, more=(), project=scope.project
-        )
-        values = released(scope, chosen, program="direnv", delivery="envrc", args=scope_args)
+    snapshot = Snapshot.of(read(Path(session.config)))
+    manifest = snapshot.manifest()
+    with opened_by(snapshot) as scope:
+        chosen = plan.chosen(manifest, only=session.only, more=(), project=scope.project)
+        values = released(scope, chosen, program="direnv", delivery="envrc")
     plan.check_fits(values)
     sys.stdout.write(envrc_text.exports(session.id, values))
     return ExitCode.OK

@@ -18,8 +18,10 @@ from gateway.cli.envrc import own_text, remove_value_free
 from gateway.cli.envrc_holder import all_sessions, hold_apart, hold_here, record_end
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.released import approved, gate_of, released
-from gateway.cli.secret_scope import Scope, manifest_of, opened
+from gateway.cli.secret_scope import Scope, opened_by
+from gateway.cli.snapshot import Snapshot
 from gateway.config.model import InjectedVariable
+from gateway.config.reading import read
 from gateway.errors import GatewayError
 from gateway.injection import direnv, envrc_text, plan
 from gateway.injection.envrc_sessions import Lock, Session, Sessions, write_fresh
@@ -73,9 +75,9 @@ def _prepare(
     args: argparse.Namespace, session: Session, sessions: Sessions, lock: Lock, program: str
 ) -> list[str]:
     """Everything but the process that keeps it; the names of the variables."""
-    scope_args = argparse.Namespace(config=Path(session.config), project=None)
-    manifest = manifest_of(scope_args)
-    with opened(scope_args) as scope:
+    snapshot = Snapshot.of(read(Path(session.config)))
+    manifest = snapshot.manifest()
+    with opened_by(snapshot) as scope:
         session = replace(session, project=scope.project)
         chosen = plan.chosen(manifest, only=args.only, more=(), project=scope.project)
         if not chosen:
@@ -102,11 +104,10 @@ def _prepare(
 def _text(
     args: argparse.Namespace, session: Session, scope: Scope, chosen: tuple[InjectedVariable, ...]
 ) -> str:
-    asked = argparse.Namespace(config=Path(session.config), project=None)
     if not args.literal:
-        approved(gate_of(scope, chosen, args=asked), scope, chosen, program="shells")
+        approved(gate_of(scope, chosen), scope, chosen, program="shells")
         return own_text(Path(session.folder))
-    values = released(scope, chosen, program="shells", delivery="envrc --literal", args=asked)
+    values = released(scope, chosen, program="shells", delivery="envrc --literal")
     plan.check_fits(values)
     head = envrc_text.literal_head(session.id, secrets.token_hex(16))
     return head + envrc_text.exports(session.id, values)

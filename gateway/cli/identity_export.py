@@ -14,6 +14,7 @@ from gateway.cli import output
 from gateway.cli.admin_client import DEADLINE_S, AdminClient, client_for
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import Commands, UsageError
+from gateway.cli.snapshot import snapshot_of
 from gateway.cli.touch import Action
 from gateway.cli.touch_policy import demand_touch
 from gateway.config.identity_export import SIGNALS
@@ -73,7 +74,8 @@ def add_export(commands: Commands) -> None:
 def _export(args: argparse.Namespace) -> int:
     if bool(args.signal) != bool(args.pid_file):
         raise UsageError("--signal and --pid-file need each other")
-    demand_touch(args, Action(command="identity export", targets=(args.identity,)))
+    snapshot = snapshot_of(args, required=False)
+    demand_touch(snapshot, Action(command="identity export", targets=(args.identity,)))
     args.dir = Path.cwd() / args.dir
     client = client_for(args.config)
     digest = _once(client, args, but="")

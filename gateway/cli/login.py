@@ -113,7 +113,9 @@ def _supabase(args: argparse.Namespace) -> int:
     with opened(args) as scope:
         token = scope.supabase_token(args.token)
         scope.refuse_read_only()
-        demand_touch(args, Action(command="login supabase", targets=(token.name,)), sign_in=True)
+        demand_touch(
+            scope.snapshot, Action(command="login supabase", targets=(token.name,)), sign_in=True
+        )
         typed = None
         if args.email is not None:
             typed = read_secret(f"password of {args.email} at {token.url}: ")
@@ -172,7 +174,9 @@ def _langsmith(args: argparse.Namespace) -> int:
     with opened(args) as scope:
         scope.refuse_read_only()
         ref = SecretRef(scope.project, args.name)
-        demand_touch(args, Action(command="login langsmith", targets=(ref.name,)), sign_in=True)
+        demand_touch(
+            scope.snapshot, Action(command="login langsmith", targets=(ref.name,)), sign_in=True
+        )
         key = read_secret("LangSmith API key: ")
         kind = kind_of(key)
         server = LangSmith(args.endpoint)
@@ -188,7 +192,9 @@ def _configu(args: argparse.Namespace) -> int:
 
     with opened(args) as scope:
         configu = scope.configu()
-        demand_touch(args, Action(command="login configu", targets=(configu.org,)), sign_in=True)
+        demand_touch(
+            scope.snapshot, Action(command="login configu", targets=(configu.org,)), sign_in=True
+        )
         token = read_secret(f"token for Configu, organization {configu.org}: ")
         check_value(token)
         found = asyncio.run(_ask_configu(scope, token))

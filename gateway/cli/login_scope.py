@@ -14,9 +14,11 @@ from gateway.audit.account import Accounts
 from gateway.audit.files import journal_path
 from gateway.audit.journal import Journal
 from gateway.cli.parsers import UsageError
+from gateway.cli.snapshot import Snapshot
 from gateway.config.find import find_config
-from gateway.config.load import load
+from gateway.config.load import checked
 from gateway.config.model import Config, ConfiguConfig, SupabaseTokenConfig
+from gateway.config.reading import read
 from identity.secret_stores.base import SecretStore
 from identity.secret_stores.open import open_store
 
@@ -31,6 +33,7 @@ class LoginScope:
     config: Config
     journal: Journal
     env: Mapping[str, str]
+    snapshot: Snapshot
 
     @property
     def project(self) -> str:
@@ -105,6 +108,7 @@ def opened(args: argparse.Namespace) -> Iterator[LoginScope]:
     Raises:
         ConfigInvalid: there is no file, or it can't be used.
     """
-    config = load(find_config(args.config, cwd=Path.cwd(), env=os.environ))
+    reading = read(find_config(args.config, cwd=Path.cwd(), env=os.environ))
+    config = checked(reading)
     journal = Journal(journal_path(config.project, os.environ), project=config.project)
-    yield LoginScope(config=config, journal=journal, env=os.environ)
+    yield LoginScope(config=config, journal=journal, env=os.environ, snapshot=Snapshot.of(reading))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from gateway.audit.journal import Journal
-from gateway.cli.secret_scope import Scope, policy_of
+from gateway.cli.secret_scope import Scope
 from gateway.cli.secret_scope import opened as opened_secrets
 from gateway.cli.touch import Action, Gate, load_keys
 from gateway.cli.vault_answers import ask
@@ -88,6 +88,6 @@ def opened(args: argparse.Namespace, command: str) -> Iterator[MfaScope]:
             keys=load_keys(scope.store, scope.project),
             command=command,
             by_code=getattr(args, "recovery", False),
-            policy=policy_of(args),
+            policy=scope.snapshot.policy(),
             inner=scope,
         )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 from gateway.audit.event import Event
 from gateway.audit.fingerprint import Fingerprints
 from gateway.cli.approval import AgentRefused
 from gateway.cli.configu_bound import bound
-from gateway.cli.secret_scope import Scope, policy_of
+from gateway.cli.secret_scope import Scope
 from gateway.cli.touch import Action, Gate
 from gateway.config.model import TOKEN_PREFIX, InjectedVariable
 
@@ -20,30 +19,30 @@ def released(
     *,
     program: str,
     delivery: str,
-    args: argparse.Namespace,
     argv: Sequence[str] = (),
 ) -> dict[str, str]:
-    """The variables' values; each secret and token is in the journal before it is released. `args`
-    is the command line that `scope` was opened for, `argv` the program's. One touch, where touches
-    are demanded or a secret is sealed, is for all of them.
+    """The variables' values; each secret and token is in the journal before it is released. `argv`
+    is the program's command line. One touch, where touches are demanded or a secret is sealed, is
+    for all of them.
 
     Raises:
+        SecretTooOld, SteeredFromElsewhere: see `configu_bound`.
         AgentRefused: an agent asks, and nobody at the terminal allowed it.
         TouchDenied, SecurityKeyUnavailable: a touch is needed, and there was none.
         Fault: a value can't be had, or the journal can't be written.
     """
-    gate = gate_of(scope, chosen, args=args, argv=argv)
+    gate = gate_of(scope, chosen, argv=argv)
     agent = approved(gate, scope, chosen, program=program)
     marks = Fingerprints(scope.journal.path.parent)
     values: dict[str, str] = {}
-    check = bound(scope, args)
+    check = bound(scope)
     for item in chosen:
         for name in item.value_names:
             more = {"variable": item.name, "delivery": delivery, "agent": agent}
             if not name.startswith(TOKEN_PREFIX):
                 if name not in values:
                     values[name] = gate.read(scope.ref(name)).reveal()
-                    check(name, values[name])
+                check(item.name, name, values[name])
                 more["fingerprint"] = marks.of(values[name])
             scope.journal.write(
                 Event(
@@ -57,7 +56,7 @@ def released(
     if tokens := {name for item in chosen for name in item.token_names}:
         from gateway.cli.released_tokens import fresh_tokens
 
-        values |= fresh_tokens(sorted(tokens), args, scope.journal)
+        values |= fresh_tokens(sorted(tokens), scope.snapshot, scope.journal)
     return {item.name: item.filled(values) for item in chosen}
 
 
@@ -77,11 +76,10 @@ def gate_of(
     scope: Scope,
     chosen: Sequence[InjectedVariable],
     *,
-    args: argparse.Namespace,
     argv: Sequence[str] = (),
 ) -> Gate:
     """The way to the values; see `released`. Raises `ConfigInvalid` for a malformed policy."""
     targets = tuple(dict.fromkeys(name for item in chosen for name in item.value_names))
     secrets = tuple(name for name in targets if not name.startswith(TOKEN_PREFIX))
     action = Action(command="run", names=secrets, targets=targets, argv=tuple(argv))
-    return Gate(scope.store, scope.journal, policy_of(args), action)
+    return Gate(scope.store, scope.journal, scope.snapshot.policy(), action)

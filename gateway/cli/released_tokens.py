@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
@@ -10,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.audit.journal import Journal
-from gateway.cli.secret_scope import look, secrets_folder, text_of
+from gateway.cli.snapshot import Snapshot
 from gateway.config.model import TOKEN_PREFIX, TokenConfig
 from gateway.config.table import Table
 from gateway.config.tokens import read_tokens
-from gateway.errors import ConfigInvalid, ConfigProblem, GatewayError
+from gateway.errors import ConfigProblem, GatewayError
 from gateway.token_sources import TokenOpener
 from identity.fault import Fault
 from identity.secret_stores.open import open_store
@@ -54,9 +53,7 @@ class _Tokens:
             raise TokenMissing(problem, hint=error.hint) from error
 
 
-def fresh_tokens(
-    names: Sequence[str], args: argparse.Namespace, journal: Journal
-) -> dict[str, str]:
+def fresh_tokens(names: Sequence[str], snapshot: Snapshot, journal: Journal) -> dict[str, str]:
     """The tokens, by their names with the prefix. A session is refreshed under the lock that a
     running gateway takes too.
 
@@ -64,28 +61,24 @@ def fresh_tokens(
         ConfigInvalid: a table is malformed, or there is none of that name.
         TokenMissing: a source gives none.
     """
-    tokens = _configured(names, args)
+    tokens = _configured(names, snapshot)
     return asyncio.run(tokens.fetch(names, journal))
 
 
-def _configured(names: Sequence[str], args: argparse.Namespace) -> _Tokens:
-    raw, path = look(args, required=True)
-    path = path or Path()
-    project = text_of(raw, "project")
+def _configured(names: Sequence[str], snapshot: Snapshot) -> _Tokens:
+    path, project = snapshot.path or Path(), snapshot.own
     problems: list[ConfigProblem] = []
-    part = raw.get("tokens")
-    table = Table(part if isinstance(part, dict) else {}, "tokens", problems)
+    table = Table(snapshot.raw, "", problems).table("tokens")
     known = {item.name: item for item in read_tokens(table, base=path.parent, project=project)}
     for name in names:
         if name not in known and not problems:
             hint = f"add a table [tokens.{name}] that says where it comes from"
             problems.append(ConfigProblem("run.env", f"there is no token {name!r}", hint))
-    if problems:
-        raise ConfigInvalid(str(path), problems)
+    snapshot.refuse(problems)
     return _Tokens(
         project=project,
         known=known,
-        store=text_of(raw, "secrets", "store") or "keychain",
-        folder=secrets_folder(raw, path),
+        store=snapshot.store,
+        folder=snapshot.secrets_folder,
         path=path,
     )

@@ -114,7 +114,9 @@ async def _rotate(args: argparse.Namespace, scope: LoginScope, desk: Desk) -> in
     wanted = desk.wanted(args.name)
     secrets = (wanted.secret,) if wanted.secret else ()
     action = Action(command="rotate", names=secrets, targets=(args.name,))
-    await asyncio.to_thread(demand_touch, args, action, what=f"the rotation of {args.name}")
+    await asyncio.to_thread(
+        demand_touch, scope.snapshot, action, what=f"the rotation of {args.name}"
+    )
     if wanted.secret:
         scope.refuse_read_only()
     if args.rollback:

@@ -15,7 +15,8 @@ from gateway.audit.files import journal_path
 from gateway.cli.parsers import UsageError
 from gateway.cli.released import released
 from gateway.cli.run_rotating import RotatingRun, policies
-from gateway.cli.secret_scope import manifest_of, opened, project_of
+from gateway.cli.secret_scope import opened_by
+from gateway.cli.snapshot import snapshot_of
 from gateway.config.model import InjectedVariable, RunConfig
 from gateway.injection import child, delivery, plan
 from gateway.rotation.watch import Watch
@@ -86,28 +87,27 @@ def _run(args: argparse.Namespace) -> int:
     if not argv:
         raise UsageError("no command is named", hint="devwiz-gw run -- COMMAND")
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    manifest = manifest_of(args)
+    # Read once: what was allowed, and whose touch it takes, is the same from here to the end.
+    snapshot = snapshot_of(args, required=True)
+    project = snapshot.project
+    chosen = _chosen(args, snapshot.manifest(), project)
 
     def values() -> dict[str, str]:
-        with opened(args) as scope:
-            chosen = _chosen(args, manifest, scope.project)
+        with opened_by(snapshot) as scope:
             program = Path(argv[0]).name
-            found = released(
-                scope, chosen, program=program, delivery=args.deliver, args=args, argv=argv
-            )
+            found = released(scope, chosen, program=program, delivery=args.deliver, argv=argv)
         if args.deliver == "env":
             plan.check_fits(found)
         return found
 
-    project = project_of(args)
     base = plan.base_environment(os.environ, pristine=args.pristine, keep=args.keep)
     base[SESSION] = f"{project}:{os.getpid()}"
 
     def execute(found: Mapping[str, str], folder: Path | None) -> int:
         return _execute(argv, dict(found), base, args, folder)
 
-    names = [name for item in _chosen(args, manifest, project) for name in item.value_names]
-    wanted = policies(args, names)
+    names = [name for item in chosen for name in item.value_names]
+    wanted = policies(snapshot, names, said=args.on_rotate)
     try:
         if wanted:
             # Before the values are read, so that no switch is missed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ from typing import Final, NoReturn
 
 from gateway.cli import output
 from gateway.cli.parsers import UsageError
-from gateway.cli.secret_scope import look, text_of
+from gateway.cli.snapshot import Snapshot, text_of
 from gateway.config.rotate import on_switch
 from gateway.config.table import Rejected
 from gateway.injection import child, delivery
@@ -31,28 +30,27 @@ END_S: Final = 10.0
 Execute = Callable[[Mapping[str, str], Path | None], int]
 
 
-def policies(args: argparse.Namespace, secrets: Iterable[str]) -> dict[str, str]:
+def policies(snapshot: Snapshot, secrets: Iterable[str], *, said: str | None) -> dict[str, str]:
     """What is to be done at the switch of each of the secrets, where that is anything: what
-    `--on-rotate` says, else its table `[rotate.NAME]`.
+    `--on-rotate` said, else its table `[rotate.NAME]`.
 
     Raises:
         UsageError: `--on-rotate` is not understood.
     """
     names = set(secrets)
-    if args.on_rotate is not None:
+    if said is not None:
         try:
-            chosen = on_switch(args.on_rotate)
+            chosen = on_switch(said)
         except Rejected as rejected:
             raise UsageError(f"--on-rotate: {rejected.message}", hint=rejected.hint) from None
         found = dict.fromkeys(names, chosen)
     else:
-        found = {name: policy for name, policy in _in_file(args) if name in names}
+        found = {name: policy for name, policy in _in_file(snapshot) if name in names}
     return {name: policy for name, policy in found.items() if policy != "leave"}
 
 
-def _in_file(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    raw, _ = look(args, required=True)
-    tables = raw.get("rotate")
+def _in_file(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    tables = snapshot.raw.get("rotate")
     for name in tables if isinstance(tables, dict) else ():
         try:
             policy = on_switch(text_of(tables, name, "on_switch") or "leave")

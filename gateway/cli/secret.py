@@ -15,7 +15,7 @@ from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError, add_commands
 from gateway.cli.sealing import keep, keys_to_seal
-from gateway.cli.secret_scope import opened, policy_of
+from gateway.cli.secret_scope import opened
 from gateway.cli.touch import Action, Gate
 from gateway.cli.typed import read_secret
 from identity.secret_stores.base import (
@@ -120,7 +120,7 @@ def _get(args: argparse.Namespace) -> int:
     with opened(args) as scope:
         ref = scope.ref(args.name)
         action = Action(command="secret get", names=(ref.name,))
-        gate = Gate(scope.store, scope.journal, policy_of(args), action)
+        gate = Gate(scope.store, scope.journal, scope.snapshot.policy(), action)
         gate.approve(what=f"the value of {ref}")
         with scope.journal.around("secret.read", name=ref.name, reason="secret get") as more:
             value = gate.read(ref)

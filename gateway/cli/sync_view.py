@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli.output import duration, paint, printable, table
-from gateway.config.variable_names import danger_of
+from gateway.config.variable_names import steering_of
 
 if TYPE_CHECKING:
     from gateway.config.model import ConfiguConfig
@@ -56,7 +56,7 @@ def document(
                 "state": item.kind,
                 "reason": item.reason or None,
                 "written": item.name in report.written,
-                "danger": danger_of(item.name) or None,
+                "danger": steering_of(item.name) or None,
                 "unchecked": item.name in report.unchecked,
             }
             for item in report.findings

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import os
+from dataclasses import replace
 
-from gateway.cli.secret_scope import opened, policy_of
+from gateway.cli.secret_scope import opened_by
+from gateway.cli.snapshot import Snapshot
 from gateway.cli.touch import Action, Gate
 from gateway.injection.agents import agent_in
 
 
 def demand_touch(
-    args: argparse.Namespace, action: Action, *, what: str = "", sign_in: bool = False
+    snapshot: Snapshot, action: Action, *, what: str = "", sign_in: bool = False
 ) -> None:
     """Ask for a touch where the configuration's policy demands one; `sign_in` is for commands that
     begin a session. An agent needs a person's word for `what`: see `Gate.approve`.
@@ -21,12 +22,11 @@ def demand_touch(
         AgentRefused: an agent asks, and nobody allowed it.
         Fault: the configuration or the store can't be read.
     """
-    policy = policy_of(args)
+    policy = snapshot.policy()
     demanded = sign_in and policy.sign_in
     wanted = demanded or policy.wants(action.command, action.names)
     if not wanted and not (what and agent_in(os.environ)):
         return
     # The configuration's own project: another one is nobody's to name here.
-    own = argparse.Namespace(config=args.config, project=None)
-    with opened(own) as scope:
+    with opened_by(replace(snapshot, named=None)) as scope:
         Gate(scope.store, scope.journal, policy, action).approve(what=what, sign_in=demanded)

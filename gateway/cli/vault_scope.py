@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.audit.files import journal_path
 from gateway.audit.journal import Journal
-from gateway.cli.secret_scope import look, secrets_folder, text_of
+from gateway.cli.snapshot import Snapshot, snapshot_of
 from gateway.cli.vault_answers import Answers, add_passphrase_options, refuse_values
 from gateway.cli.vault_kinds import KIND_NAMES, slot_kind
 from gateway.config.model import SecretsConfig
@@ -40,6 +40,7 @@ class Scope(NamedTuple):
     auto_lock_s: float
     config: Path | None
     project: str
+    snapshot: Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,13 @@ class Opened:
 
 def scope_of(args: argparse.Namespace) -> Scope:
     """The vault of the configuration, or the user's own."""
-    raw, path = look(args, required=False)
-    folder = secrets_folder(raw, path) if text_of(raw, "secrets", "store") == "vault" else None
-    return Scope(find_place(folder, os.environ), _auto_lock_s(raw), path, text_of(raw, "project"))
+    found = snapshot_of(args, required=False)
+    folder = found.secrets_folder if found.store == "vault" else None
+    place = find_place(folder, os.environ)
+    return Scope(place, _auto_lock_s(found.raw), found.path, found.own, found)
 
 
-def _auto_lock_s(raw: dict[str, object]) -> float:
+def _auto_lock_s(raw: Mapping[str, object]) -> float:
     secrets = raw.get("secrets")
     value = secrets.get("auto_lock_s") if isinstance(secrets, dict) else None
     if isinstance(value, int | float) and 0 <= value <= 30 * _DAY_S:

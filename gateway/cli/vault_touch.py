@@ -7,7 +7,6 @@ import os
 
 from gateway.audit.files import journal_path
 from gateway.audit.journal import Journal
-from gateway.cli.secret_scope import policy_of
 from gateway.cli.touch import Action, Gate
 from gateway.cli.vault_scope import Opened, Scope
 from identity.secret_stores.base import Secret, SecretRef
@@ -24,7 +23,7 @@ def demand_touch_to_unlock(args: argparse.Namespace, scope: Scope, opened: Opene
     Raises:
         TouchDenied, SecurityKeyUnavailable: there was none.
     """
-    policy = policy_of(args)
+    policy = scope.snapshot.policy()
     if args.kind in _ENOUGH or not policy.wants("vault unlock", ()):
         return
     journal = Journal(journal_path(scope.project, os.environ), project=scope.project)

@@ -41,11 +41,16 @@ def read_configu(table: Table, *, base: Path, secrets: SecretsConfig) -> Configu
         schemas=schemas,
         tag=table.converted("tag", _word) or "",
         interval_s=table.seconds("interval_s", 60.0, least=5.0, most=_DAY_S),
-        max_offline_s=table.seconds("max_offline_s", _DAY_S, least=60.0, most=365 * _DAY_S),
+        max_offline_s=max_offline_s(table),
         ca_file=table.converted("ca_file", partial(local_path, base=base)),
     )
     table.finish()
     return config
+
+
+def max_offline_s(table: Table) -> float:
+    """How long values may be used while Configu doesn't answer."""
+    return table.seconds("max_offline_s", _DAY_S, least=60.0, most=365 * _DAY_S)
 
 
 def _schema(text: str, *, base: Path) -> Path:

@@ -17,6 +17,7 @@ SCHEMA = {
     "DB_URL": {"type": "String", "pattern": "^postgres://"},
     "LEVEL": {"type": "String", "default": "info"},
     "LD_PRELOAD": {"type": "String"},
+    "PROXY": {"type": "String"},
 }
 MORE = """
 [identity]
@@ -86,6 +87,7 @@ def test_first_and_next_pull(machine: Headless, configu: ConfiguServer) -> None:
         "DB_URL": "new",
         "LEVEL": "new",
         "LD_PRELOAD": "missing",
+        "PROXY": "missing",
     }
     assert "is not set" in machine.get("API_KEY")
     shown = machine.run("sync")
@@ -112,6 +114,31 @@ def test_first_and_next_pull(machine: Headless, configu: ConfiguServer) -> None:
     ]
     assert writes.count(("API_KEY", "begun")) == writes.count(("API_KEY", "ok")) == 2
     assert "canary" not in journal(machine).read_text()
+
+
+def test_a_value_from_there_does_not_steer_a_program(
+    machine: Headless, configu: ConfiguServer
+) -> None:
+    configu.configs["prod", "PROXY"] = "evil.example:3128"
+    assert machine.run("sync").returncode == 0
+    config = machine.work / "devwiz-gw.toml"
+    good = config.read_text()
+    named = good + '[run.env]\nHTTPS_PROXY = "http://me:{secret:PROXY}@127.0.0.1"\n'
+    config.write_text(named)
+    shown = ("run", "--", "sh", "-c", "echo $HTTPS_PROXY")
+    refused = machine.run(*shown)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "HTTPS_PROXY decides where programs send their traffic" in refused.stderr
+    assert "evil" not in refused.stdout + refused.stderr + journal(machine).read_text()
+    # What a person set in its place is theirs, and so is what they say.
+    machine.done("secret", "set", "PROXY", said="mine")
+    assert "http://me:mine@127.0.0.1" in machine.done(*shown)
+    assert machine.run("sync", "--take", "PROXY").returncode == 0
+    assert machine.run(*shown).returncode == 1
+    config.write_text(
+        named.replace("[run.env]", '[run]\nallow_dangerous = ["HTTPS_PROXY"]\n[run.env]')
+    )
+    assert "http://me:evil.example:3128@127.0.0.1" in machine.done(*shown)
 
 
 def journal(machine: Headless) -> Path:

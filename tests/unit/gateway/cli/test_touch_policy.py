@@ -9,7 +9,7 @@ import pytest
 
 from gateway.cli import approval
 from gateway.cli.approval import AgentRefused
-from gateway.cli.secret_scope import policy_of
+from gateway.cli.snapshot import snapshot_of
 from gateway.cli.touch import Action
 from gateway.cli.touch_policy import demand_touch
 from gateway.config.mfa_policy import MfaConfig
@@ -43,31 +43,31 @@ def test_what_the_policy_names_is_refused_without_keys(
     project: Path, action: Action, sign_in: bool
 ) -> None:
     with pytest.raises(TouchDenied, match="no security key is enrolled"):
-        demand_touch(HERE, action, sign_in=sign_in)
+        demand_touch(snapshot_of(HERE, required=False), action, sign_in=sign_in)
     journal = project / "state" / "devwiz-gw" / "acme" / "audit.jsonl"
     assert '"outcome":"denied"' in journal.read_text()
 
 
 def test_the_rest_goes_on(project: Path) -> None:
-    demand_touch(HERE, Action(command="run", names=("db",)))
+    demand_touch(snapshot_of(HERE, required=False), Action(command="run", names=("db",)))
     (project / "devwiz-gw.toml").write_text('project = "acme"\n')
-    demand_touch(HERE, LOGIN, sign_in=True)
+    demand_touch(snapshot_of(HERE, required=False), LOGIN, sign_in=True)
     (project / "devwiz-gw.toml").unlink()
-    demand_touch(HERE, LOGIN, sign_in=True)
+    demand_touch(snapshot_of(HERE, required=False), LOGIN, sign_in=True)
 
 
 def test_an_agent_needs_a_word(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approval, "_says_yes", lambda _question: False)
     monkeypatch.setenv("CLAUDECODE", "1")
     action = Action(command="rotate", names=("db",))
-    demand_touch(HERE, action)
+    demand_touch(snapshot_of(HERE, required=False), action)
     with pytest.raises(AgentRefused, match="Claude Code asks for the rotation of db"):
-        demand_touch(HERE, action, what="the rotation of db")
+        demand_touch(snapshot_of(HERE, required=False), action, what="the rotation of db")
 
 
 def test_the_policy_of_a_project_that_is_named_elsewhere_is_unknown(project: Path) -> None:
     def asked(name: str | None) -> MfaConfig:
-        return policy_of(argparse.Namespace(config=None, project=name))
+        return snapshot_of(argparse.Namespace(config=None, project=name), required=False).policy()
 
     assert asked("acme") == asked(None)
     assert asked(None).sign_in
@@ -81,4 +81,4 @@ def test_the_policy_of_a_project_that_is_named_elsewhere_is_unknown(project: Pat
 def test_a_malformed_policy_is_not_taken_for_none(project: Path, policy: str) -> None:
     (project / "devwiz-gw.toml").write_text(f'project = "acme"\n{policy}\n')
     with pytest.raises(ConfigInvalid):
-        demand_touch(HERE, LOGIN, sign_in=True)
+        demand_touch(snapshot_of(HERE, required=False), LOGIN, sign_in=True)

@@ -9,7 +9,7 @@ import pytest
 from gateway.config.model import InjectedVariable, RunConfig
 from gateway.config.run import read_run
 from gateway.config.table import Table
-from gateway.config.variable_names import check_name, danger_of
+from gateway.config.variable_names import check_name, danger_of, steering_of
 from gateway.errors import ConfigProblem
 
 
@@ -90,3 +90,28 @@ def test_names_that_only_give_values(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "A B", "ä", "A=", "A\n", "A\0", "9"])
 def test_names_that_are_none(name: str) -> None:
     assert check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["HTTP_PROXY", "https_proxy", "ALL_PROXY", "NO_PROXY", "GRPC_PROXY", "DOCKER_HOST",
+     "KUBECONFIG", "PIP_INDEX_URL", "PIP_TRUSTED_HOST", "UV_INDEX_URL", "npm_config_registry",
+     "GIT_CONFIG_GLOBAL", "CURL_HOME", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE",
+     "NODE_EXTRA_CA_CERTS", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "OPENAI_BASE_URL",
+     "BASE_URL", "OPENAI_API_BASE", "OTEL_EXPORTER_OTLP_ENDPOINT", "GOPROXY", "PGHOST",
+     "VAULT_ADDR", "CLOUDSDK_PYTHON", "LD_PRELOAD"],
+)  # fmt: skip
+def test_names_that_steer_traffic_and_trust(name: str) -> None:
+    assert steering_of(name)
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "DOCKER_HOST", "OPENAI_BASE_URL", "KUBECONFIG"])
+def test_a_manifest_may_name_those_that_steer_traffic_only(name: str) -> None:
+    assert not danger_of(name)
+    run, problems = read({"env": {name: "http://127.0.0.1:8701"}})
+    assert ([item.name for item in run.env], problems) == ([name], [])
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "DATABASE_URL", "PROXY", "PIPER", "ENDPOINTS"])
+def test_names_that_steer_nothing(name: str) -> None:
+    assert not steering_of(name)
