@@ -81,6 +81,20 @@ class IdentitySource(Protocol):
 
 
 @runtime_checkable
+class PublicSource(Protocol):
+    """An identity source whose issuer tells everybody whom it trusts."""
+
+    async def authorities(self) -> bytes:
+        """Its authorities, PEM, checked by what the configuration knows of them. No credential is
+        shown or spent, and nobody joins: it may be asked whenever one likes.
+
+        Raises:
+            CertsError: as `IdentitySource.obtain` does.
+        """
+        ...
+
+
+@runtime_checkable
 class RevocationSource(Protocol):
     """An identity source whose issuer tells which certificates are taken back. Its method may be
     called beside those of `IdentitySource`.

@@ -135,6 +135,10 @@ class IssuerSource:
         self._next_key = None
         return identity
 
+    async def authorities(self) -> bytes:
+        """See `PublicSource.authorities`."""
+        return (await self._known_authorities(None)).to_pem()
+
     async def changed(self) -> None:
         """Return when the issuer has another trust bundle, or wants us to renew sooner."""
         await self._news.wait()

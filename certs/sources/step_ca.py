@@ -108,6 +108,10 @@ class StepCaSource:
         text = "; ".join(str(error) for error in refusals)
         raise SourceDenied(text, hint=refusals[-1].hint or refusals[0].hint)
 
+    async def authorities(self) -> bytes:
+        """See `PublicSource.authorities`."""
+        return await self._pinned_root()
+
     async def changed(self) -> None:
         """Never returns: a step-ca doesn't push."""
         await asyncio.Event().wait()

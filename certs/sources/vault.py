@@ -134,6 +134,11 @@ class VaultSource:
         issuers = await self._client.issuers(self._engine.mount)
         return self._verified(key, signed, issuers)
 
+    async def authorities(self) -> bytes:
+        """See `PublicSource.authorities`."""
+        issuers = await self._client.issuers(self._engine.mount)
+        return "".join(issuers).encode("ascii")
+
     async def changed(self) -> None:
         """Never returns: Vault doesn't push. Meanwhile the token is kept alive."""
         while True:

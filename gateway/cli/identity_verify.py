@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,11 +57,12 @@ def add_verify(commands: Commands) -> None:
 
 def _verify(args: argparse.Namespace) -> int:
     from certs.inspection import inspect
+    from gateway.doctor.certificate import key_file
 
     files = _files(args)
     material = _of_files(files, args) if files else _of_gateway(args)
     findings = inspect(material, now=datetime.now(UTC))
-    findings += [_mode(path) for name, path in files.items() if name == "key"]
+    findings += [key_file(path) for name, path in files.items() if name == "key"]
     failed = [item for item in findings if item.result == "fail"]
     if args.json:
         checks = [
@@ -138,21 +137,6 @@ def _read(path: Path) -> bytes:
     if len(data) > _MOST_BYTES:
         raise GatewayError(f"{path} is larger than 4 MiB", hint="is it the right file?")
     return data
-
-
-def _mode(path: Path) -> Finding:
-    """Who else may read the private key."""
-    from certs.inspection import Finding
-
-    facts = path.stat()
-    # A group may read it, as Kubernetes' fsGroup does.
-    others = facts.st_mode & (stat.S_IWGRP | stat.S_IXGRP | stat.S_IRWXO)
-    mode = f"{path} has mode {stat.S_IMODE(facts.st_mode):04o}"
-    if others:
-        hint = f"chmod 600 {path}; who could read it meanwhile may have the key: renew it"
-        return Finding(check="key file", result="fail", detail=mode, hint=hint)
-    owner = "yours" if facts.st_uid == os.geteuid() else f"user {facts.st_uid}'s"
-    return Finding(check="key file", result="pass", detail=f"{mode} and is {owner}")
 
 
 def _lines(findings: list[Finding]) -> Iterator[str]:

@@ -48,6 +48,16 @@ VERBS: Final = (
         ),
     ),
     Verb(
+        "doctor",
+        "gateway.cli.doctor",
+        "find out, step by step, what is wrong, and what to do",
+        (
+            "devwiz-gw doctor",
+            "devwiz-gw doctor planner --path /agents/mcp",
+            "devwiz-gw doctor --json",
+        ),
+    ),
+    Verb(
         "wait",
         "gateway.cli.wait",
         "block until the gateway is ready",

@@ -44,8 +44,9 @@ def load_material(identity: IdentitySpec) -> Material:
     return Material(key, tuple(chain))
 
 
-def client_context(material: Material, spec: TlsSpec) -> SSL.Context:
-    """An immutable context towards an upstream, for one generation and one trust.
+def client_context(material: Material | None, spec: TlsSpec) -> SSL.Context:
+    """An immutable context towards an upstream, for one generation and one trust; without material
+    no certificate is shown.
 
     Raises `ValueError` or `SSL.Error` for unusable material.
     """
@@ -88,7 +89,7 @@ class NoCommonProtocol(Exception):
     """A caller offers only application protocols that the ingress doesn't speak."""
 
 
-def _context(method: int, material: Material, spec: TlsSpec) -> SSL.Context:
+def _context(method: int, material: Material | None, spec: TlsSpec) -> SSL.Context:
     """What both directions have in common.
 
     Sessions are neither kept nor resumed: a resumed TLS 1.3 session would present the certificate
@@ -98,6 +99,17 @@ def _context(method: int, material: Material, spec: TlsSpec) -> SSL.Context:
     context.set_min_proto_version(SSL.TLS1_3_VERSION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    if material is not None:
+        _show(context, material)
+    store = context.get_cert_store()
+    if store is None:
+        raise ValueError("the TLS context has no certificate store")
+    _fill_store(store, spec)
+    context.set_info_callback(_count_messages)
+    return context
+
+
+def _show(context: SSL.Context, material: Material) -> None:
     context.use_privatekey(material.key)  # type: ignore[arg-type]
     leaf, *intermediates = material.chain
     context.use_certificate(leaf)
@@ -105,12 +117,6 @@ def _context(method: int, material: Material, spec: TlsSpec) -> SSL.Context:
     context.check_privatekey()
     for certificate in intermediates:
         context.add_extra_chain_cert(certificate)
-    store = context.get_cert_store()
-    if store is None:
-        raise ValueError("the TLS context has no certificate store")
-    _fill_store(store, spec)
-    context.set_info_callback(_count_messages)
-    return context
 
 
 def _fill_store(store: crypto.X509Store, spec: TlsSpec) -> None:

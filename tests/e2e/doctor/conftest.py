@@ -1,0 +1,77 @@
+"""A gateway that is configured and not started, and doctor's report about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.authority import Authority, server_context
+from tests.fakes.gateway_process import AnyGateway, GatewayProcess
+from tests.fakes.scripted_upstream import ScriptedUpstream, answering, echo
+
+
+class Report:
+    """What `doctor --json` printed."""
+
+    def __init__(self, code: int, document: dict[str, Any]) -> None:
+        self.code = code
+        self.findings: list[dict[str, str]] = document["findings"]
+        self.ok: bool = document["ok"]
+
+    def at(self, rung: str, about: str | None = None) -> dict[str, str]:
+        """The one finding of a rung."""
+        (found,) = self.all(rung, about)
+        return found
+
+    def all(self, rung: str, about: str | None = None) -> list[dict[str, str]]:
+        """All of a rung's."""
+        return [
+            item
+            for item in self.findings
+            if item["rung"] == rung and about in (None, item["about"])
+        ]
+
+    def results(self, *rungs: str) -> dict[str, str]:
+        """The result at each rung that has one finding."""
+        return {rung: self.at(rung)["result"] for rung in rungs}
+
+    def failed(self) -> list[str]:
+        """The rungs that failed."""
+        return [item["rung"] for item in self.findings if item["result"] == "fail"]
+
+
+def doctor(gateway: AnyGateway, *arguments: str) -> Report:
+    """Examine a gateway."""
+    done = gateway.command("doctor", "--json", *arguments)
+    assert done.stdout, done.stderr
+    report = Report(done.returncode, json.loads(done.stdout))
+    assert report.ok == (done.returncode == 0)
+    return report
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """Whom both sides trust."""
+    return Authority()
+
+
+@pytest.fixture
+def upstream(authority: Authority) -> Iterator[ScriptedUpstream]:
+    """Echoes bodies over TLS 1.3 with client certificates."""
+    context = server_context(authority.issue("localhost"), authority)
+    with ScriptedUpstream(context, answering(echo)) as made:
+        yield made
+
+
+@pytest.fixture
+def gateway(
+    tmp_path: Path, authority: Authority, upstream: ScriptedUpstream
+) -> Iterator[GatewayProcess]:
+    """Configured, not started."""
+    with ExitStack() as stack:
+        yield stack.enter_context(GatewayProcess(tmp_path, authority, upstream_port=upstream.port))
