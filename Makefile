@@ -12,7 +12,7 @@ JOBS ?= auto
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(LOCK_OPTIONS)
 
-.PHONY: help setup demo test test-compiled lint unit coverage format docs compile pure bench
+.PHONY: help setup demo test test-compiled compose-test lint unit coverage format docs compile pure bench
 .PHONY: bench-issuer bench-secrets soak lock clean system-packages
 .NOTPARALLEL:
 
@@ -38,6 +38,9 @@ ALONE = { echo 'Once more, one at a time, what failed:'; \
 test-compiled: compile ## the data plane's tests with its hot modules compiled
 	@trap '$(MAKE) pure' EXIT; $(PYTEST) --numprocesses=$(JOBS) --dist=loadfile \
 		tests/unit/gateway/data_plane tests/property tests/e2e/data_plane
+
+compose-test: setup system-packages ## only compose/ in a real Docker engine (root on Linux; cold: 5 minutes)
+	$(PYTEST) --numprocesses=2 --dist=loadfile tests/e2e/compose
 
 lint: setup pure ## format, lint, types, import rules and dead code
 	$(BIN)/ruff format --check --quiet

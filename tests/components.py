@@ -55,7 +55,7 @@ def make_program(name: str) -> None:
     path = _cached(name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.parent):
+        with locked(path.parent):
             if not path.exists():
                 _make(PROGRAMS / name, path)
     except (OSError, subprocess.SubprocessError) as error:
@@ -68,8 +68,13 @@ def _cached(name: str) -> Path:
     digest = hashlib.sha256()
     for file in sorted(source.iterdir()):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return cache_folder() / f"{name}-{digest.hexdigest()[:16]}" / name
+
+
+def cache_folder() -> Path:
+    """Where what takes long to make is kept from one run to the next."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "devwiz-gw-tests" / f"{name}-{digest.hexdigest()[:16]}" / name
+    return cache / "devwiz-gw-tests"
 
 
 def _make(source: Path, path: Path) -> None:
@@ -128,7 +133,7 @@ def _run(*command: str, cwd: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """One process at a time; the others find it made."""
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

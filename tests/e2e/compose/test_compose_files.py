@@ -22,7 +22,9 @@ COMMAND = Path(sys.executable).with_name("devwiz-gw")
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stack") / "compose"
-    shutil.copytree(COMPOSE, folder, ignore=shutil.ignore_patterns("state", "secrets", ".env"))
+    shutil.copytree(
+        COMPOSE, folder, ignore=shutil.ignore_patterns("state", "secrets", ".env", "*.whl")
+    )
     _prepare(folder)
     return folder
 
@@ -33,11 +35,15 @@ def _prepare(folder: Path) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def services(prepared: Path) -> dict[str, Any]:
+def _services(folder: Path, file: str) -> dict[str, Any]:
     program = require_component("docker-compose")
     shown = subprocess.run(
-        [program, "config"], cwd=prepared, capture_output=True, text=True, check=True, timeout=60
+        [program, "--file", file, "config"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     import yaml
 
@@ -45,24 +51,41 @@ def services(prepared: Path) -> dict[str, Any]:
     return found
 
 
-def test_every_container_is_unprivileged_and_read_only(services: dict[str, Any]) -> None:
-    assert set(services) == {"issuer", "remote-agent", "gateway", "local-agent"}
+FILES = ("compose.yaml", "compose.network.yaml")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_container_is_unprivileged_and_read_only(prepared: Path, file: str) -> None:
+    services = _services(prepared, file)
+    assert set(services) >= {"issuer", "remote-agent", "gateway", "local-agent"}
     for name, service in services.items():
         assert service["read_only"] is True, name
+        assert service["init"] is True, name
         assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["pids_limit"] <= 64, name
+        assert service["mem_limit"], name
         assert not str(service["user"]).startswith("0:"), name
         assert "ports" not in service, name
 
 
-def test_the_agent_shares_the_gateways_network_and_waits_for_it(services: dict[str, Any]) -> None:
+@pytest.mark.parametrize("file", FILES)
+def test_the_agent_waits_for_a_healthy_gateway(prepared: Path, file: str) -> None:
+    services = _services(prepared, file)
     agent = services["local-agent"]
-    assert agent["network_mode"] == "service:gateway"
     assert agent["depends_on"]["gateway"] == {"condition": "service_healthy"}
     assert services["gateway"]["healthcheck"]["test"][:3] == ["CMD", "devwiz-gw", "healthcheck"]
 
 
-def test_the_configuration_is_valid_and_reads_mounted_secrets(prepared: Path) -> None:
+def test_a_stopping_gateway_has_longer_than_its_streams_have(prepared: Path) -> None:
+    grace = _services(prepared, "compose.yaml")["gateway"]["stop_grace_period"]
     config = load(prepared / "state" / "devwiz-gw.toml")
+    assert int(grace.removesuffix("s")) > config.limits.drain_timeout_s
+
+
+@pytest.mark.parametrize("file", ["devwiz-gw.toml", "devwiz-gw.network.toml"])
+def test_the_configuration_is_valid_and_reads_mounted_secrets(prepared: Path, file: str) -> None:
+    config = load(prepared / "state" / file)
     assert config.secrets.folder == Path("/run/secrets")
     names = [name for header in config.routes[0].headers for name in header.secret_names]
     assert names == ["planner-token"]
