@@ -105,6 +105,10 @@ class ConfigRefused(IdentityError):
     """A config can't be written to Configu: it isn't declared, or its value is none for it."""
 
 
+class CheckTooSlow(ConfigRefused):
+    """A value can't be checked against its declaration in the time that there is for it."""
+
+
 class NotPublished(IdentityError):
     """Configu took a value, and has another one."""
 

@@ -18,6 +18,7 @@ from gateway.configu.contact import Contact
 from gateway.configu.contact_file import read_contact, write_contact
 from gateway.configu.schema_files import read_schemas
 from identity.configu import sync_state
+from identity.configu.bounded_check import BoundedCheck
 from identity.configu.client import ConfiguClient, PendingApproval
 from identity.configu.comparison import WRITTEN, Finding, after, compare, local_findings
 from identity.configu.config_set import ConfigSet, effective
@@ -122,11 +123,12 @@ class ConfiguSync:
         changes a secret sets it there first.
 
         Raises:
-            ConfigRefused: no schema declares `name`, or the value is none for it.
+            ConfigRefused: no schema declares `name`, or the value is none for it; `CheckTooSlow`
+                where nobody can say that in time.
             NotPublished: Configu took it, and has another value for it.
         """
         schema = await asyncio.to_thread(read_schemas, self._config.schemas)
-        _refuse(schema, name, value)
+        await asyncio.to_thread(_refuse, schema, name, value)
         async with machine_lock(self._place.lock, timeout_s=_LOCK_S):
             async with self._noted("configu.publish", name):
                 published = await self._publish(name, value)
@@ -298,12 +300,14 @@ def _findings(
     local: Mapping[str, str],
     take: Collection[str],
 ) -> list[Finding]:
+    with BoundedCheck() as check:
+        wrong = problems(schema, remote, check)
     return compare(
         state,
         remote=remote,
         local=local,
         names=schema,
-        problems={**problems(schema, remote), **_not_kept(remote)},
+        problems={**wrong, **_not_kept(remote)},
         computed={name: cfgu.computed for name, cfgu in schema.items() if cfgu.computed},
         take=take,
     )
@@ -327,6 +331,9 @@ def _refuse(schema: Schema, name: str, value: Secret) -> None:
         raise ConfigRefused(f"no schema declares {name}", hint="add it to one under [configu]")
     text = value.reveal()
     problem = cfgu.computed or ("its declaration has the value" if cfgu.fixed else "")
-    problem = problem or cfgu.problem(text) or _not_kept({name: text}).get(name, "")
+    problem = problem or _not_kept({name: text}).get(name, "")
+    if not problem:
+        with BoundedCheck() as check:
+            problem = check(cfgu, text)
     if problem:
         raise ConfigRefused(f"{name} can't be written to Configu: {problem}")

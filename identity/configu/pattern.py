@@ -9,6 +9,8 @@ from typing import Final
 _MOST_CHARS: Final = 1000
 #: Nothing, and anything, to JavaScript; Python takes the bracket for a member.
 _EMPTY_CLASS: Final = re.compile(r"\[\^?\]")
+#: What only Python has: flags, remarks, conditions, `(?P<name>`, `(?>`, repetitions like `a++`.
+_FOREIGN: Final = re.compile(r"\(\?(?![:=!<])|[*+?]\+|\{[0-9]+(?:,[0-9]*)?\}\+")
 
 
 @lru_cache(maxsize=256)
@@ -32,7 +34,8 @@ def _translated(pattern: str) -> str:
     while at < len(pattern):
         step = _token(pattern, at)
         is_empty = not in_class and _EMPTY_CLASS.match(pattern, at) is not None
-        if is_empty or step in {"\\p", "\\P", "\\k", "\\Z", "\\A"}:
+        is_foreign = not in_class and _FOREIGN.match(pattern, at) is not None
+        if is_empty or is_foreign or step in {"\\p", "\\P", "\\k", "\\Z", "\\A"}:
             raise ValueError(f"the pattern has {step}, which is not known here")
         if in_class:
             in_class = step != "]"

@@ -8,8 +8,8 @@ here; a `test` counts where it is one of those by which Configu itself writes a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from identity.configu import json_schema
@@ -17,7 +17,7 @@ from identity.configu.config_set import check_name
 from identity.configu.json_form import form_of, parsed
 from identity.configu.pattern import compiled
 from identity.configu.value_types import CHECKS, Check
-from identity.errors import InvalidConfigName, InvalidConfigSchema
+from identity.errors import ConfigRefused, InvalidConfigName, InvalidConfigSchema
 
 _TEXTS: Final = frozenset({"type", "pattern", "template", "const", "description"})
 _FLAGS: Final = frozenset({"required", "hidden", "lazy"})
@@ -67,6 +67,7 @@ class Cfgu:
         computed: why it has no value here, or "".
         fixed: the value that the declaration itself has; "" for none.
         unchecked: how many tests there are that are not known here.
+        declared: what `declaration` makes this of.
     """
 
     key: str
@@ -81,6 +82,12 @@ class Cfgu:
     json_schema: Any = None
     depends: tuple[str, ...] = ()
     unchecked: int = 0
+    declared: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def has_expressions(self) -> bool:
+        """Whether somebody else's expressions are in it, whose match may take for ever."""
+        return bool(self.pattern) or self.json_schema is not None
 
     def problem(self, value: str) -> str:
         """Why the value is none for this config, or ""; nothing of the value is in it."""
@@ -99,6 +106,8 @@ class Cfgu:
 
 
 Schema = Mapping[str, Cfgu]
+#: What is wrong with a value for a config, or "". Raises `ConfigRefused` where it doesn't look.
+Checker = Callable[[Cfgu, str], str]
 
 
 def read_schema(contents: object) -> dict[str, Cfgu]:
@@ -116,11 +125,16 @@ def read_schema(contents: object) -> dict[str, Cfgu]:
             check_name(str(key), "config")
         except InvalidConfigName as error:
             raise InvalidConfigSchema(str(error), hint=error.hint) from None
-        found[key] = _Reader(key, {} if raw is None else raw).cfgu()
+        found[key] = declaration(key, {} if raw is None else raw)
     for cfgu in found.values():
         if missing := [name for name in cfgu.depends if name not in found]:
             raise InvalidConfigSchema(f"{cfgu.key} depends on {missing[0]}, which isn't declared")
     return found
+
+
+def declaration(key: str, raw: object) -> Cfgu:
+    """One declaration, whose JSON is `raw`. Raises `InvalidConfigSchema`."""
+    return _Reader(key, raw).cfgu()
 
 
 def merged(schemas: Iterable[Schema]) -> dict[str, Cfgu]:
@@ -144,8 +158,12 @@ def evaluated(schema: Schema, stored: Mapping[str, str]) -> dict[str, str]:
     return values
 
 
-def problems(schema: Schema, values: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong, by config; nothing of a value is in it."""
+def problems(
+    schema: Schema, values: Mapping[str, str], check: Checker = Cfgu.problem
+) -> dict[str, str]:
+    """What is wrong, by config; nothing of a value is in it. What `check` refuses to look at
+    counts as wrong.
+    """
     found: dict[str, str] = {}
     for key, cfgu in schema.items():
         if cfgu.computed:
@@ -153,11 +171,18 @@ def problems(schema: Schema, values: Mapping[str, str]) -> dict[str, str]:
         if key not in values:
             if cfgu.required:
                 found[key] = "it is required, and has no value"
-        elif problem := cfgu.problem(values[key]):
+        elif problem := _checked(cfgu, values[key], check):
             found[key] = problem
         elif lacking := [name for name in cfgu.depends if name not in values]:
             found[key] = f"it depends on {lacking[0]}, which has no value"
     return found
+
+
+def _checked(cfgu: Cfgu, value: str, check: Checker) -> str:
+    try:
+        return check(cfgu, value)
+    except ConfigRefused as refused:
+        return str(refused)
 
 
 def _keys(contents: object) -> dict[str, Any]:
@@ -201,6 +226,7 @@ class _Reader:
             json_schema=self._json_schema(),
             depends=tuple(map(str, raw.get("depends", ()))),
             unchecked=unknown,
+            declared=raw,
         )
 
     def _check_shape(self) -> None:

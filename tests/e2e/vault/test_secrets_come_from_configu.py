@@ -141,6 +141,25 @@ def test_a_value_from_there_does_not_steer_a_program(
     assert "http://me:evil.example:3128@127.0.0.1" in machine.done(*shown)
 
 
+def test_a_pattern_that_takes_for_ever_holds_nothing_up(
+    machine: Headless, configu: ConfiguServer
+) -> None:
+    slow = {"type": "String", "pattern": "^(a+)+$"}
+    (machine.work / "app.cfgu.json").write_text(json.dumps({**SCHEMA, "PROXY": slow}))
+    configu.configs["prod", "PROXY"] = "a" * 60 + "!"
+    code, told = sync(machine)
+    assert (code, states(told)["PROXY"], states(told)["API_KEY"]) == (1, "invalid", "new")
+    (reason,) = (item["reason"] for item in told["configs"] if item["name"] == "PROXY")
+    assert reason == "the check of PROXY took longer than 5 s"
+    assert machine.get("API_KEY") == "canary-of-prod"
+    assert "is not set" in machine.get("PROXY")
+    machine.done("secret", "set", "PROXY", said="a" * 60 + "!")
+    pushed = machine.run("sync", "--push", "PROXY")
+    assert pushed.returncode == 1
+    assert "the check of PROXY took longer than 5 s" in pushed.stderr
+    assert "simplify its pattern" in pushed.stderr
+
+
 def journal(machine: Headless) -> Path:
     return machine.home / ".local" / "state" / "devwiz-gw" / "acme" / "audit.jsonl"
 

@@ -16,6 +16,10 @@ from identity.configu.pattern import compiled
         (r"^\d+$", "12", "\u0661"),
         ("^(?=a)(?<!x)a", "a", "b"),
         ("^[[]$", "[", "]"),
+        ("^a}+$", "a}}", "a"),
+        (r"^\?+$", "??", "x"),
+        ("^[*+]+$", "*+", "x"),
+        (r"^(?:a|\(\?i)$", "(?i", "b"),
         (r"^\u0041$", "A", "B"),
     ],
 )
@@ -25,7 +29,25 @@ def test_it_means_what_javascript_means(pattern: str, good: str, bad: str) -> No
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(", "[]", "[^]a", r"\p{L}", r"\Z", "a{2,1}", "x" * 1001, "\\"]
+    "pattern",
+    [
+        "(",
+        "[]",
+        "[^]a",
+        r"\p{L}",
+        r"\Z",
+        "a{2,1}",
+        "x" * 1001,
+        "\\",
+        "(?i)a",
+        "(?#a)",
+        "(?P<a>b)",
+        "(?>a)",
+        "(a)(?(1)b)",
+        "a++",
+        "a{2}+",
+        "a?+",
+    ],
 )
 def test_what_the_two_do_not_share_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="pattern"):
