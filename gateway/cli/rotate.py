@@ -49,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help='with provider = "prompt": read the new value from this file descriptor',
     )
+    parser.add_argument(
+        "--new-value",
+        action="store_true",
+        help='with --resume and provider = "prompt": give another new value than the one given '
+        "first, as long as that is not published",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_run)
 
@@ -56,10 +62,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     from gateway.cli.login_scope import opened
 
-    if args.name is None and (args.plan or args.resume or args.rollback):
-        raise UsageError("name what is to be rotated", hint="devwiz-gw rotate lists what can be")
+    _refuse_what_does_not_go_together(args)
     with opened(args) as scope:
         return asyncio.run(_work(args, scope))
+
+
+def _refuse_what_does_not_go_together(args: argparse.Namespace) -> None:
+    begins = not (args.plan or args.resume or args.rollback)
+    options = (args.plan, args.resume, args.rollback, args.old_key, args.new_value)
+    if args.name is None and (any(options) or args.from_fd is not None):
+        raise UsageError("name what is to be rotated", hint="devwiz-gw rotate lists what can be")
+    if args.old_key and not begins:
+        raise UsageError(
+            "--old-key goes with the start of a rotation",
+            hint="one that is under way knows its old key; --rollback ends it",
+        )
+    if args.new_value and not args.resume:
+        raise UsageError("--new-value goes with --resume", hint="a new rotation asks for one")
+    if args.from_fd is not None and (args.plan or args.rollback):
+        raise UsageError("--from-fd goes with a new value", hint="leave it out")
 
 
 async def _work(args: argparse.Namespace, scope: LoginScope) -> int:
@@ -112,6 +133,11 @@ async def _plan(args: argparse.Namespace, desk: Desk) -> int:
 
 async def _rotate(args: argparse.Namespace, scope: LoginScope, desk: Desk) -> int:
     wanted = desk.wanted(args.name)
+    if wanted.provider != "prompt" and (args.new_value or args.from_fd is not None):
+        raise UsageError(
+            f"no value is given for {args.name}: it comes from {wanted.provider}",
+            hint="leave --new-value and --from-fd out",
+        )
     secrets = (wanted.secret,) if wanted.secret else ()
     action = Action(command="rotate", names=secrets, targets=(args.name,))
     await asyncio.to_thread(
@@ -122,7 +148,7 @@ async def _rotate(args: argparse.Namespace, scope: LoginScope, desk: Desk) -> in
     if args.rollback:
         rotation = await desk.roll_back(args.name)
     elif args.resume:
-        typed = _typed(args) if _wants_value(desk, wanted.name, wanted.provider) else None
+        typed = _typed(args) if await _wants_value(args, desk, wanted.name) else None
         rotation = await desk.resume(args.name, typed=typed)
     else:
         typed = _typed(args) if wanted.provider == "prompt" else None
@@ -130,12 +156,22 @@ async def _rotate(args: argparse.Namespace, scope: LoginScope, desk: Desk) -> in
     return _show(args, rotation)
 
 
-def _wants_value(desk: Desk, name: str, provider: str) -> bool:
-    """Whether a typed value was lost before it was kept."""
+async def _wants_value(args: argparse.Namespace, desk: Desk, name: str) -> bool:
+    """Whether a person has to give a value: the typed one was lost before it was kept, or another
+    is to take its place, which is refused before it is typed where it can't.
+    """
     from gateway.rotation.book import Book
+    from gateway.rotation.engine import refuse_too_late
 
-    last = Book(desk.state).read(name)
-    return provider == "prompt" and last is not None and last.phase in ("planned", "created")
+    if desk.wanted(name).provider != "prompt":
+        return False
+    last = await asyncio.to_thread(Book(desk.state).read, name)
+    if last is None or last.is_over:
+        return False  # there is nothing to go on with, which is told
+    if args.new_value or args.from_fd is not None:
+        refuse_too_late(last)
+        return True
+    return last.phase in ("planned", "created")
 
 
 def _typed(args: argparse.Namespace) -> Secret:

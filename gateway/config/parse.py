@@ -94,7 +94,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
     )
     problems += check_folders(identities_of(config))
     refuse_unknown_tokens(top, config)
-    refuse_write_back(top, config.rotations)
+    refuse_write_back(top, config.rotations, config.configu)
     refuse_unkept_names(top, config)
     top.finish()
     if problems:

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from gateway.config.credentials import Place, environment_name
 from gateway.config.headers import secret_name, token_name
+from gateway.config.model import ConfiguConfig
 from gateway.config.rotate_model import (
     HooksConfig,
     LangSmithKeyConfig,
@@ -59,14 +60,26 @@ def read_rotations(table: Table, *, base: Path, project: str) -> tuple[RotateCon
     return tuple(found)
 
 
-def refuse_write_back(top: Table, rotations: tuple[RotateConfig, ...]) -> None:
-    """Note a problem for each rotation that writes back where there is no `[configu]`."""
+def refuse_write_back(
+    top: Table, rotations: tuple[RotateConfig, ...], configu: ConfiguConfig | None
+) -> None:
+    """Note a problem for each rotation that writes back where that can't be."""
     for rotation in rotations:
-        if rotation.write_back and "configu" not in top:
+        if not rotation.write_back:
+            continue
+        key = f"rotate.{rotation.name}.write_back"
+        if configu is None:
             top.problem_at(
-                f"rotate.{rotation.name}.write_back",
+                key,
                 "there is nothing to write back to",
                 "add [configu], or a table [rotate.NAME.configu] in its place",
+            )
+        elif configu.tag:
+            # The next sync would bring the old value back, and its key is revoked by then.
+            top.problem_at(
+                key,
+                "with a tag in [configu] values of the past are taken from there, never a new one",
+                "leave the tag out, or write_back",
             )
 
 

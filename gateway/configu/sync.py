@@ -135,9 +135,9 @@ class ConfiguSync:
             await self._remember(name, value, published)
         return published
 
-    async def holds(self, name: str, value: Secret) -> bool:
-        """Whether this is what Configu gives for `name` now."""
-        return await self._has(self._client(await self._token()), name, value)
+    async def given(self, name: str) -> Secret | None:
+        """What Configu gives for `name` now; None for nothing."""
+        return await self._given(self._client(await self._token()), name)
 
     async def forget(self) -> None:
         """Forget what was taken in when; the values stay in the store."""
@@ -223,8 +223,13 @@ class ConfiguSync:
         return Published(state="stored")
 
     async def _has(self, client: ConfiguClient, name: str, value: Secret) -> bool:
+        given = await self._given(client, name)
+        return given is not None and given.reveal() == value.reveal()
+
+    async def _given(self, client: ConfiguClient, name: str) -> Secret | None:
         found = await client.get(self._hierarchy, [name])
-        return effective(found, self._hierarchy, [name]).get(name) == value.reveal()
+        value = effective(found, self._hierarchy, [name]).get(name)
+        return None if value is None else Secret(value)
 
     async def _remember(self, name: str, value: Secret, published: Published) -> None:
         state = await self._state()

@@ -14,7 +14,7 @@ from gateway.config.model import Config
 from gateway.errors import GatewayError
 from gateway.rotation.desk import Desk, look_at_all
 from gateway.rotation.engine import RotationRefused
-from gateway.rotation.record import Rotation, next_step
+from gateway.rotation.record import Rotation, next_step, was_set_back
 from gateway.rotation.views import RotationView, document, rotation_document
 from identity.fault import Fault
 from identity.secret_stores.base import Secret, check_value
@@ -93,6 +93,7 @@ class RotationKeeper:
                 f"the rotation of {name} takes a touch of a security key",
                 hint=f"run it at a terminal: devwiz-gw rotate {name}",
             )
+        _refuse_what_does_not_go_together(action, value, old_key)
         typed = Secret(value) if value else None
         if typed is not None:
             check_value(typed)
@@ -126,7 +127,7 @@ class RotationKeeper:
         """Make each step that is due now."""
         for view in await asyncio.to_thread(self.views):
             last = view.last
-            if last is None or last.stuck or next_step(last, self._desk.now()) is None:
+            if last is None or not _is_due(last, self._desk.now()):
                 continue
             try:
                 after = await self._desk.resume(view.wanted.name, asked=False)
@@ -145,6 +146,19 @@ class RotationKeeper:
             await look_at_all(self._desk)
         except Fault as fault:
             _LOG.warning("ages of secrets are not known: %s", fault)
+
+
+def _refuse_what_does_not_go_together(action: str, value: str, old_key: str) -> None:
+    if old_key and action != "start":
+        raise RotationRefused("old_key goes with the start of a rotation", hint="leave it out")
+    if value and action == "rollback":
+        raise RotationRefused("the old value is put back, not another one", hint="leave value out")
+
+
+def _is_due(rotation: Rotation, now: datetime) -> bool:
+    if was_set_back(rotation, now):
+        return True
+    return not rotation.stuck and next_step(rotation, now) is not None
 
 
 def _tell(before: Rotation, after: Rotation) -> None:

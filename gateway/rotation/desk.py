@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -67,8 +68,9 @@ class Desk:
     async def start(self, name: str, *, typed: Secret | None, old_key: str = "") -> Rotation:
         """See `Rotator.start`."""
         wanted = self.wanted(name)
+        _refuse_typed(wanted, typed)
         rotation = await self._rotator().start(wanted, typed=typed, old_key=old_key)
-        await self.look(wanted)
+        await self._look_after(wanted)
         return rotation
 
     async def resume(
@@ -76,15 +78,16 @@ class Desk:
     ) -> Rotation:
         """See `Rotator.resume`."""
         wanted = self.wanted(name)
+        _refuse_typed(wanted, typed)
         rotation = await self._rotator().resume(wanted, typed=typed, asked=asked)
-        await self.look(wanted)
+        await self._look_after(wanted)
         return rotation
 
     async def roll_back(self, name: str) -> Rotation:
         """See `Rotator.roll_back`."""
         wanted = self.wanted(name)
         rotation = await self._rotator().roll_back(wanted)
-        await self.look(wanted)
+        await self._look_after(wanted)
         return rotation
 
     async def plan(self, name: str) -> dict[str, Any]:
@@ -109,6 +112,11 @@ class Desk:
             return ""
         value = await self.store.get(SecretRef(self.config.project, wanted.secret))
         return await asyncio.to_thread(self._remember, wanted.secret, value)
+
+    async def _look_after(self, wanted: RotateConfig) -> None:
+        """How far the rotation came is told even where the value's age can't be."""
+        with contextlib.suppress(IdentityError):
+            await self.look(wanted)
 
     def _remember(self, secret: str, value: Secret) -> str:
         mark = Fingerprints(self.state).of(value.reveal())
@@ -168,6 +176,14 @@ async def look_at_all(desk: Desk) -> None:
             await desk.look(wanted)
         except IdentityError:
             continue
+
+
+def _refuse_typed(wanted: RotateConfig, typed: Secret | None) -> None:
+    if typed is not None and wanted.provider != "prompt":
+        raise RotationRefused(
+            f"no value is typed in for {wanted.name}: it comes from {wanted.provider}",
+            hint='a table with provider = "prompt" takes one',
+        )
 
 
 def _is_alive(holder: Holder) -> bool:

@@ -16,7 +16,18 @@ from gateway.audit.journal import AuditFailed, Journal
 from gateway.config.rotate_model import RotateConfig
 from gateway.errors import GatewayError
 from gateway.rotation.book import Book, BookFailed
-from gateway.rotation.record import Rotation, again, failed, is_of, next_step, rolling_back
+from gateway.rotation.record import (
+    Rotation,
+    again,
+    can_retype,
+    failed,
+    is_of,
+    next_step,
+    retyped,
+    rolling_back,
+    waiting_anew,
+    was_set_back,
+)
 from gateway.rotation.steps import Steps
 from identity.errors import TokenUnavailable
 from identity.fault import Fault
@@ -78,9 +89,18 @@ class Rotator:
     async def resume(
         self, wanted: RotateConfig, *, typed: Secret | None = None, asked: bool = True
     ) -> Rotation:
-        """Make all steps that are due; if a person `asked`, one that failed is made again now."""
+        """Make all steps that are due; if a person `asked`, one that failed is made again now.
+        Another value may be `typed` as long as the first one is not published.
+        """
         async with self._alone(wanted.name):
-            rotation = await self._under_way(wanted)
+            rotation, now = await self._under_way(wanted), self._tools.now()
+            if typed is not None:
+                refuse_too_late(rotation)
+                rotation = retyped(rotation, now)
+                await self._write(rotation)
+            if was_set_back(rotation, now):
+                rotation = waiting_anew(rotation, now)
+                await self._write(rotation)
             return await self._go_on(again(rotation) if asked else rotation, wanted, typed)
 
     async def roll_back(self, wanted: RotateConfig) -> Rotation:
@@ -245,6 +265,16 @@ class Rotator:
                     hint="devwiz-gw status shows how far it is",
                 ) from error
             yield
+
+
+def refuse_too_late(rotation: Rotation) -> None:
+    """Raise `RotationRefused` unless another new value may still be typed."""
+    if not can_retype(rotation):
+        raise RotationRefused(
+            f"the new value of {rotation.name} can't be replaced any more: others may have it "
+            f"since it was published, or put into use ({rotation.phase})",
+            hint="--resume alone goes on with it, --rollback puts the old value back",
+        )
 
 
 def _known_key(last: Rotation | None, rotation: Rotation) -> str:

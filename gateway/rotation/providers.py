@@ -154,9 +154,9 @@ class SyncedPublisher:
         published = await self._sync.publish(self._secret, value)
         return (published.queue_url or "Configu") if published.state == "pending" else ""
 
-    async def holds(self, value: Secret) -> bool:
-        """See `Publisher.holds`."""
-        return await self._sync.holds(self._secret, value)
+    async def given(self) -> Secret | None:
+        """See `Publisher.given`."""
+        return await self._sync.given(self._secret)
 
 
 class _Typed:
@@ -189,9 +189,9 @@ class _LatePublisher:
         """See `Publisher.publish`."""
         return await (await self._open()).publish(value)
 
-    async def holds(self, value: Secret) -> bool:
-        """See `Publisher.holds`."""
-        return await (await self._open()).holds(value)
+    async def given(self) -> Secret | None:
+        """See `Publisher.given`."""
+        return await (await self._open()).given()
 
     async def _open(self) -> Publisher:
         from identity.configu.client import ConfiguClient

@@ -34,10 +34,14 @@ STEPS: Final[dict[Phase, tuple[Step, Phase]]] = {
     "revoked": ("clean", "done"),
     "rolling-back": ("roll-back", "rolled-back"),
 }
+#: Until then nobody but this machine may have the new value.
+_NOT_OUT: Final[frozenset[Phase]] = frozenset({"planned", "created", "stored", "verified"})
 #: From here on the new value may be in use.
 _IN_USE: Final[frozenset[Phase]] = frozenset({"switched", "grace"})
 _RETRY_S: Final = (5.0, 15.0, 60.0, 300.0)
 _VERSION: Final = 1
+#: The longest grace; more than any table can say.
+_MOST_S: Final = 3660 * 86_400.0
 
 
 class RecordDamaged(ValueError):
@@ -54,6 +58,7 @@ class Rotation:
         old_key: how the provider calls the key in use at the beginning ("": it has no name).
         new_key: how it calls the new one; "" before `created`.
         version: counts what is in use: one more at the switch, and again when that is undone.
+        publishing: it may be at the place that all get it from.
         switching: the switch has begun, so a roll-back has to put the old value back.
         revoking: the old key may have been ended, so there is no way back any more.
         due_at: nothing happens before; None for at once.
@@ -77,6 +82,7 @@ class Rotation:
     old_fingerprint: str = ""
     new_fingerprint: str = ""
     version: int = 0
+    publishing: bool = False
     switching: bool = False
     revoking: bool = False
     switched_at: datetime | None = None
@@ -169,6 +175,32 @@ def again(rotation: Rotation) -> Rotation:
     return replace(rotation, due_at=due, error="", hint="", attempts=0, stuck=False)
 
 
+def was_set_back(rotation: Rotation, now: datetime) -> bool:
+    """Whether it waits for a time that this machine's clock, set back since, says nothing of."""
+    return rotation.due_at is not None and now < rotation.changed_at
+
+
+def waiting_anew(rotation: Rotation, now: datetime) -> Rotation:
+    """The record whose wait begins again, after a clock `was_set_back`: it is not cut short, and
+    not as long as the clock was wrong.
+    """
+    if rotation.due_at is None:
+        return rotation
+    left = max(rotation.due_at - rotation.changed_at, timedelta(0))
+    return replace(rotation, changed_at=now, due_at=now + left)
+
+
+def can_retype(rotation: Rotation) -> bool:
+    """Whether a person may still give another new value."""
+    return rotation.phase in _NOT_OUT and not (rotation.publishing or rotation.pending)
+
+
+def retyped(rotation: Rotation, now: datetime) -> Rotation:
+    """The record that begins again, with another value that a person typed."""
+    begun = again(replace(rotation, phase="planned", changed_at=now))
+    return replace(begun, new_key="", new_fingerprint="", due_at=None)
+
+
 def is_in_use(rotation: Rotation) -> bool:
     """Whether the new value is, or may be, what is in use."""
     return rotation.switching or rotation.phase in _IN_USE
@@ -206,7 +238,7 @@ def _checked(told: dict[str, Any]) -> Rotation:
     if set(told) != set(known) or told["phase"] not in get_args(Phase):
         raise RecordDamaged("it has other fields")
     for key in ("started_at", "changed_at", "switched_at", "due_at"):
-        if told[key] is not None:
+        if told[key] is not None or key in ("started_at", "changed_at"):
             told[key] = datetime.fromisoformat(told[key])
             if told[key].tzinfo is None:
                 raise RecordDamaged("a time is without its zone")
@@ -216,10 +248,12 @@ def _checked(told: dict[str, Any]) -> Rotation:
     ]
     if not all(isinstance(told[key], str) for key in texts):
         raise RecordDamaged("a field that is a text isn't one")
-    flags = ("switching", "revoking", "pending", "stuck")
+    flags = ("publishing", "switching", "revoking", "pending", "stuck")
     if not all(type(told[key]) is bool for key in flags):
         raise RecordDamaged("a field that is a flag isn't one")
     if not all(type(told[key]) is int and told[key] >= 0 for key in ("version", "attempts")):
         raise RecordDamaged("a field that is a number isn't one")
     told["grace_s"] = float(told["grace_s"])
+    if not 0.0 <= told["grace_s"] <= _MOST_S:
+        raise RecordDamaged("its grace is no span of time")
     return Rotation(**told)

@@ -118,6 +118,9 @@ class Steps:
         remote, by = self._provider.remote, await values.current()
         if by is not None:
             await self._refuse_drift(rotation, values)
+            if self._provider.publisher is not None:
+                given = await self._mark(await self._provider.publisher.given())
+                _refuse_somebody_elses(rotation, given)
             # First, so that a store which keeps nothing is found out before a key is made.
             await values.keep_old(by)
         # Keys of an attempt that was cut off: nobody knows their values.
@@ -159,10 +162,16 @@ class Steps:
         publisher, now = self._provider.publisher, self._now()
         if publisher is not None:
             value = await self._needed_new(values)
-            if not await publisher.holds(value):
+            given = await self._mark(await publisher.given())
+            if given != rotation.new_fingerprint:
                 # What waits for approval isn't written a second time.
-                place = "" if rotation.pending else await publisher.publish(value)
-                if place or rotation.pending:
+                if rotation.pending:
+                    return _waits_for_approval(rotation, now, "")
+                _refuse_somebody_elses(rotation, given)
+                if not rotation.publishing:
+                    rotation = replace(rotation, publishing=True)
+                    await self._write(rotation)
+                if place := await publisher.publish(value):
                     return _waits_for_approval(rotation, now, place)
         settled = now + timedelta(seconds=self._provider.settle_s)
         if not self._provider.settle_s:
@@ -188,8 +197,9 @@ class Steps:
         del values
         if rotation.secret:
             await self._tell_holders(rotation.secret)
-        due_at = (rotation.switched_at or self._now()) + timedelta(seconds=rotation.grace_s)
-        return stepped(rotation, self._now(), due_at=due_at, waiting="for holders of the old value")
+        now = self._now()
+        due_at = now + timedelta(seconds=rotation.grace_s)
+        return stepped(rotation, now, due_at=due_at, waiting="for holders of the old value")
 
     async def _revoke(self, rotation: Rotation, values: Values) -> Rotation:
         if rotation.old_key and rotation.old_key == rotation.new_key:
@@ -203,7 +213,12 @@ class Steps:
         if not rotation.revoking:
             rotation = replace(rotation, revoking=True)
             await self._write(rotation)
-        await self._provider.remote.revoke(rotation.old_key, await values.old(), new)
+        remote = self._provider.remote
+        # A request that was cut off may have arrived after the next attempt had looked for its key.
+        for key in await remote.tagged(rotation.tag, new):
+            if key != rotation.new_key:
+                await remote.revoke(key, None, new)
+        await remote.revoke(rotation.old_key, await values.old(), new)
         return stepped(rotation, self._now())
 
     async def _clean(self, rotation: Rotation, values: Values) -> Rotation:
@@ -212,12 +227,14 @@ class Steps:
 
     async def _roll_back(self, rotation: Rotation, values: Values) -> Rotation:
         new, old = await values.new(), await values.old()
-        if is_in_use(rotation):
+        # A sync may have taken the new value from where it was published before the switch.
+        was_used = is_in_use(rotation) or await self._is_new(rotation, await values.current())
+        if was_used:
             await self._put_back(rotation, values, old)
         waits = await self._withdraw(rotation, new, old)
         if waits is not None:
             return waits
-        if is_in_use(rotation):
+        if was_used:
             # Before the new key is ended: who has it takes the old one back first.
             rotation = replace(rotation, version=rotation.version + 1, switching=False)
             await self._write(rotation)
@@ -241,7 +258,9 @@ class Steps:
         approved, while others still need the new key.
         """
         publisher = self._provider.publisher
-        if publisher is None or new is None or old is None or not await publisher.holds(new):
+        if publisher is None or new is None or old is None:
+            return None
+        if not await self._is_new(rotation, await publisher.given()):
             return None
         withdrawing = rotation.waiting if rotation.pending and rotation.waiting else ""
         place = "" if withdrawing else await publisher.publish(old)
@@ -252,12 +271,17 @@ class Steps:
     async def _put_back(self, rotation: Rotation, values: Values, old: Secret | None) -> None:
         if self._provider.activate is not None:
             await self._provider.activate(rotation.old_key)
-        if old is None:
+        if not rotation.secret:
             return
         current = await values.current()
-        # A third value was put there by somebody since, who knows why.
-        if current is None or await self._mark(current) == rotation.new_fingerprint:
-            await values.make_current(old)
+        if current is not None and not await self._is_new(rotation, current):
+            return  # the old one already, or a third one, whose owner knows why
+        if old is None:
+            raise TokenDenied(
+                "the store has lost the old value, so the new one stays in use",
+                hint=f"set {rotation.secret} to a value that is good, then --rollback again",
+            )
+        await values.make_current(old)
 
     async def _needed_new(self, values: Values) -> Secret:
         value = await values.new()
@@ -268,9 +292,8 @@ class Steps:
         return value
 
     async def _refuse_drift(self, rotation: Rotation, values: Values) -> None:
-        current = await values.current()
-        mark = "" if current is None else await self._mark(current)
-        if mark not in (rotation.old_fingerprint, rotation.new_fingerprint):
+        mark = await self._mark(await values.current())
+        if not mark or mark not in (rotation.old_fingerprint, rotation.new_fingerprint):
             raise TokenDenied(
                 f"{rotation.secret} was changed by somebody else since the rotation began",
                 hint="--rollback leaves that value, and ends the new key",
@@ -285,8 +308,22 @@ class Steps:
                 hint="did another copy bring it back? put the new one there, or use --rollback",
             )
 
-    async def _mark(self, value: Secret) -> str:
+    async def _is_new(self, rotation: Rotation, value: Secret | None) -> bool:
+        return value is not None and await self._mark(value) == rotation.new_fingerprint
+
+    async def _mark(self, value: Secret | None) -> str:
+        if value is None:
+            return ""
         return await asyncio.to_thread(self._fingerprints.of, value.reveal())
+
+
+def _refuse_somebody_elses(rotation: Rotation, given: str) -> None:
+    """Before a value is published: what is there may be the old one, or nothing."""
+    if given not in ("", rotation.old_fingerprint):
+        raise TokenDenied(
+            f"Configu has another value for {rotation.secret} than the one that is rotated",
+            hint="--rollback ends this rotation; make the two the same, then rotate again",
+        )
 
 
 def _waits_for_approval(rotation: Rotation, now: datetime, place: str) -> Rotation:

@@ -84,7 +84,7 @@ def plan_document(
     """
     steps = ["create", "store", "verify", "publish", "switch", "tell", "revoke", "clean"]
     wanted = view.wanted
-    if wanted.publish is None:
+    if wanted.publish is None and not wanted.write_back:
         steps.remove("publish")
     return {
         **document(view, now),

@@ -57,8 +57,8 @@ class Publisher(Protocol):
         """Write it there; the result is where it waits for somebody's approval, or ""."""
         ...
 
-    async def holds(self, value: Secret) -> bool:
-        """Whether it is what others get."""
+    async def given(self) -> Secret | None:
+        """What others get now; None where there is nothing."""
         ...
 
 

@@ -20,15 +20,16 @@ class ConfiguPublisher:
         answer = await self._client.upsert({self._place: value.reveal()})
         if isinstance(answer, PendingApproval):
             return answer.queue_url or "Configu"
-        if not await self.holds(value):
+        given = await self.given()
+        if given is None or given.reveal() != value.reveal():
             raise TokenUnavailable(
                 "Configu took the value, and gives another one",
                 hint="does somebody else write to this config?",
             )
         return ""
 
-    async def holds(self, value: Secret) -> bool:
-        """See `Publisher.holds`."""
+    async def given(self) -> Secret | None:
+        """See `Publisher.given`; a value without a character is none."""
         name, key = self._place
-        found = await self._client.get([name], [key])
-        return found.get(self._place) == value.reveal()
+        found = (await self._client.get([name], [key])).get(self._place)
+        return Secret(found) if found else None

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.rotate import read_rotations
+from gateway.config.model import ConfiguConfig
+from gateway.config.rotate import read_rotations, refuse_write_back
 from gateway.config.rotate_model import RotateConfig
 from gateway.config.table import Table
 from gateway.errors import ConfigProblem
@@ -161,3 +162,22 @@ def test_what_is_wrong_is_told_where_it_stands(text: str, key: str, message: str
     told = [problem for problem in problems if problem.key == key]
     assert told, problems
     assert any(message in problem.message for problem in told)
+
+
+@pytest.mark.parametrize(
+    ("tag", "message"), [("", None), ("v1", "values of the past"), (None, "nothing to write back")]
+)
+def test_a_value_is_written_back_where_it_is_taken_from(
+    tag: str | None, message: str | None
+) -> None:
+    rotations, _ = read('[rotate.db]\nprovider = "prompt"\nwrite_back = true\n')
+    place = None
+    if tag is not None:
+        place = ConfiguConfig(
+            url="https://configu.example", org="o", set="", schemas=(), tag=tag,
+            interval_s=60.0, max_offline_s=60.0, ca_file=None,
+        )  # fmt: skip
+    problems: list[ConfigProblem] = []
+    refuse_write_back(Table({}, "", problems), rotations, place)
+    told = [item.message for item in problems]
+    assert told == [] if message is None else message in told[0]

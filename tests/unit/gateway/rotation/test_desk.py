@@ -14,7 +14,7 @@ from gateway.rotation.book import Book, BookFailed
 from gateway.rotation.engine import RotationRefused
 from identity.configu.sync_state import token_ref
 from identity.errors import TokenDenied
-from identity.secret_stores.base import Secret
+from identity.secret_stores.base import Secret, SecretRef
 from tests.fakes.configu_server import ORG, QUEUE, ConfiguServer
 from tests.fakes.configu_server import TOKEN as CONFIGU_TOKEN
 from tests.fakes.key_server import TOKEN, LangSmithKeyServer, SupabaseManagement
@@ -335,3 +335,146 @@ async def test_a_record_under_another_name_is_damaged(
     path.write_text(json.dumps(json.loads(path.read_text()) | {"name": "../../outside"}))
     with pytest.raises(BookFailed, match="another rotation's"):
         await made.desk.resume("key")
+
+
+async def test_what_somebody_else_wrote_to_configu_stays(
+    office: MakeOffice, configu: ConfiguServer
+) -> None:
+    made = office(db={"provider": "configu", "configu": configu_table(configu)})
+    await made.keep("db", "canary-old")
+    await made.keep("configu-token", CONFIGU_TOKEN)
+    configu.configs["prod", "DB_PASSWORD"] = "canary-somebody-else-s"
+    rotation = await made.desk.start("db", typed=None)
+    assert (rotation.phase, rotation.stuck) == ("planned", True)
+    assert "Configu has another value for db" in rotation.error
+    assert configu.configs["prod", "DB_PASSWORD"] == "canary-somebody-else-s"
+    assert (await made.desk.roll_back("db")).phase == "rolled-back"
+    assert configu.configs["prod", "DB_PASSWORD"] == "canary-somebody-else-s"
+    assert await made.value("db") == "canary-old"
+
+
+async def test_what_somebody_wrote_to_configu_after_the_rotation_began_stays(
+    office: MakeOffice, configu: ConfiguServer
+) -> None:
+    made = office(db={"provider": "configu", "configu": configu_table(configu)})
+    await made.keep("db", "canary-old")
+    await made.keep("configu-token", CONFIGU_TOKEN)
+    await made.desk.start("db", typed=None)
+    book = Book(made.desk.state)
+    begun = await asyncio.to_thread(book.read, "db")
+    assert begun is not None
+    await made.keep("db", "canary-old")
+    verified = replace(begun, phase="verified", publishing=False, switching=False, due_at=None)
+    await asyncio.to_thread(book.write, verified)
+    configu.configs["prod", "DB_PASSWORD"] = "canary-somebody-else-s"
+    rotation = await made.desk.resume("db")
+    assert (rotation.phase, rotation.stuck) == ("verified", True)
+    assert configu.configs["prod", "DB_PASSWORD"] == "canary-somebody-else-s"
+
+
+def typed_table(**more: object) -> dict[str, object]:
+    """A value that a person types, tried by a program that takes one value only."""
+    check = ["/bin/sh", "-c", "grep -q canary-good"]
+    return {"provider": "prompt", "verify": check, "allow": True, "grace": "0s", **more}
+
+
+async def test_another_value_can_be_typed_for_one_that_was_refused(office: MakeOffice) -> None:
+    made = office(db=typed_table())
+    await made.keep("db", "canary-old")
+    rotation = await made.desk.start("db", typed=Secret("canary-mistyped"))
+    assert (rotation.phase, rotation.attempts) == ("stored", 1)
+    rotation = await made.desk.resume("db", typed=Secret("canary-good"))
+    assert (rotation.phase, rotation.error) == ("done", "")
+    assert await made.value("db") == "canary-good"
+    assert await made.store.names("acme") == ["db"]
+
+
+async def test_no_other_value_can_be_typed_for_one_that_may_be_out(
+    office: MakeOffice, configu: ConfiguServer
+) -> None:
+    made = office(db=typed_table(configu=configu_table(configu)))
+    await made.keep("db", "canary-old")
+    await made.keep("configu-token", CONFIGU_TOKEN)
+    configu.protected.add("prod")
+    assert (await made.desk.start("db", typed=Secret("canary-good"))).pending
+    with pytest.raises(RotationRefused, match="can't be replaced any more"):
+        await made.desk.resume("db", typed=Secret("canary-good-2"))
+    assert len(configu.waiting) == 1
+
+
+async def test_a_value_that_nobody_asked_for_is_refused(
+    office: MakeOffice, langsmith: LangSmithKeyServer
+) -> None:
+    made = office(key=langsmith_table(langsmith))
+    await made.keep("key", langsmith.first)
+    with pytest.raises(RotationRefused, match="comes from langsmith"):
+        await made.desk.start("key", typed=Secret("canary-typed"))
+    assert len(langsmith.keys) == 1
+
+
+async def test_a_key_that_came_to_be_late_is_ended_too(
+    office: MakeOffice, langsmith: LangSmithKeyServer
+) -> None:
+    """A request of a process that was killed may arrive after the next one had looked."""
+    made = office(key=langsmith_table(langsmith))
+    await made.keep("key", langsmith.first)
+    rotation = await made.desk.start("key", typed=None)
+    langsmith.make(rotation.tag)
+    made.wait(minutes=10)
+    assert (await made.desk.resume("key")).phase == "done"
+    assert list(langsmith.keys) == [rotation.new_key]
+
+
+async def test_a_new_value_that_a_sync_brought_early_is_taken_back(
+    office: MakeOffice, configu: ConfiguServer
+) -> None:
+    made = office(db={"provider": "configu", "configu": configu_table(configu)})
+    await made.keep("db", "canary-old")
+    await made.keep("configu-token", CONFIGU_TOKEN)
+    configu.protected.add("prod")
+    assert (await made.desk.start("db", typed=None)).pending
+    (change,) = configu.waiting
+    configu.configs["prod", "DB_PASSWORD"] = change["value"]
+    configu.protected.clear()
+    await made.keep("db", change["value"])  # what a sync does
+    assert (await made.desk.roll_back("db")).phase == "rolled-back"
+    assert await made.value("db") == "canary-old"
+    assert configu.configs["prod", "DB_PASSWORD"] == "canary-old"
+    assert made.told == ["db"]
+
+
+async def test_a_new_key_is_not_ended_while_it_is_all_that_there_is(
+    office: MakeOffice, langsmith: LangSmithKeyServer
+) -> None:
+    made = office(key=langsmith_table(langsmith))
+    await made.keep("key", langsmith.first)
+    rotation = await made.desk.start("key", typed=None)
+    new = await made.value("key")
+    await made.store.delete(SecretRef("acme", f"devwiz-gw.rotation.{rotation.id}.old"))
+    rotation = await made.desk.roll_back("key")
+    assert (rotation.phase, rotation.stuck) == ("rolling-back", True)
+    assert "lost the old value" in rotation.error
+    assert new in langsmith.values()
+    await made.keep("key", langsmith.first)
+    assert (await made.desk.resume("key")).phase == "rolled-back"
+    assert langsmith.values() == [langsmith.first]
+
+
+async def test_a_clock_that_is_set_back_cuts_no_grace_short_and_makes_none_endless(
+    office: MakeOffice, langsmith: LangSmithKeyServer
+) -> None:
+    made = office(key=langsmith_table(langsmith))
+    await made.keep("key", langsmith.first)
+    assert (await made.desk.start("key", typed=None)).phase == "grace"
+    made.wait(days=-400)
+    assert (await made.desk.resume("key", asked=False)).phase == "grace"
+    made.wait(minutes=9)
+    assert (await made.desk.resume("key", asked=False)).phase == "grace"
+    made.wait(minutes=1)
+    assert (await made.desk.resume("key", asked=False)).phase == "done"
+
+
+async def test_a_plan_says_that_a_value_is_written_back(office: MakeOffice) -> None:
+    made = office(db={"provider": "prompt", "write_back": True})
+    await made.keep("db", "canary-old")
+    assert "publish" in (await made.desk.plan("db"))["steps"]

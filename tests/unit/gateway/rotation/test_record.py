@@ -62,7 +62,8 @@ def test_a_record_is_read_as_it_was_written() -> None:
     [
         {"v": 2}, {"phase": "nowhere"}, {"more": 1}, {"id": 7}, {"started_at": "soon"}, {"v": None},
         {"due_at": "2026-03-01T12:00:00"}, {"revoking": "no"}, {"switching": 0}, {"attempts": "1"},
-        {"attempts": -9}, {"version": None},
+        {"attempts": -9}, {"version": None}, {"grace_s": float("nan")}, {"grace_s": -1},
+        {"grace_s": 1e300}, {"publishing": 1}, {"changed_at": None},
     ],
 )  # fmt: skip
 def test_a_damaged_record_is_refused(change: dict[str, object]) -> None:
@@ -75,3 +76,27 @@ def test_a_damaged_record_is_refused(change: dict[str, object]) -> None:
 def test_what_is_no_record_is_refused(data: bytes) -> None:
     with pytest.raises(RecordDamaged):
         record.decode(data)
+
+
+def test_a_clock_that_was_set_back_lets_a_wait_begin_anew() -> None:
+    waiting = replace(PLANNED, phase="grace", changed_at=NOW, due_at=NOW + timedelta(hours=1))
+    earlier = NOW - timedelta(days=400)
+    assert not record.was_set_back(waiting, NOW)
+    assert record.was_set_back(waiting, earlier)
+    anew = record.waiting_anew(waiting, earlier)
+    assert not record.was_set_back(anew, earlier)
+    assert record.next_step(anew, earlier + timedelta(minutes=59)) is None
+    assert record.next_step(anew, earlier + timedelta(hours=1)) == "revoke"
+    assert not record.was_set_back(PLANNED, earlier)
+
+
+@pytest.mark.parametrize("phase", get_args(Phase))
+def test_another_value_may_be_typed_until_the_first_one_may_be_out(phase: Phase) -> None:
+    at = replace(PLANNED, phase=phase, new_fingerprint="1", new_key="k", error="no", stuck=True)
+    early = {"planned", "created", "stored", "verified"}
+    assert record.can_retype(at) == (phase in early)
+    assert not record.can_retype(replace(at, publishing=True))
+    assert not record.can_retype(replace(at, pending=True))
+    begun = record.retyped(at, NOW)
+    assert (begun.phase, begun.new_fingerprint, begun.new_key) == ("planned", "", "")
+    assert (begun.error, begun.stuck) == ("", False)
