@@ -110,7 +110,7 @@ def add_key_name(parser: argparse.ArgumentParser) -> None:
 
 
 def _supabase(args: argparse.Namespace) -> int:
-    with opened(args) as scope:
+    with opened(args, "tokens") as scope:
         token = scope.supabase_token(args.token)
         scope.refuse_read_only()
         demand_touch(
@@ -190,7 +190,7 @@ def _langsmith(args: argparse.Namespace) -> int:
 def _configu(args: argparse.Namespace) -> int:
     from identity.configu.sync_state import token_ref
 
-    with opened(args) as scope:
+    with opened(args, "configu") as scope:
         configu = scope.configu()
         demand_touch(
             scope.snapshot, Action(command="login configu", targets=(configu.org,)), sign_in=True
@@ -224,7 +224,7 @@ def _status(args: argparse.Namespace) -> int:
         )
     from gateway.cli.login_status import logins
 
-    with opened(args) as scope:
+    with opened(args, "tokens", "configu") as scope:
         scope.journal.record("session.list", outcome="ok")
         found = asyncio.run(logins(scope))
     if args.json:

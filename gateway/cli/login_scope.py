@@ -16,8 +16,9 @@ from gateway.audit.journal import Journal
 from gateway.cli.parsers import UsageError
 from gateway.cli.snapshot import Snapshot
 from gateway.config.find import find_config
-from gateway.config.load import checked
-from gateway.config.model import Config, ConfiguConfig, SupabaseTokenConfig
+from gateway.config.load import checked_project
+from gateway.config.model import ConfiguConfig, ProjectConfig, SupabaseTokenConfig
+from gateway.config.project_parts import Part
 from gateway.config.reading import read
 from identity.secret_stores.base import SecretStore
 from identity.secret_stores.open import open_store
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class LoginScope:
     """One project, as its configuration file has it."""
 
-    config: Config
+    config: ProjectConfig
     journal: Journal
     env: Mapping[str, str]
     snapshot: Snapshot
@@ -102,13 +103,14 @@ class LoginScope:
 
 
 @contextmanager
-def opened(args: argparse.Namespace) -> Iterator[LoginScope]:
-    """The scope that `--config` means.
+def opened(args: argparse.Namespace, *parts: Part) -> Iterator[LoginScope]:
+    """The scope that `--config` means, with those parts of the file that the command needs. It
+    works while the rest is still missing or wrong.
 
     Raises:
-        ConfigInvalid: there is no file, or it can't be used.
+        ConfigInvalid: there is no file, or these can't be used.
     """
     reading = read(find_config(args.config, cwd=Path.cwd(), env=os.environ))
-    config = checked(reading)
+    config = checked_project(reading, parts)
     journal = Journal(journal_path(config.project, os.environ), project=config.project)
     yield LoginScope(config=config, journal=journal, env=os.environ, snapshot=Snapshot.of(reading))

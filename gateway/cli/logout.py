@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _supabase(args: argparse.Namespace) -> int:
-    with opened(args) as scope:
+    with opened(args, "tokens") as scope:
         token = scope.supabase_token(args.token)
         scope.refuse_read_only()
         with scope.journal.around("session.end", name=token.name):
@@ -99,7 +99,7 @@ def _langsmith(args: argparse.Namespace) -> int:
 def _configu(args: argparse.Namespace) -> int:
     from identity.configu.sync_state import token_ref
 
-    with opened(args) as scope:
+    with opened(args, "configu") as scope:
         scope.configu()
         with scope.journal.around("session.end", name="configu"):
             asyncio.run(_forget(scope, token_ref(scope.project)))

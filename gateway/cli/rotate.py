@@ -63,7 +63,7 @@ def _run(args: argparse.Namespace) -> int:
     from gateway.cli.login_scope import opened
 
     _refuse_what_does_not_go_together(args)
-    with opened(args) as scope:
+    with opened(args, "rotate", "configu") as scope:
         return asyncio.run(_work(args, scope))
 
 

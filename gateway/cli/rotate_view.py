@@ -79,6 +79,8 @@ def outcome_lines(rotation: Mapping[str, Any], *, now: datetime) -> list[str]:
         if hint := _text(rotation, "hint"):
             lines.append(hint)
         lines.append(f"go on with: devwiz-gw rotate {name} --resume; undo it with --rollback")
+        if rotation.get("can_retype"):
+            lines.append("another value can be given with: --resume --new-value")
     elif not rotation.get("is_over"):
         lines.append(f"next: {_next(rotation, now)}")
         lines.append(

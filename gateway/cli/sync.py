@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     if args.take and (args.status or args.push or args.forget):
         raise UsageError("--take goes with taking values in", hint="leave one of the two out")
-    with opened(args) as scope:
+    with opened(args, "configu") as scope:
         configu = scope.configu()
         if args.watch is not None:
             every_s = args.watch or configu.interval_s

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from gateway.config.find import find_config, normal_path
-from gateway.config.model import Config
+from gateway.config.model import Config, ProjectConfig
 from gateway.config.parse import parse
+from gateway.config.project_parts import Part, parse_project
 from gateway.config.reading import Reading, read
 from gateway.errors import ConfigInvalid
 
-__all__ = ["checked", "find_config", "load"]
+__all__ = ["checked", "checked_project", "find_config", "load"]
 
 #: Bytes that fit into the operating system's `sun_path`, without the closing zero.
 _SOCKET_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
+_Checked = TypeVar("_Checked", bound=ProjectConfig)
 
 
 def load(path: Path) -> Config:
@@ -27,11 +30,25 @@ def load(path: Path) -> Config:
     return checked(read(normal_path(path)))
 
 
+def checked_project(reading: Reading, parts: Collection[Part]) -> ProjectConfig:
+    """Those parts of what was read that are about the project's secrets. Raises `ConfigInvalid`."""
+    return _without_problems(
+        reading, lambda found: parse_project(found.raw, path=found.path, parts=parts)
+    )
+
+
 def checked(reading: Reading) -> Config:
     """What was read, as a configuration. Raises `ConfigInvalid` as `load` does."""
+    return _without_problems(
+        reading,
+        lambda found: parse(found.raw, path=found.path, max_socket_path=_SOCKET_PATH_BYTES),
+    )
+
+
+def _without_problems(reading: Reading, check: Callable[[Reading], _Checked]) -> _Checked:
     path, problems = reading.path, reading.problems
     try:
-        config = parse(reading.raw, path=path, max_socket_path=_SOCKET_PATH_BYTES)
+        config = check(reading)
     except ConfigInvalid as invalid:
         raise ConfigInvalid(str(path), [*problems, *invalid.problems]) from None
     if problems:

@@ -77,6 +77,7 @@ __all__ = [
     "LogConfig",
     "OAuthClientConfig",
     "PeerName",
+    "ProjectConfig",
     "Route",
     "RunConfig",
     "SecretsConfig",
@@ -246,25 +247,31 @@ class TelemetryConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """A whole configuration file, checked. `path` is where it was read from, `identities` are those
-    beside the one of `[identity]`; `gateway.config.identities` says what all of it comes to.
-    """
+class ProjectConfig:
+    """What a configuration says of a project's secrets. `path` is where it was read from."""
 
     path: Path
     project: str
+    secrets: SecretsConfig = field(default_factory=SecretsConfig)
+    mfa: MfaConfig = field(default_factory=MfaConfig)
+    tokens: tuple[TokenConfig, ...] = ()
+    configu: ConfiguConfig | None = None
+    rotations: tuple[RotateConfig, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config(ProjectConfig):
+    """A whole configuration file, checked. `identities` are those beside the one of `[identity]`;
+    `gateway.config.identities` says what all of it comes to.
+    """
+
     identity: IdentityConfig
     routes: tuple[Route, ...]
     admin: AdminConfig
     limits: Limits = field(default_factory=Limits)
     log: LogConfig = field(default_factory=LogConfig)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
-    secrets: SecretsConfig = field(default_factory=SecretsConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
     run: RunConfig = field(default_factory=RunConfig)
-    mfa: MfaConfig = field(default_factory=MfaConfig)
     identities: Mapping[str, IdentityConfig] = field(default_factory=dict)
     workload_api: WorkloadApiConfig | None = None
-    tokens: tuple[TokenConfig, ...] = ()
-    configu: ConfiguConfig | None = None
-    rotations: tuple[RotateConfig, ...] = ()

@@ -14,11 +14,9 @@ from typing import Final, Literal, cast
 from gateway.config.addresses import check_socket_path, local_path, unix_path
 from gateway.config.admin_socket import admin_socket
 from gateway.config.audit import read_audit, refuse_unkept_names
-from gateway.config.configu import read_configu
 from gateway.config.identities import identities_of
 from gateway.config.identity_export import check_folders
 from gateway.config.identity_source import read_identities, read_identity
-from gateway.config.mfa import read_mfa
 from gateway.config.model import (
     DEFAULT_IDENTITY,
     AdminConfig,
@@ -26,19 +24,16 @@ from gateway.config.model import (
     Limits,
     LogConfig,
     Route,
-    SecretsConfig,
     UnixAddress,
 )
-from gateway.config.rotate import read_rotations, refuse_write_back
+from gateway.config.project_parts import PARTS, read_project
 from gateway.config.routes import RouteReader
 from gateway.config.run import read_run
-from gateway.config.table import Rejected, Table
+from gateway.config.table import Table
 from gateway.config.telemetry import read_telemetry
-from gateway.config.tokens import read_tokens, refuse_unknown_tokens
+from gateway.config.tokens import refuse_unknown_tokens
 from gateway.config.workload_api import read_workload_api
 from gateway.errors import ConfigInvalid, ConfigProblem
-from identity.errors import InvalidSecretName
-from identity.secret_stores.base import SecretRef
 
 _DAY_S: Final = 86_400.0
 _MIB: Final = 1024 * 1024
@@ -55,8 +50,8 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
     """
     problems: list[ConfigProblem] = []
     top = Table(raw, "", problems)
-    project = _project(top)
-    base = path.parent
+    part = read_project(top, path=path, parts=PARTS)
+    project, base = part.project, path.parent
     identity = read_identity(top.table("identity"), base=base, project=project)
     identities = read_identities(top.table("identities"), base=base, project=project)
     reader = RouteReader(
@@ -75,16 +70,14 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         limits=_limits(top.table("limits")),
         audit=read_audit(top.table("audit"), base=base, project=project),
         run=read_run(top.table("run"), project=project),
-        mfa=read_mfa(top.table("mfa")),
+        mfa=part.mfa,
         log=_log(top.table("log"), base=base),
         telemetry=read_telemetry(top.table("telemetry"), project=project, take=reader.take),
-        secrets=_secrets(top.table("secrets"), base=base),
-        tokens=read_tokens(top.table("tokens"), base=base, project=project),
-        rotations=read_rotations(top.table("rotate"), base=base, project=project),
+        secrets=part.secrets,
+        tokens=part.tokens,
+        configu=part.configu,
+        rotations=part.rotations,
     )
-    configu = top.table("configu")
-    if "configu" in top:
-        config = replace(config, configu=read_configu(configu, base=base, secrets=config.secrets))
     workload_api = read_workload_api(
         top.table("workload_api"),
         reader,
@@ -94,25 +87,11 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
     )
     problems += check_folders(identities_of(config))
     refuse_unknown_tokens(top, config)
-    refuse_write_back(top, config.rotations, config.configu)
     refuse_unkept_names(top, config)
     top.finish()
     if problems:
         raise ConfigInvalid(str(path), problems)
     return replace(config, workload_api=workload_api)
-
-
-def _project(top: Table) -> str:
-    if not top.required("project", "the name that scopes this file's secrets"):
-        return "unnamed"
-    return top.converted("project", _project_name) or "unnamed"
-
-
-def _project_name(text: str) -> str:
-    try:
-        return SecretRef(text, "any").project
-    except InvalidSecretName as error:
-        raise Rejected(str(error), error.hint) from None
 
 
 def _routes(top: Table, reader: RouteReader) -> tuple[Route, ...]:
@@ -184,23 +163,3 @@ def _log(table: Table, *, base: Path) -> LogConfig:
     )
     table.finish()
     return config
-
-
-def _secrets(table: Table, *, base: Path) -> SecretsConfig:
-    store = table.choice("store", ("keychain", "vault", "folder", "memory"), "keychain")
-    folder = table.converted("folder", partial(local_path, base=base))
-    if store == "folder" and folder is None:
-        table.problem("folder", 'store = "folder" needs it', 'such as folder = "/run/secrets"')
-    elif store not in {"folder", "vault"} and folder is not None:
-        table.problem("folder", f'store = "{store}" has no folder', 'use store = "folder"')
-    if store != "vault" and "auto_lock_s" in table:
-        table.problem("auto_lock_s", f'store = "{store}" is not locked', 'use store = "vault"')
-    auto_lock_s = table.seconds(
-        "auto_lock_s", SecretsConfig().auto_lock_s, least=0.0, most=_DAY_S * 30
-    )
-    table.finish()
-    return SecretsConfig(
-        store=cast("Literal['keychain', 'vault', 'folder', 'memory']", store),
-        folder=folder,
-        auto_lock_s=auto_lock_s,
-    )

@@ -16,7 +16,7 @@ from gateway.audit.event import fields_of
 from gateway.audit.files import all_files, lines_of
 from gateway.audit.fingerprint import Fingerprints
 from gateway.audit.journal import Journal
-from gateway.config.model import Config
+from gateway.config.model import ProjectConfig
 from gateway.config.rotate_model import RotateConfig
 from gateway.rotation.ages import Ages
 from gateway.rotation.book import Book, BookFailed
@@ -35,7 +35,7 @@ class Desk:
     has another value.
     """
 
-    config: Config
+    config: ProjectConfig
     store: SecretStore
     journal: Journal
     env: Mapping[str, str]

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.config.rotate_model import RotateConfig
 from gateway.rotation.ledger import Holder
-from gateway.rotation.record import STEPS, Rotation
+from gateway.rotation.record import STEPS, Rotation, can_retype
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,7 @@ def rotation_document(rotation: Rotation) -> dict[str, Any]:
         "stuck": rotation.stuck,
         "is_over": rotation.is_over,
         "can_roll_back": rotation.can_roll_back,
+        "can_retype": rotation.provider == "prompt" and can_retype(rotation),
         "started_at": _time(rotation.started_at),
         "changed_at": _time(rotation.changed_at),
         "switched_at": _time(rotation.switched_at),

@@ -41,7 +41,7 @@ FOLDER = '[secrets]\nstore = "folder"\nfolder = "s"\n'
         (ONE + FOLDER, ["login", "langsmith"], 2, "keeps nothing"),
         (ONE + FOLDER, ["logout", "supabase"], 2, "keeps nothing"),
         (ONE + FOLDER, ["logout", "langsmith"], 2, "keeps nothing"),
-        ("[[routes]]\n", ["login", "--status"], 1, "problems in the configuration"),
+        ("[configu]\n", ["login", "--status"], 1, "problems in the configuration"),
     ],
 )
 def test_what_can_not_be_done_is_told_before_anything_is_typed(
