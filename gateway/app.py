@@ -68,7 +68,8 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
     journal = Journal(journal_path(config.project, env), project=config.project)
     version = metadata.version("devwiz-gw")
     forwarders = Forwarders(journal, store, version=version, rng=random.SystemRandom())
-    journal.keeping = _keeping(config, forwarders)
+    signer = _signer(config, journal)
+    journal.keeping = _keeping(config, forwarders, signer)
     parts = Parts(
         version=version,
         feeds=_feeds(store, journal, env),
@@ -78,7 +79,7 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
         redactor=redactor,
         announce=announce,
         meaning=explanation,
-        signer=_signer(config, journal),
+        signer=signer,
         forwarders=forwarders,
         open_desk=lambda used, refresh: Desk(
             config=used, store=store, journal=journal, env=env, tell=lambda _secret: refresh()
@@ -103,11 +104,12 @@ def _signer(config: Config, journal: Journal) -> AuditSigner | None:
     return AuditSigner(journal, open_store(config.secrets.store, asker=config.path))
 
 
-def _keeping(config: Config, forwarders: Forwarders) -> Keeping:
+def _keeping(config: Config, forwarders: Forwarders, signer: AuditSigner | None) -> Keeping:
     return Keeping(
         file_bytes=config.audit.file_bytes,
         files=config.audit.keep_files,
         position=forwarders.position,
+        too_many=None if signer is None else signer.too_many,
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from gateway.audit.event import CHECKPOINT, Event, Place
+from gateway.audit.event import CHECKPOINT, Event, Place, number_of
 
 _CONTEXT: Final = "devwiz-gw audit checkpoint v1"
 
@@ -75,7 +75,7 @@ def verified(line: Mapping[str, Any], *, before: Place) -> Signed | str:
     fields = line.get("checkpoint")
     if not isinstance(fields, Mapping):
         return "a checkpoint without its fields"
-    place = Place(_number(fields.get("size")), str(fields.get("head", "")))
+    place = Place(number_of(fields.get("size")), str(fields.get("head", "")))
     if place != before:
         return "a checkpoint of another place in the chain"
     key = str(fields.get("key", ""))
@@ -96,7 +96,3 @@ def fingerprint(key: str) -> str:
 
 def _message(project: str, place: Place, signed_at: str) -> bytes:
     return "\n".join([_CONTEXT, project, str(place.seq), place.head, signed_at, ""]).encode()
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else -1

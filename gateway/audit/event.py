@@ -21,6 +21,10 @@ CHECKPOINT: Final = "audit.checkpoint"
 PRUNED: Final = "audit.pruned"
 #: What was signed is not there any more: told by the signer, which goes on with what there is.
 BROKEN: Final = "audit.broken"
+#: A person knows of something that `audit verify` finds.
+ACKNOWLEDGED: Final = "audit.acknowledged"
+#: Lines were cut short by a crash or a full disk: the chain goes on over them.
+TORN: Final = "audit.torn"
 #: A security key is enrolled, and one has approved something: see `gateway.audit.approvals`.
 ENROLLED: Final = "mfa.add"
 APPROVED: Final = "mfa.approve"
@@ -95,6 +99,13 @@ def line_of(event: Event, *, place: Place, at: datetime, project: str, actor: Ac
     return text.encode("utf-8", "backslashreplace")
 
 
+def torn(behind: str) -> Event:
+    """The event behind lines that were cut short; `behind` is the hash of the one before, which
+    they don't tell, and without which nothing would hold the chain together there.
+    """
+    return Event(action=TORN, outcome="failed", more={"behind": behind})
+
+
 def digest(line: bytes) -> str:
     """What the next line calls this one."""
     return hashlib.sha256(line).hexdigest()
@@ -111,8 +122,12 @@ def fields_of(line: bytes) -> dict[str, Any] | None:
 
 def seq_of(line: bytes) -> int:
     """The line's number, or 0 if it has none."""
-    seq = (fields_of(line) or {}).get("seq")
-    return seq if isinstance(seq, int) and not isinstance(seq, bool) and seq > 0 else 0
+    return number_of((fields_of(line) or {}).get("seq"))
+
+
+def number_of(value: object) -> int:
+    """A number of a line, or 0 for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _told(values: Mapping[str, object]) -> dict[str, object]:

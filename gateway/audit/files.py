@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ CURRENT: Final = "audit.jsonl"
 #: A full file is named by the number of its first line.
 _FULL: Final = re.compile(r"audit-(\d{12,})\.jsonl")
 _CHUNK: Final = 1 << 20
+_CHUNK_BACK: Final = 1 << 16
 
 
 def journal_path(project: str, env: Mapping[str, str]) -> Path:
@@ -64,9 +66,29 @@ def all_files(current: Path) -> list[Path]:
 def has_line(current: Path, head: str) -> bool:
     """Whether a line with this hash is in one of the files. It is looked for from the end."""
     for path in reversed(all_files(current)):
-        if any(digest(line) == head for line in reversed(path.read_bytes().split(b"\n"))):
-            return True
+        with path.open("rb") as file:
+            lines = lines_back(file.fileno(), file.seek(0, os.SEEK_END))
+            if any(digest(line) == head for line in lines):
+                return True
     return False
+
+
+def lines_back(fd: int, end: int) -> Iterator[bytes]:
+    """The lines of an open file before the offset `end`, the last one first, without their
+    newlines. First of all comes what is behind the last newline: nothing, if the lines are whole.
+    """
+    parts: list[bytes] = []  # of a line, which may be as long as somebody liked; the last first
+    while end:
+        begin = max(0, end - _CHUNK_BACK)
+        start, *lines = os.pread(fd, end - begin, begin).split(b"\n")
+        end = begin
+        if lines:
+            parts.append(lines.pop())
+            yield b"".join(reversed(parts))
+            yield from reversed(lines)
+            parts = []
+        parts.append(start)
+    yield b"".join(reversed(parts))
 
 
 def lines_of(path: Path) -> Iterator[bytes]:

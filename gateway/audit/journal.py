@@ -6,36 +6,24 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.audit.account import Accounts
 from gateway.audit.actor import own_actor
-from gateway.audit.event import (
-    CHECKPOINT,
-    PRUNED,
-    Actor,
-    Event,
-    Place,
-    digest,
-    fields_of,
-    line_of,
-    seq_of,
-)
-from gateway.audit.files import first_of, full_files, full_name, has_line, lines_of
+from gateway.audit.chain_end import End, end_of_chain, end_of_file
+from gateway.audit.event import CHECKPOINT, Actor, Event, Place, line_of, seq_of, torn
+from gateway.audit.files import full_files, full_name, has_line, lines_of
 from gateway.audit.group_commit import GroupCommit
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
     from gateway.audit.checkpoint import Signer
 
-#: A line is far shorter.
-_TAIL_BYTES: Final = 64 * 1024
 _LOCK_TIMEOUT_S: Final = 5.0
 _LOCK_LOOK_S: Final = 0.002
 _OPEN: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
@@ -47,25 +35,19 @@ class AuditFailed(GatewayError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeping:
-    """A file is full at `file_bytes`; `files` full ones are kept (0: all), less only where a
-    forwarder, whose `position` is the number of the last line that it passed on, has all of them.
+    """A file is full at `file_bytes`; `files` full ones are kept (0: all), and more where a
+    forwarder, whose `position` is the number of the last line that it passed on, lacks some of
+    their lines. `too_many` is who then calls `Journal.prune`, with a key; without it the journal
+    removes them by itself, which nobody signs.
     """
 
     file_bytes: int = 16 * 1024 * 1024
     files: int = 0
     position: Callable[[], int | None] = lambda: None
+    too_many: Callable[[], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    """Where the chain stands; whether the last line ends as a line should, and is a checkpoint."""
-
-    place: Place
-    whole: bool = True
-    signed: bool = False
-
-
-_Maker = Callable[[_End], Event | None]
+_Maker = Callable[[End], Event | None]
 
 
 class Journal:
@@ -91,8 +73,7 @@ class Journal:
         self.keeping = keeping or Keeping()
         self._lock = threading.Lock()
         self._commit = GroupCommit()
-        self._known: tuple[tuple[int, int, int], _End] | None = None
-        self._pruned_through = 0
+        self._known: tuple[tuple[int, int, int], End] | None = None
 
     def record(
         self,
@@ -141,23 +122,53 @@ class Journal:
         """
         from gateway.audit.checkpoint import checkpoint
 
-        def make(end: _End) -> Event | None:
+        def make(end: End) -> Event | None:
             if end.signed or end.place == Place():
                 return None
-            at = self._now().astimezone(UTC).isoformat(timespec="seconds")
+            at = self._stamp()
             return checkpoint(signer, project=self.project, place=end.place, signed_at=at)
 
         return self._written(make, None)
 
     def has(self, place: Place) -> bool:
-        """Whether the line that leads to `place` is there as it was, or was removed from here with
-        an old file. Raises `AuditFailed`.
+        """Whether the line that leads to `place` is there as it was. Raises `AuditFailed`."""
+        try:
+            with self._lock, self._locked():
+                return place == Place() or has_line(self.path, place.head)
+        except OSError as error:
+            raise self._unusable("read", error) from error
+
+    def keep(self, *, file_bytes: int, files: int) -> None:
+        """Go on with these sizes and numbers of files."""
+        self.keeping = replace(self.keeping, file_bytes=file_bytes, files=files)
+
+    def prune(self, signer: Signer, signed: Place) -> None:
+        """Remove the oldest of too many files, as far as they lie before `signed`, the place of
+        which is kept elsewhere that it was signed. The key vouches for each removal, in a line that
+        is on the disk before it: whoever is killed in between leaves a journal that verifies.
+
+        Raises:
+            AuditFailed: a line could not be written, or a file not be removed.
         """
         try:
             with self._lock, self._locked():
-                return place.seq <= self._pruned_through or has_line(self.path, place.head)
+                self._prune(signer, signed)
         except OSError as error:
-            raise self._unusable("read", error) from error
+            raise self._unusable("write", error) from error
+
+    def acknowledge(self, finding: Mapping[str, Any], reason: str, signer: Signer) -> Place:
+        """Write that a person knows of a finding of `verify`; the place that was signed with it.
+        Raises `AuditFailed`.
+        """
+        from gateway.audit.vouched import acknowledged
+
+        def make(end: End) -> Event:
+            at = self._stamp()
+            return acknowledged(
+                finding, reason, signer, project=self.project, place=end.place, at=at
+            )
+
+        return self._written(make, None) or Place()
 
     def write(self, event: Event, *, actor: Actor | None = None) -> None:
         """See `record`."""
@@ -189,31 +200,34 @@ class Journal:
         fd = os.open(self.path, _OPEN, 0o600)
         try:
             end = self._end(fd)
+            if end.behind:
+                end = self._write(fd, end, torn(end.behind), None)
             event = make(end)
             if event is None:
                 return None
-            line = line_of(
-                event,
-                place=end.place,
-                at=self._now(),
-                project=self.project,
-                actor=actor or replace(self._actor(), account=self._accounts.current()),
-            )
-            # A line cut short by a full disk stays visible as a broken one, on a line of its own.
-            _write_whole(fd, line + b"\n" if end.whole else b"\n" + line + b"\n")
-            after = _End(end.place.after(line), signed=event.action == CHECKPOINT)
-            self._known = (_mark(fd), after)
+            self._write(fd, end, event, actor)
             return end.place
         finally:
             os.close(fd)
 
-    def _end(self, fd: int) -> _End:
+    def _write(self, fd: int, end: End, event: Event, actor: Actor | None) -> End:
+        line = line_of(
+            event,
+            place=end.place,
+            at=self._now(),
+            project=self.project,
+            actor=actor or replace(self._actor(), account=self._accounts.current()),
+        )
+        # A line cut short by a full disk stays visible as a broken one, on a line of its own.
+        _write_whole(fd, line + b"\n" if end.whole else b"\n" + line + b"\n")
+        after = End(end.place.after(line), signed=event.action == CHECKPOINT)
+        self._known = (_mark(fd), after)
+        return after
+
+    def _end(self, fd: int) -> End:
         if self._known is not None and self._known[0] == _mark(fd):
             return self._known[1]
-        end = _end_of(fd)
-        if end == _End(Place()) and (full := full_files(self.path)):
-            return replace(_end_of_file(full[-1]), whole=True)
-        return end
+        return end_of_chain(fd, self.path)
 
     def _sync(self) -> None:
         fd = os.open(self.path, _OPEN, 0o600)
@@ -235,23 +249,36 @@ class Journal:
         self.path.rename(self.path.with_name(full_name(first)))
         self._known = None
         _sync_folder(self.path.parent)
-        self._prune()
+        if self.keeping.too_many is None:
+            self._prune()
+        elif 0 < self.keeping.files < len(full_files(self.path)):
+            self.keeping.too_many()
 
-    def _prune(self) -> None:
-        """Remove the oldest files; a line tells of it first, so that the rest still verifies."""
+    def _prune(self, signer: Signer | None = None, signed: Place | None = None) -> None:
+        keeping = self.keeping
+        position = keeping.position()
         full = full_files(self.path)
-        position = self.keeping.position()
-        while self.keeping.files and len(full) > self.keeping.files:
-            oldest, *full = full
-            place = _end_of_file(oldest).place
-            if position is not None and position < place.seq:
+        for oldest in full[: -keeping.files] if keeping.files else ():
+            through = end_of_file(oldest).place
+            is_wanted = position is not None and position < through.seq
+            if is_wanted or (signed is not None and signed.seq <= through.seq):
                 return
-            told = {"pruned": {"through": place.seq, "head": place.head}}
-            event = Event(action=PRUNED, outcome="ok", name=oldest.name, more=told)
-            self._append(partial(_always, event), None)
-            self._sync()
-            oldest.unlink()
-            self._pruned_through = place.seq
+            self._remove(oldest, through, signer)
+
+    def _remove(self, oldest: Path, through: Place, signer: Signer | None) -> None:
+        from gateway.audit.vouched import Removal, pruned
+
+        removal = Removal(oldest.name, through, self.keeping.files)
+
+        def make(end: End) -> Event:
+            return pruned(removal, signer, project=self.project, place=end.place, at=self._stamp())
+
+        self._append(make, None)
+        self._sync()
+        oldest.unlink()
+
+    def _stamp(self) -> str:
+        return self._now().astimezone(UTC).isoformat(timespec="seconds")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -282,36 +309,6 @@ def _mark(fd: int) -> tuple[int, int, int]:
     """What a file is known by while nobody else writes to it."""
     stat = os.fstat(fd)
     return stat.st_dev, stat.st_ino, stat.st_size
-
-
-def _end_of_file(path: Path) -> _End:
-    """Where the chain stands at the end of a full file."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        end = _end_of(fd)
-    finally:
-        os.close(fd)
-    return end if end.place.seq else replace(end, place=Place(first_of(path), end.place.head))
-
-
-def _end_of(fd: int) -> _End:
-    size = os.fstat(fd).st_size
-    tail = os.pread(fd, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
-    if not tail:
-        return _End(Place())
-    lines = tail.removesuffix(b"\n").split(b"\n")
-    # Behind broken lines, of which a full disk can leave several, the last number counts on.
-    seq = next((seq for line in reversed(lines) if (seq := seq_of(line))), 0)
-    last = fields_of(lines[-1]) or {}
-    return _End(
-        Place(seq, digest(lines[-1])),
-        whole=tail.endswith(b"\n"),
-        signed=last.get("action") == CHECKPOINT,
-    )
-
-
-def _always(event: Event, _end: _End) -> Event:
-    return event
 
 
 def _write_whole(fd: int, data: bytes) -> None:

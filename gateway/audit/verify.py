@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
+from gateway.audit import event
 from gateway.audit.approvals import Approvals
-from gateway.audit.checkpoint import verified
-from gateway.audit.event import BROKEN, CHECKPOINT, FIRST, PRUNED, Place, digest, fields_of
-
-#: What is told of at most; one change can break the chain in one place only, but there may be many.
-_MOST_PROBLEMS: Final = 100
+from gateway.audit.checkpoint import Signed, verified
+from gateway.audit.event import FIRST, Place, digest, fields_of, number_of
+from gateway.audit.vouched import SIGNATURE, vouched
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong, and in which line of which file."""
+    """What is wrong, and in which line of which file; `place` is what the line follows there, and
+    `digest` the line's own hash, so that another finding at the same line is another one.
+    """
 
     file: str
     line: int
     what: str
+    place: Place = field(default_factory=Place)
+    digest: str = ""
+
+    @property
+    def id(self) -> str:
+        """What a person names it by."""
+        parts = [self.what, self.place.seq, self.place.head, self.digest]
+        return digest(json.dumps(parts).encode())
+
+    def fields(self) -> dict[str, Any]:
+        """As they stand in the line that acknowledges it."""
+        return {"finding": self.id, "file": self.file, "line": self.line, "what": self.what}
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """What a person says to know of: the finding, why, and who said so when."""
+
+    finding: str
+    file: str
+    line: int
+    what: str
+    reason: str
+    who: str
+    at: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +62,8 @@ class Verdict:
         signed: number of the last line that a good checkpoint vouches for.
         keys: public keys of the good checkpoints, in their order.
         touches: approvals that a security key signed, and that are proven again.
-        problems: what doesn't fit; none means whole.
+        problems: what doesn't fit, and nobody acknowledged; none means whole.
+        acknowledged: what a person knows of, by the word of the key's holder.
     """
 
     events: int = 0
@@ -46,6 +74,7 @@ class Verdict:
     keys: list[str] = field(default_factory=list)
     touches: int = 0
     problems: list[Problem] = field(default_factory=list)
+    acknowledged: list[Acknowledged] = field(default_factory=list)
 
     @property
     def whole(self) -> bool:
@@ -78,101 +107,151 @@ class _Walk:
         self._expected = expected
         self._verdict = Verdict()
         self._place = Place()
+        self._at = ("", 0)
+        self._digest = ""
         self._start: Problem | None = None
         self._before_start = Place()
+        self._removal_told = False
         self._begun = False
+        self._behind = FIRST
+        self._torn_since = False
         self._reached = expected.reached == Place()
         self._approvals = Approvals(expected.touch_keys)
+        self._signed: list[tuple[int, int]] = []
 
     def step(self, file: str, number: int, line: bytes) -> None:
+        self._at, self._digest = (file, number), digest(line)
         fields = fields_of(line)
         if fields is None:
-            self._torn(file, number, line)
+            self._verdict.torn += 1
+            self._torn_since = True
+            self._place = Place(self._place.seq, self._digest)
             return
         if not self._begun:
-            self._begin(file, number, fields)
-        self._check(file, number, fields)
+            self._begin(fields)
+        self._check(fields)
         self._verdict.events += 1
-        self._place = Place(_seq(fields) or self._place.seq, digest(line))
+        self._place = Place(number_of(fields.get("seq")) or self._place.seq, self._digest)
+        self._behind, self._torn_since = self._digest, False
         if self._place == self._expected.reached:
             self._reached = True
 
-    def _torn(self, file: str, number: int, line: bytes) -> None:
-        if not self._begun:
-            self._problem(file, number, "the first line that is left is cut short")
-            self._begun = True
-        self._verdict.torn += 1
-        self._place = Place(self._place.seq, digest(line))
-
-    def _begin(self, file: str, number: int, fields: dict[str, Any]) -> None:
+    def _begin(self, fields: dict[str, Any]) -> None:
         """Lines may have been removed on purpose before: a later line has to tell of it."""
         self._begun = True
-        self._verdict.first = _seq(fields)
+        seq = self._verdict.first = number_of(fields.get("seq"))
         prev = str(fields.get("prev", ""))
-        if prev != FIRST or _seq(fields) != 1:
-            self._approvals.is_complete = False
-            self._before_start = Place(_seq(fields) - 1, prev)
-            self._place = self._before_start
-            what = f"it begins with line {_seq(fields)}, and nothing tells of older ones' removal"
-            self._start = Problem(file, number, what)
+        before = str(fields.get("behind", "")) if self._torn_since else prev
+        if before == FIRST and seq == 1:
+            return
+        self._approvals.is_complete = False
+        self._before_start = Place(max(0, seq - 1), before)
+        self._behind = before
+        self._place = Place(self._before_start.seq, self._place.head if self._torn_since else prev)
+        what = f"it begins with line {seq}, and no signed line tells of older ones' removal"
+        self._start = self._problem_here(what)
 
-    def _check(self, file: str, number: int, fields: dict[str, Any]) -> None:
-        if fields.get("prev") != self._place.head:
-            self._problem(
-                file, number, "it doesn't follow the line before: one was changed, removed or added"
-            )
-        elif _seq(fields) != self._place.seq + 1:
-            self._problem(file, number, f"its number is not {self._place.seq + 1}")
-        if fields.get("action") == CHECKPOINT:
-            self._checkpoint(file, number, fields)
-        elif fields.get("action") == PRUNED:
-            self._pruned(fields)
-        elif fields.get("action") == BROKEN:
-            self._problem(file, number, "the signer didn't find here what it had signed before")
-        elif wrong := self._approvals.step(fields):
-            self._problem(file, number, wrong)
+    def _check(self, fields: dict[str, Any]) -> None:
+        if fields.get("prev") != self._place.head or not self._is_joined(fields):
+            self._problem("it doesn't follow the line before: one was changed, removed or added")
+        elif number_of(fields.get("seq")) != self._place.seq + 1:
+            self._problem(f"its number is not {self._place.seq + 1}")
+        match fields.get("action"):
+            case event.CHECKPOINT:
+                self._checkpoint(fields)
+            case event.PRUNED:
+                self._pruned(fields)
+            case event.ACKNOWLEDGED:
+                self._acknowledged(fields)
+            case event.BROKEN:
+                self._problem("the signer didn't find here what it had signed before")
+            case _:
+                if wrong := self._approvals.step(fields):
+                    self._problem(wrong)
 
-    def _checkpoint(self, file: str, number: int, fields: dict[str, Any]) -> None:
+    def _is_joined(self, fields: dict[str, Any]) -> bool:
+        """Whether what is before torn lines is told behind them."""
+        return not self._torn_since or fields.get("behind") == self._behind
+
+    def _checkpoint(self, fields: dict[str, Any]) -> None:
         result = verified(fields, before=self._place)
         if isinstance(result, str):
-            self._problem(file, number, result)
-            return
+            self._problem(result)
+        else:
+            self._is_by_our_key(result, "a checkpoint")
+
+    def _is_by_our_key(self, result: Signed, what: str) -> bool:
         keys = self._verdict.keys
         allowed = self._expected.keys or frozenset(keys[:1]) or frozenset((result.key,))
         if result.key not in allowed:
-            self._problem(file, number, "a checkpoint that another key signed")
-            return
+            self._problem(f"{what} that another key signed")
+            return False
         if result.key not in keys:
             keys.append(result.key)
-        if not self._verdict.problems:
-            self._verdict.signed = result.place.seq
+        self._signed.append((len(self._verdict.problems), result.place.seq))
+        return True
 
     def _pruned(self, fields: dict[str, Any]) -> None:
         told = fields.get("pruned")
-        if isinstance(told, dict):
-            through = Place(_seq({"seq": told.get("through")}), str(told.get("head", "")))
-            if through == self._before_start:
+        removed = told if isinstance(told, dict) else {}
+        through = Place(number_of(removed.get("through")), str(removed.get("head", "")))
+        is_start = through == self._before_start
+        result = vouched(fields, told, before=self._place)
+        if isinstance(result, Signed):
+            if self._is_by_our_key(result, "a removal of old lines") and is_start:
                 self._start = None
+        elif SIGNATURE in fields or self._expected.keys or self._verdict.keys:
+            self._problem(f"a removal of old lines, and {result}")
+        else:
+            self._removal_told = self._removal_told or is_start
 
-    def _problem(self, file: str, number: int, what: str) -> None:
-        if len(self._verdict.problems) < _MOST_PROBLEMS:
-            self._verdict.problems.append(Problem(file, number, what))
+    def _acknowledged(self, fields: dict[str, Any]) -> None:
+        told = fields.get("acknowledged")
+        result = vouched(fields, told, before=self._place)
+        if not isinstance(result, Signed) or not isinstance(told, dict):
+            self._problem(f"an acknowledgement, and {result}")
+        elif self._is_by_our_key(result, "an acknowledgement"):
+            self._verdict.acknowledged.append(_acknowledged(fields, told))
+
+    def _problem(self, what: str) -> None:
+        self._verdict.problems.append(self._problem_here(what))
+
+    def _problem_here(self, what: str) -> Problem:
+        return Problem(*self._at, what, self._place, self._digest)
 
     def end(self) -> Verdict:
         verdict, reached = self._verdict, self._expected.reached
-        if self._start is not None:
-            verdict.problems.insert(0, self._start)
-        # What was signed may have been removed since, but only from its beginning, and then the key
-        # vouches for what is left: whoever lacks it could else begin a chain behind that line.
-        is_removed = self._begun and reached.seq < verdict.first <= verdict.signed
-        if not self._reached and not is_removed:
+        known = {item.finding for item in verdict.acknowledged}
+        open_ones = [index for index, item in enumerate(verdict.problems) if item.id not in known]
+        first_open = min(open_ones, default=len(verdict.problems))
+        verdict.signed = max(
+            (seq for before, seq in self._signed if before <= first_open), default=0
+        )
+        problems = [verdict.problems[index] for index in open_ones]
+        is_unsigned = not (verdict.keys or self._expected.keys)
+        if self._start and not (self._removal_told and is_unsigned) and self._start.id not in known:
+            problems.insert(0, self._start)
+        if self._torn_since and not self._begun:
+            problems.append(self._problem_here("the only lines that are left are cut short"))
+        if not self._reached:
             what = f"line {reached.seq} was signed once and is not there as it was: the end is gone"
-            self._problem("", 0, what)
+            gone = Problem("", 0, what, reached)
+            problems += [gone] if gone.id not in known else []
+        verdict.problems = problems
         verdict.last = self._place
         verdict.touches = self._approvals.proven
         return verdict
 
 
-def _seq(fields: dict[str, Any]) -> int:
-    seq = fields.get("seq")
-    return seq if isinstance(seq, int) and not isinstance(seq, bool) and seq > 0 else 0
+def _acknowledged(fields: dict[str, Any], told: dict[str, Any]) -> Acknowledged:
+    user = fields.get("user")
+    names = user if isinstance(user, dict) else {}
+    return Acknowledged(
+        finding=str(told.get("finding")),
+        file=str(told.get("file")),
+        line=number_of(told.get("line")),
+        what=str(told.get("what")),
+        reason=str(told.get("reason")),
+        who=str(names.get("name") or names.get("uid", "")),
+        at=str(fields.get("time")),
+    )

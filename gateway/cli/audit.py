@@ -21,8 +21,7 @@ from gateway.audit.query import Query
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import add_commands
-from gateway.cli.secret_scope import Scope, opened_by
-from gateway.cli.snapshot import Snapshot, snapshot_of
+from gateway.cli.snapshot import snapshot_of
 
 _USUAL: Final = 20
 _LOOK_S: Final = 0.3
@@ -92,7 +91,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="lines as they are in the journal, which can be verified, or a table",
     )
     _add_query(export, json_option=False)
-    for command in (tail, query, verify, export):
+    knowing = commands.add(
+        "acknowledge",
+        summary="say that you know of what 'verify' finds, and why it is so",
+        examples=(
+            'devwiz-gw audit acknowledge 3f2a9c01d4e5 --reason "restored the backup of 1 March"',
+        ),
+        run=_acknowledge,
+    )
+    knowing.add_argument(
+        "findings",
+        nargs="+",
+        metavar="FINDING",
+        help="as 'audit verify' names it; its first letters will do",
+    )
+    knowing.add_argument(
+        "--reason", required=True, metavar="TEXT", help="what happened, for whoever reads it later"
+    )
+    for command in (tail, query, verify, export, knowing):
         command.add_argument("--project", help="whose (default: the configuration's project)")
 
 
@@ -221,11 +237,12 @@ def _part(fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _verify(args: argparse.Namespace) -> int:
     from gateway.audit.verify import verify
+    from gateway.cli.audit_expected import expected_by
     from gateway.cli.audit_view import verdict_document, verdict_lines
 
     snapshot = snapshot_of(args)
     path = journal_path(snapshot.project, os.environ)
-    expected, remark = _expected(args, snapshot)
+    expected, remark = expected_by(args, snapshot)
     files = all_files(path)
     verdict = verify(((item.name, lines_of(item)) for item in files), expected)
     if args.json:
@@ -238,39 +255,10 @@ def _verify(args: argparse.Namespace) -> int:
     return ExitCode.OK if verdict.whole else ExitCode.FAILED
 
 
-def _expected(args: argparse.Namespace, snapshot: Snapshot) -> tuple[Any, str]:
-    """What is known from elsewhere, and a remark where that is little."""
-    from gateway.audit.event import Place
-    from gateway.audit.key import key_ref, place_of, reached_ref, signer_of
-    from gateway.audit.verify import Expected
-    from identity.errors import IdentityError, SecretNotFound
+def _acknowledge(args: argparse.Namespace) -> int:
+    from gateway.cli import audit_acknowledge
 
-    if args.key or args.no_store:
-        return Expected(keys=frozenset(args.key)), ""
-    try:
-        with opened_by(snapshot) as scope:
-            if scope.kind == "folder":
-                return Expected(), 'nothing is signed: the store "folder" can\'t keep the key'
-            key = signer_of(scope.store.get(key_ref(scope.project))).public_key
-            touched = _touch_keys(scope)
-            try:
-                reached = place_of(scope.store.get(reached_ref(scope.project)))
-            except SecretNotFound:
-                reached = Place()
-    except SecretNotFound:
-        return Expected(), "no key is kept for this journal: `serve` makes one and signs with it"
-    except (IdentityError, ValueError) as error:
-        return Expected(), f"the journal's key can't be had, so any key was taken: {error}"
-    return Expected(keys=frozenset((key,)), reached=reached, touch_keys=touched), ""
-
-
-def _touch_keys(scope: Scope) -> frozenset[str]:
-    """Public keys that are enrolled now, whose enrolment may be in a line that is gone."""
-    from gateway.cli.touch import load_keys
-    from identity.mfa.assertion import encoded
-
-    keys = load_keys(scope.store, scope.project)
-    return frozenset(encoded(slot.public_key) for slot in keys.slots) if keys else frozenset()
+    return audit_acknowledge.run(args)
 
 
 # -- export ----------------------------------------------------------------------------------------

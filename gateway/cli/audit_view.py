@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.audit.checkpoint import fingerprint
-from gateway.audit.verify import Problem, Verdict
-from gateway.cli.output import paint, pairs
+from gateway.audit.verify import Acknowledged, Problem, Verdict
+from gateway.cli.output import paint, pairs, printable
+
+#: What a person is shown at most; one change can break many lines.
+_MOST_PROBLEMS: Final = 100
 
 
 def verdict_document(verdict: Verdict, path: Path) -> dict[str, Any]:
@@ -24,9 +28,15 @@ def verdict_document(verdict: Verdict, path: Path) -> dict[str, Any]:
         "touches_proven": verdict.touches,
         "torn_lines": verdict.torn,
         "problems": [
-            {"file": problem.file, "line": problem.line, "what": problem.what}
+            {
+                "finding": problem.id,
+                "file": problem.file,
+                "line": problem.line,
+                "what": problem.what,
+            }
             for problem in verdict.problems
         ],
+        "acknowledged": [asdict(item) for item in verdict.acknowledged],
     }
 
 
@@ -45,7 +55,14 @@ def verdict_lines(verdict: Verdict, path: Path) -> list[str]:
         rows.append(("touches", f"{verdict.touches} approvals, proven by the keys' signatures"))
     if verdict.torn:
         rows.append(("torn", f"{verdict.torn} lines were cut short by a crash or a full disk"))
-    return [f"{path}: {word}", *pairs(rows), *map(_problem, verdict.problems)]
+    more = len(verdict.problems) - _MOST_PROBLEMS
+    return [
+        f"{path}: {word}",
+        *pairs(rows),
+        *map(_known, verdict.acknowledged),
+        *map(_problem, verdict.problems[:_MOST_PROBLEMS]),
+        *([f"  and {more} more"] if more > 0 else []),
+    ]
 
 
 def _signed(verdict: Verdict) -> str:
@@ -56,5 +73,13 @@ def _signed(verdict: Verdict) -> str:
 
 
 def _problem(problem: Problem) -> str:
-    where = f"{problem.file}:{problem.line}: " if problem.file else ""
-    return f"  {paint('✗', 'bad')} {where}{problem.what}"
+    return f"  {paint('✗', 'bad')} {problem.id[:12]} {_where(problem)}{problem.what}"
+
+
+def _known(item: Acknowledged) -> str:
+    said = f"acknowledged by {item.who} at {item.at}: {item.reason}"
+    return printable(f"  · {item.finding[:12]} {_where(item)}{item.what}; {said}")
+
+
+def _where(item: Problem | Acknowledged) -> str:
+    return f"{item.file}:{item.line}: " if item.file else ""

@@ -7,6 +7,7 @@ import secrets
 import webbrowser
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -37,8 +38,9 @@ async def sign_in_by_browser(
 ) -> Session:
     """Send the browser to `provider` and wait for it to bring a code back.
 
-    The code is worth a session only together with a secret that stays here (PKCE, RFC 7636): who
-    sends another code to the port is refused, and waited past.
+    The code is worth a session only together with a secret that stays here (PKCE, RFC 7636). Who
+    comes to the port without the `state` of this sign-in (RFC 6749 section 10.12), be it with a
+    code or an error, is refused, and waited past.
 
     Raises:
         TokenDenied: the person or the provider refused.
@@ -64,7 +66,7 @@ async def sign_in_by_browser(
     except TimeoutError as error:
         raise TokenUnavailable(
             f"the browser didn't come back within {timeout_s:g} s",
-            hint=f"does the project allow redirects to http://127.0.0.1:*{PATH}?",
+            hint=f"does the project allow redirects to http://127.0.0.1:*{PATH}*?",
         ) from error
     finally:
         await runner.cleanup()
@@ -78,6 +80,7 @@ class _Callback:
         self.session: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
         self._api = api
         self._verifier = verifier
+        self._state = secrets.token_urlsafe(24)
         self._turn = asyncio.Lock()
         self._codes = 0
 
@@ -89,13 +92,17 @@ class _Callback:
 
     def begin(self, provider: str) -> str:
         """Where the browser goes first."""
-        back = f"http://{self.host}{PATH}"
+        # The server adds its answer to the query that is there.
+        back = f"http://{self.host}{PATH}?{urlencode({'state': self._state})}"
         return self._api.authorize_url(provider, redirect_to=back, verifier=self._verifier)
 
     async def _come_back(self, request: web.Request) -> web.Response:
         # A page that has its own name resolve to this machine is not the browser that comes back.
         if request.headers.get("Host") != self.host:
             return _page("this is not the address", status=421)
+        state = request.query.get("state", "").encode("utf-8", "surrogatepass")
+        if not secrets.compare_digest(state, self._state.encode()):
+            return _page("this sign-in was not begun here", status=400)
         async with self._turn:
             if self.session.done():
                 return _page("this is over; see the terminal", status=410)

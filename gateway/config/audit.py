@@ -72,7 +72,10 @@ def _forward(table: Table, name: str, kind: str, *, base: Path, project: str) ->
     to = _syslog_address(table) if kind == "syslog" else _endpoint(table, kind)
     # Unknown keys are told by `finish`: each kind takes its own ones.
     is_langsmith = kind == "langsmith"
-    headers = () if kind == "syslog" else _headers(table, to, kind=kind, project=project)
+    headers = () if kind == "syslog" else _headers(table, kind=kind, project=project)
+    allow_plaintext = table.flag("allow_plaintext", default=False)
+    if to.startswith(("http:", "udp:", "tcp:")) and not is_here(to):
+        _refuse_plaintext(table, headers, allowed=allow_plaintext)
     facility = table.choice("facility", FACILITIES, "authpriv") if kind == "syslog" else "authpriv"
     return ForwardConfig(
         name=name,
@@ -83,7 +86,19 @@ def _forward(table: Table, name: str, kind: str, *, base: Path, project: str) ->
         project=table.text("langsmith_project", "devwiz-gw-audit") if is_langsmith else "",
         facility=FACILITIES[facility],
         ca_file=table.converted("ca_file", partial(local_path, base=base)),
+        allow_plaintext=allow_plaintext,
     )
+
+
+def _refuse_plaintext(table: Table, headers: tuple[HeaderTemplate, ...], *, allowed: bool) -> None:
+    """Lines may cross a network unprotected if somebody wrote that they may; secrets never."""
+    key, good = ("address", "tls") if "address" in table else ("endpoint", "https")
+    hint = f"use {good}://, or a server of this machine"
+    if any(item.value_names for item in headers):
+        table.problem(key, "would send secrets over a network in plaintext", hint)
+    elif not allowed:
+        hint += "; allow_plaintext = true lets it, where the network is trusted"
+        table.problem(key, "would send the journal over a network in plaintext", hint)
 
 
 def _endpoint(table: Table, kind: str) -> str:
@@ -95,7 +110,7 @@ def _endpoint(table: Table, kind: str) -> str:
     return table.converted("endpoint", partial(http_endpoint, appended="/v1/logs")) or ""
 
 
-def _headers(table: Table, to: str, *, kind: str, project: str) -> tuple[HeaderTemplate, ...]:
+def _headers(table: Table, *, kind: str, project: str) -> tuple[HeaderTemplate, ...]:
     inner = table.table("headers")
     headers = read_headers(inner, project=project)
     for header in headers:
@@ -104,9 +119,6 @@ def _headers(table: Table, to: str, *, kind: str, project: str) -> tuple[HeaderT
     if kind == "langsmith" and not any(item.name.lower() == "x-api-key" for item in headers):
         key = header_template("x-api-key", "{secret:langsmith-api-key}", project=project)
         headers = (*headers, key)
-    if to.startswith("http:") and not is_here(to) and any(item.value_names for item in headers):
-        hint = "use https://, or a server of this machine"
-        table.problem("endpoint", "would send secrets over a network in plaintext", hint)
     return headers
 
 

@@ -22,6 +22,7 @@ class ForwardConfig:
         project: LangSmith's, not the journal's.
         facility: of syslog messages (RFC 5424 table 1).
         ca_file: the authorities of a server whose certificate the system's don't vouch for.
+        allow_plaintext: whether lines may cross a network that anybody on it can read.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ForwardConfig:
     project: str = ""
     facility: int = 0
     ca_file: Path | None = None
+    allow_plaintext: bool = False
 
     @property
     def owner(self) -> str:

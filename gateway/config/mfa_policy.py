@@ -8,7 +8,14 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 #: Commands that can be put behind a touch.
-MFA_COMMANDS: Final = ("secret get", "run", "rotate", "identity export", "vault unlock")
+MFA_COMMANDS: Final = (
+    "secret get",
+    "run",
+    "rotate",
+    "identity export",
+    "vault unlock",
+    "audit acknowledge",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -30,7 +31,8 @@ class AuditSigner:
     is the signer's own, and closed in between: a keychain's process would be there for this alone.
 
     What was signed last has to be there still: if it isn't, a line and the log say so for good, or
-    whoever replaced the journal had only to wait for the next signature.
+    whoever replaced the journal had only to wait for the next signature. So old files are removed
+    here, behind the signature, and never the line that the store says was signed last.
     """
 
     def __init__(self, journal: Journal, store: SecretStore, *, every_s: float = EVERY_S) -> None:
@@ -39,16 +41,32 @@ class AuditSigner:
         self._every_s = every_s
         self._signer: KeySigner | None = None
         self._reached: Place | None = None
+        self._kept: Place | None = None
         self._told = ""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked = asyncio.Event()
+
+    def too_many(self) -> None:
+        """There are old files to remove: sign now. Callable from any thread."""
+        loop = self._loop
+        if loop is not None:
+            # A loop that is closed meanwhile has no signer any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._asked.set)
 
     async def run(self) -> None:
         """Sign until cancelled."""
+        self._loop = asyncio.get_running_loop()
         while True:
+            self._asked.clear()
             await self.sign()
-            await asyncio.sleep(self._every_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._every_s):
+                    await self._asked.wait()
 
     async def finish(self) -> None:
         """Sign what is left, after `run` has ended."""
+        self._loop = None
         try:
             async with asyncio.timeout(_LAST_S):
                 await self.sign()
@@ -56,14 +74,14 @@ class AuditSigner:
             self._tell("the secret store doesn't answer")
 
     async def sign(self) -> None:
-        """Vouch for all lines so far, if that can be done now."""
+        """Vouch for all lines so far, if that can be done now, and remove old files."""
         try:
             signer = self._signer = self._signer or await self._load()
             await self._look_back()
-            place = await asyncio.to_thread(self._journal.sign, signer)
-            if place is not None:
-                self._reached = place
-                await self._store.set(reached_ref(self._journal.project), place_text(place))
+            self._reached = await asyncio.to_thread(self._journal.sign, signer) or self._reached
+            await self._keep_place()
+            if self._kept is not None:
+                await asyncio.to_thread(self._journal.prune, signer, self._kept)
         except (IdentityError, AuditFailed) as fault:
             self._tell(str(fault))
         except ValueError:
@@ -73,9 +91,14 @@ class AuditSigner:
         finally:
             await self._store.close()
 
+    async def _keep_place(self) -> None:
+        if self._reached is not None and self._reached != self._kept:
+            await self._store.set(reached_ref(self._journal.project), place_text(self._reached))
+            self._kept = self._reached
+
     async def _look_back(self) -> None:
         if self._reached is None:
-            self._reached = await self._kept_place()
+            self._reached = self._kept = await self._kept_place()
         reached = self._reached
         if await asyncio.to_thread(self._journal.has, reached):
             return

@@ -507,6 +507,8 @@ class Supervisor:
         await self._outlets.use(config)
         await asyncio.to_thread(change.finish)
         logging.getLogger().setLevel(config.log.level.upper())
+        kept = config.audit
+        self._parts.journal.keep(file_bytes=kept.file_bytes, files=kept.keep_files)
         if self._snapshot is not None:
             await self._pool.wait_applied(self._snapshot.number, RELOAD_TIMEOUT_S)
 

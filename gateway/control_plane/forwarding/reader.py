@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from gateway.audit.event import Place, digest, seq_of
-from gateway.audit.files import all_files, first_of, lines_of
+from gateway.audit.files import all_files, first_of, lines_back, lines_of
 from gateway.control_plane.forwarding.record import Record, record_of
 
 _LOG: Final = logging.getLogger(__name__)
-#: A line is far shorter.
-_TAIL_BYTES: Final = 64 * 1024
 
 _FileId = tuple[int, int]
 
@@ -79,9 +77,7 @@ def newest(current: Path) -> int:
     """The number of the journal's last whole line; 0 without one. Blocks. Raises `OSError`."""
     for path in reversed(all_files(current)):
         with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            for line in reversed(file.read().split(b"\n")):
+            for line in lines_back(file.fileno(), file.seek(0, os.SEEK_END)):
                 if seq := seq_of(line):
                     return seq
     return 0
@@ -151,9 +147,8 @@ def _found(files: list[tuple[Path, _FileId]], mark: Mark) -> tuple[int, int]:
 
 def _ends_at(path: Path, mark: Mark) -> bool:
     """Whether the marked line is there: the inode of a file that was removed is soon another's."""
-    begin = max(0, mark.offset - _TAIL_BYTES)
     with path.open("rb") as file:
-        file.seek(begin)
-        before = file.read(mark.offset - begin)
-    line = before.removesuffix(b"\n").rpartition(b"\n")[2]
-    return before.endswith(b"\n") and digest(line) == mark.place.head
+        if file.seek(0, os.SEEK_END) < mark.offset:
+            return False
+        lines = lines_back(file.fileno(), mark.offset)
+        return not next(lines) and digest(next(lines, b"")) == mark.place.head

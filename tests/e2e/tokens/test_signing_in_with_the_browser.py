@@ -39,7 +39,9 @@ def test_the_session_is_kept(gateway: GatewayProcess, server: SupabaseAuth) -> N
     assert line.startswith("sign in at "), line + process.stderr.read()
     status, back = visit(line.removeprefix("sign in at ").strip())
     assert status == 302
-    assert visit(back.partition("?")[0] + "?code=somebody-else-s")[0] == 400
+    elsewhere = back.partition("?")[0]
+    assert visit(f"{elsewhere}?code=somebody-else-s")[0] == 400
+    assert visit(f"{elsewhere}?error=access_denied&state=no")[0] == 400
     assert visit(back)[0] == 200
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (0, ""), err

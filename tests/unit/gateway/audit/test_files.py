@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gateway.audit import files
 from gateway.audit.files import all_files, first_of, full_files, full_name, journal_path, lines_of
 
 
@@ -49,3 +53,14 @@ def test_lines_come_without_their_newlines_and_the_last_may_be_unfinished(tmp_pa
     ):
         path.write_bytes(data)
         assert list(lines_of(path)) == lines
+
+
+@given(st.binary(max_size=40), st.integers(1, 7))
+def test_lines_come_backwards_whatever_the_pieces_are(data: bytes, chunk: int) -> None:
+    text = data.translate(bytes(10 if byte % 3 == 0 else byte for byte in range(256)))
+    with tempfile.TemporaryFile() as file, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_CHUNK_BACK", chunk)
+        file.write(text)
+        file.flush()
+        found = list(files.lines_back(file.fileno(), len(text)))
+    assert found == list(reversed(text.split(b"\n")))

@@ -185,7 +185,67 @@ def test_old_files_are_removed_and_the_rest_verifies(tmp_path: Path) -> None:
     found = verdict(path)
     assert (found.whole, found.first > 10) == (True, True)
     full_files(path)[0].unlink()
-    assert "nothing tells of older ones" in verdict(path).problems[0].what
+    assert "no signed line tells of older ones" in verdict(path).problems[0].what
+
+
+def test_the_key_s_holder_removes_what_was_signed_and_vouches_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    signer = KeySigner(Ed25519PrivateKey.generate())
+    asked: list[int] = []
+    journal = small(path)
+    journal.keeping = Keeping(file_bytes=1000, files=1, too_many=lambda: asked.append(1))
+    for _ in range(20):
+        journal.record("x", outcome="ok")
+    assert (len(full_files(path)) > 2, len(asked) > 1) == (True, True)
+    signed = journal.sign(signer)
+    assert signed is not None
+    journal.prune(signer, verdict_place(path, 1))
+    expected = Expected(keys=frozenset([signer.public_key]), reached=signed)
+    assert verdict(path, expected).first == 1, "nothing behind the place that is kept"
+    journal.prune(signer, signed)
+    found = verdict(path, expected)
+    assert (found.problems, found.first > 10, len(full_files(path))) == ([], True, 1)
+    assert found.signed > signed.seq
+    assert journal.has(signed)
+    full_files(path)[0].unlink()
+    assert not verdict(path, expected).whole
+
+
+def test_sizes_and_numbers_can_change(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    journal = small(path, position=1)
+    journal.keep(file_bytes=10, files=3)
+    assert (journal.keeping.file_bytes, journal.keeping.files) == (10, 3)
+    assert journal.keeping.position() == 1
+
+
+@pytest.mark.parametrize("size", [1 << 16, (1 << 16) - 1, (1 << 17) + 5, 1 << 18])
+def test_a_line_of_any_length_is_gone_on_behind(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "audit.jsonl"
+    make(path).record("x", outcome="ok")
+    make(path).write(Event(action="x", outcome="ok", more={"told": "\N{BROOM}" * size}))
+    make(path).record("x", outcome="ok")
+    assert [event["seq"] for event in chained(path)] == [1, 2, 3]
+    with path.open("ab") as file:
+        file.write(b'{"seq":4,"told":"' + b"x" * size)
+    make(path).record("x", outcome="ok")
+    assert verdict(path).problems == []
+    assert (verdict(path).last.seq, verdict(path).torn) == (5, 1)
+
+
+def test_a_new_file_that_begins_with_a_torn_line_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    for _ in range(3):
+        make(path).record("x", outcome="ok")
+    path.rename(tmp_path / "audit-000000000001.jsonl")
+    path.write_bytes(b'{"seq":4,"ti')
+    make(path).record("x", outcome="ok")
+    found = verdict(path)
+    assert (found.problems, found.last.seq, found.torn) == ([], 5, 1)
+    path.rename(tmp_path / "audit-000000000004.jsonl")
+    path.write_bytes(b"\n{")
+    make(path).record("x", outcome="ok")
+    assert (verdict(path).problems, verdict(path).last.seq) == ([], 7)
 
 
 def test_what_a_forwarder_still_needs_is_kept(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.audit.checkpoint import KeySigner, checkpoint
-from gateway.audit.event import Actor, Event, Place, line_of
-from gateway.audit.verify import Expected, Verdict, verify
+from gateway.audit.event import Actor, Event, Place, digest, fields_of, line_of, torn
+from gateway.audit.verify import Expected, Problem, Verdict, verify
+from gateway.audit.vouched import Removal, acknowledged, pruned
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 SIGNER = KeySigner(Ed25519PrivateKey.from_private_bytes(bytes(32)))
@@ -134,61 +137,199 @@ def test_a_checkpoint_of_another_project_is_found() -> None:
 
 def test_a_torn_line_is_counted_and_the_chain_goes_on_over_it() -> None:
     lines = grown(3)
-    torn = b'{"seq":4,"ti'
-    place = Place(3, Place().after(torn).head)
-    event = Event(action="x", outcome="ok")
+    cut = b'{"seq":4,"ti'
+    place = Place(3, Place().after(cut).head)
+    event = torn(digest(lines[-1]))
     after = line_of(event, place=place, at=AT, project="acme", actor=Actor(uid=0))
-    found = walk([*lines, torn, after])
+    found = walk([*lines, cut, after])
     assert (found.whole, found.torn, found.events, found.last.seq) == (True, 1, 4, 4)
     assert not walk([*lines, b"{}", after]).whole
-    assert not walk([torn]).whole
+    assert not walk([cut]).whole
 
 
-def test_an_older_part_may_be_gone_if_a_line_tells_so() -> None:
-    lines = grown(8)
+GONE = Place(MIDDLE, digest(WHOLE[MIDDLE - 1]))
+
+
+def with_event(lines: list[bytes], make: Callable[[Place], Event]) -> list[bytes]:
+    """The lines, and one more."""
     place = Place().after(lines[-1])
-    gone = Place().after(lines[MIDDLE - 1])
-    for through, head, whole in (
-        (gone.seq, gone.head, True),
-        (gone.seq - 1, gone.head, False),
-        (gone.seq, "0" * 64, False),
-        ("6", gone.head, False),
+    line = line_of(make(place), place=place, at=AT, project="acme", actor=Actor(uid=0))
+    return [*lines, line]
+
+
+def removal(place: Place, through: Place = GONE, signer: KeySigner | None = SIGNER) -> Event:
+    told = Removal("audit-000000000001.jsonl", through, 1)
+    return pruned(told, signer, project="acme", place=place, at="t")
+
+
+def signature(place: Place) -> Event:
+    return checkpoint(SIGNER, project="acme", place=place, signed_at="t")
+
+
+@pytest.mark.parametrize(
+    ("through", "signer", "is_whole"),
+    [
+        (GONE, SIGNER, True),
+        (GONE, OTHER, False),
+        (GONE, None, False),
+        (Place(GONE.seq - 1, GONE.head), SIGNER, False),
+        (Place(GONE.seq, "0" * 64), SIGNER, False),
+    ],
+)
+def test_an_older_part_may_be_gone_if_the_key_says_so(
+    through: Place, signer: KeySigner | None, *, is_whole: bool
+) -> None:
+    told = with_event(WHOLE, lambda place: removal(place, through, signer))
+    assert walk(told[MIDDLE:]).whole is is_whole
+    assert walk(told).whole is (signer is SIGNER)
+    # That a checkpoint comes behind it makes it no better.
+    signed = with_event(told, signature)
+    assert walk(signed[MIDDLE:]).whole is is_whole
+
+
+def test_a_removal_vouches_for_the_lines_before_it() -> None:
+    assert walk(with_event(WHOLE, removal)[MIDDLE:]).signed == len(WHOLE)
+
+
+def test_a_removal_of_elsewhere_is_found() -> None:
+    line = fields_of(with_event(WHOLE, removal)[-1])
+    assert line is not None
+    for change in (
+        {"vouched": line["vouched"]},
+        {"vouched": line["vouched"], "pruned": line["pruned"] | {"keep_files": 9}},
+        {"vouched": line["vouched"], "pruned": None},
+        {"vouched": line["vouched"] | {"size": True}},
+        {"vouched": 3},
+        {"vouched": line["vouched"] | {"key": "no key"}},
     ):
-        event = Event(
-            action="audit.pruned", outcome="ok", more={"pruned": {"through": through, "head": head}}
-        )
-        line = line_of(event, place=place, at=AT, project="acme", actor=Actor(uid=0))
-        assert walk([*lines[MIDDLE:], line]).whole is whole
-        assert walk([*lines, line]).whole
+        more = {"pruned": line["pruned"]} | change
+        event = partial(_always, Event(action="audit.pruned", outcome="ok", more=more))
+        longer = with_event(WHOLE, partial(_always, Event(action="x", outcome="ok")))
+        assert "a removal of old lines, and" in walk(with_event(longer, event)).problems[0].what
+        assert walk(with_event(WHOLE, event)).whole is (change == {"vouched": line["vouched"]})
 
 
-def test_a_chain_begun_behind_what_was_signed_is_found() -> None:
+def _always(event: Event, _place: Place) -> Event:
+    return event
+
+
+def test_where_nothing_is_signed_a_removal_isn_t_either() -> None:
+    told = with_event(grown(8), lambda place: removal(place, Place().after(grown(8)[5]), None))
+    assert walk(told[6:], Expected()).whole
+    assert not walk(told[6:]).whole
+    assert not walk(told[5:], Expected()).whole
+    assert not walk(with_event(told, signature)[6:], Expected()).whole
+
+
+def test_what_was_signed_last_is_never_removed() -> None:
+    """Nobody can begin a chain behind it, by an old removal or one of his own."""
     reached = Place().after(WHOLE[9])
     known = Expected(keys=OURS.keys, reached=reached)
+    told = with_event(WHOLE, lambda place: removal(place, reached, SIGNER))
+    assert walk(told, known).whole
+    assert "the end is gone" in walk(told[10:], known).problems[-1].what
 
-    def left(start: list[bytes], place: Place, signers: tuple[KeySigner, ...]) -> list[bytes]:
-        """Lines after a place, of which one tells that those before were removed."""
-        told = {"through": reached.seq, "head": reached.head}
-        events = [
-            Event(action="audit.pruned", outcome="ok", more={"pruned": told}),
-            Event(action="x", outcome="ok"),
-        ]
-        lines = [*start]
-        for line in start:
-            place = place.after(line)
-        for event in events:
-            lines.append(line_of(event, place=place, at=AT, project="acme", actor=Actor(uid=0)))
-            place = place.after(lines[-1])
-        for signer in signers:
-            event = checkpoint(signer, project="acme", place=place, signed_at="t")
-            lines.append(line_of(event, place=place, at=AT, project="acme", actor=Actor(uid=0)))
-            place = place.after(lines[-1])
-        return lines
 
-    assert "the end is gone" in walk(left([], reached, ()), known).problems[0].what
-    assert "the end is gone" in walk(left([WHOLE[10]], reached, ()), known).problems[0].what
-    assert not walk(left([], reached, (OTHER,)), known).whole
-    assert walk(left([], reached, (SIGNER,)), known).whole
+# -- acknowledged ----------------------------------------------------------------------------------
+
+BREAK = [*WHOLE[:7], *WHOLE[8:]]
+
+
+def known(lines: list[bytes], problem: Problem, signer: KeySigner = SIGNER) -> list[bytes]:
+    """The lines, and a person's word on a finding."""
+
+    def make(place: Place) -> Event:
+        told = problem.fields()
+        return acknowledged(told, "restored", signer, project="acme", place=place, at="t")
+
+    return with_event(lines, make)
+
+
+def test_a_finding_that_a_person_knows_of_is_none() -> None:
+    (problem,) = walk(BREAK).problems
+    told = known(BREAK, problem)
+    found = walk(told)
+    (item,) = found.acknowledged
+    assert (found.whole, found.signed) == (True, len(WHOLE))
+    assert (item.line, item.what, item.reason) == (8, problem.what, "restored")
+    assert (item.who, item.at) == ("0", AT.isoformat(timespec="milliseconds"))
+    assert walk(with_event(told, signature)).whole
+
+
+def test_the_end_that_is_gone_can_be_acknowledged() -> None:
+    gone = Expected(keys=OURS.keys, reached=Place(40, "f" * 64))
+    (problem,) = walk(WHOLE, gone).problems
+    told = known(WHOLE, problem)
+    assert walk(told, gone).whole
+    assert not walk(told, Expected(keys=OURS.keys, reached=Place(41, "f" * 64))).whole
+
+
+def test_an_older_part_that_is_gone_can_be_acknowledged() -> None:
+    (problem,) = walk(WHOLE[MIDDLE:]).problems
+    told = known(WHOLE[MIDDLE:], problem)
+    assert walk(told).whole
+    assert not walk(told[1:]).whole
+
+
+@pytest.mark.parametrize("signer", [OTHER, None])
+def test_nobody_else_acknowledges(signer: KeySigner | None) -> None:
+    (problem,) = walk(BREAK).problems
+    told = known(BREAK, problem, signer or SIGNER)
+    if signer is None:
+        told[-1] = told[-1].replace(b"restored", b"resolved")
+    assert not walk(told).whole
+    assert walk(with_event(told, signature)).acknowledged == []
+
+
+@given(st.integers(0, 9), st.integers(1, 255))
+def test_no_new_finding_hides_behind_one_that_is_known(number: int, byte: int) -> None:
+    """Also not a change of what lies before the break, with a chain that fits up to it."""
+    (problem,) = walk(BREAK).problems
+    told = known(BREAK, problem)
+    for changed in (
+        [*told[:number], *told[number + 1 :]],
+        [*told[:number], told[number][:9] + bytes([told[number][9] ^ byte]), *told[number + 1 :]],
+        [*rechained(told[:7], number % 7), *told[7:]],
+    ):
+        assert not walk(changed).whole
+
+
+def rechained(lines: list[bytes], number: int) -> list[bytes]:
+    """The lines with another one at `number`, and a chain that fits."""
+    made: list[bytes] = []
+    place = Place()
+    for index, line in enumerate(lines):
+        fields = json.loads(line) | {"prev": place.head}
+        if index == number:
+            fields["outcome"] = "forged"
+        made.append(json.dumps(fields, separators=(",", ":")).encode())
+        place = place.after(made[-1])
+    return made
+
+
+def test_a_change_before_a_torn_line_is_found() -> None:
+    """What a torn line follows is in the line behind it."""
+    lines = grown(3)
+    torn_line = b'{"seq":4,"ti'
+    place = Place(3, digest(torn_line))
+    for behind, whole in ((digest(lines[-1]), True), (digest(lines[0]), False)):
+        line = line_of(torn(behind), place=place, at=AT, project="acme", actor=Actor(uid=0))
+        assert walk([*lines, torn_line, line]).whole is whole
+        signed = with_event([*lines, torn_line, line], signature)
+        assert walk(signed).whole is whole
+        assert not walk([*rechained(lines, 1), torn_line, *signed[4:]]).whole
+
+
+def test_old_lines_may_be_gone_up_to_a_torn_one() -> None:
+    torn_line = b'{"seq":13,"ti'
+    place = Place(12, digest(torn_line))
+    behind = torn(digest(WHOLE[-1]))
+    line = line_of(behind, place=place, at=AT, project="acme", actor=Actor(uid=0))
+    through = Place(12, digest(WHOLE[-1]))
+    told = with_event([torn_line, line], lambda place: removal(place, through))
+    assert walk(told).whole
+    assert walk([*WHOLE, *told]).whole
+    assert not walk(told[:-1]).whole
 
 
 @given(st.lists(st.binary(max_size=60), max_size=8))

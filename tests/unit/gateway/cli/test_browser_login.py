@@ -75,7 +75,7 @@ async def test_a_code_of_somebody_else_is_waited_past(server: SupabaseAuth) -> N
     task, others = await bench.start(), await other.start()
     # The attacker begins elsewhere, and sends the victim's browser to the victim's port.
     injected = other.url.replace(_port(other), _port(bench))
-    for url in (injected, f"{bench.back}?code=made-up", bench.back):
+    for url in (injected, f"{bench.back}&code=made-up", bench.back):
         async with visiting(url) as response:
             assert response.status == 400
     assert not task.done()
@@ -93,7 +93,7 @@ def _port(bench: Bench) -> str:
 async def test_another_host_or_path_is_not_answered(server: SupabaseAuth) -> None:
     bench = Bench(server)
     task = await bench.start()
-    async with visiting(f"{bench.back}?code=x", Host="evil.example") as response:
+    async with visiting(f"{bench.back}&code=x", Host="evil.example") as response:
         assert response.status == 421
     async with visiting(bench.back.replace("/callback", "/")) as response:
         assert response.status == 404
@@ -106,10 +106,26 @@ async def test_a_refusal_ends_it(server: SupabaseAuth) -> None:
     bench = Bench(server)
     task = await bench.start()
     words = "error=access_denied&error_description=no%1b[31m+way"
-    async with visiting(f"{bench.back}?{words}") as response:
+    async with visiting(f"{bench.back}&{words}") as response:
         assert response.status == 403
     with pytest.raises(TokenDenied, match=r"refused: no \[31m way"):
         await task
+
+
+@pytest.mark.parametrize("state", ["", "state=", "state=made-up", "state=%ED%A0%80"])
+async def test_what_others_say_is_waited_past(server: SupabaseAuth, state: str) -> None:
+    bench = Bench(server)
+    task = await bench.start()
+    nobody = f"{bench.back.partition('?')[0]}?{state}"
+    for _ in range(30):  # more than the codes that are looked at
+        async with visiting(f"{nobody}&code=made-up") as response:
+            assert response.status == 400
+    async with visiting(f"{nobody}&error=access_denied") as response:
+        assert response.status == 400
+    assert "/auth/v1/token" not in server.paths()
+    async with visiting(bench.url) as response:
+        assert response.status == 200
+    assert (await task).user_id == server.user_id
 
 
 async def test_nobody_who_comes_back_is_not_waited_for_for_ever(server: SupabaseAuth) -> None:

@@ -78,7 +78,36 @@ def test_a_collector() -> None:
     ["unix:///dev/log", "udp://10.0.0.1:514", "tcp://logs.example:601", "tls://[2001:db8::1]:6514"],
 )
 def test_syslog(address: str) -> None:
-    assert forward(kind="syslog", address=address).to == address
+    item = forward(kind="syslog", address=address, allow_plaintext=True)
+    assert item.to == address
+
+
+@pytest.mark.parametrize(
+    ("address", "is_refused"),
+    [
+        ("udp://10.0.0.1:514", True),
+        ("tcp://logs.example:601", True),
+        ("tcp://[2001:db8::1]:601", True),
+        ("tls://logs.example:6514", False),
+        ("udp://127.0.0.1:514", False),
+        ("tcp://[::1]:601", False),
+        ("tcp://localhost:601", False),
+        ("unix:///dev/log", False),
+    ],
+)
+def test_lines_leave_in_plaintext_only_if_that_is_said(address: str, *, is_refused: bool) -> None:
+    problems = problems_of(kind="syslog", address=address)
+    assert ("in plaintext" in problems.get("address", "")) is is_refused
+    assert problems_of(kind="syslog", address=address, allow_plaintext=True) == {}
+
+
+def test_a_collector_elsewhere_gets_no_plaintext_unasked_and_secrets_never() -> None:
+    far = {"kind": "otlp", "endpoint": "http://collector.example:4318"}
+    assert "the journal over a network" in problems_of(**far)["endpoint"]
+    assert problems_of(**far, allow_plaintext=True) == {}
+    key = {"Authorization": "{secret:token}"}
+    problems = problems_of(**far, allow_plaintext=True, headers=key)
+    assert "secrets over a network" in problems["endpoint"]
 
 
 def test_syslog_of_this_machine() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.audit.event import Place
-from gateway.audit.files import all_files, lines_of
+from gateway.audit.files import all_files, full_files, lines_of
 from gateway.audit.journal import Journal, Keeping
 from gateway.audit.key import key_ref, place_of, reached_ref, signer_of
 from gateway.audit.verify import Expected, Verdict, verify
@@ -37,8 +37,10 @@ class Bench:
         key = signer_of(await self.store.get(key_ref("acme"))).public_key
         reached = place_of(await self.store.get(reached_ref("acme")))
         expected = Expected(keys=frozenset([key]), reached=reached)
-        lines = await asyncio.to_thread(lambda: list(lines_of(self.path)))
-        return verify([("audit.jsonl", lines)], expected)
+        files = await asyncio.to_thread(
+            lambda: [(item.name, list(lines_of(item))) for item in all_files(self.path)]
+        )
+        return verify(files, expected)
 
 
 @pytest.fixture
@@ -99,13 +101,68 @@ async def test_what_was_signed_may_be_in_a_full_file_or_pruned(
 ) -> None:
     await bench.note()
     await bench.signer.sign()
-    bench.journal.keeping = Keeping(file_bytes=1, files=files)
+    too_many = bench.signer.too_many
+    bench.journal.keeping = Keeping(file_bytes=1, files=files, too_many=too_many)
     for _ in range(more):
         await bench.note()
     await bench.signer.sign()
     text = await asyncio.to_thread(lambda: [*map(Path.read_text, all_files(bench.path))])
     assert len(text) > 1
     assert "audit.broken" not in "".join(text)
+
+
+async def test_old_files_go_as_soon_as_there_are_too_many(bench: Bench) -> None:
+    too_many = bench.signer.too_many
+    bench.journal.keeping = Keeping(file_bytes=1, files=2, too_many=too_many)
+    task = asyncio.create_task(bench.signer.run())
+    try:
+        async with asyncio.timeout(20):
+            while len(await asyncio.to_thread(full_files, bench.path)) != 2:
+                await bench.note()
+                await asyncio.sleep(0.01)
+            while not await asyncio.to_thread(has_removal, bench.path):
+                await bench.note()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    await bench.signer.finish()
+    bench.signer.too_many()  # nobody listens any more
+    assert (await bench.verdict()).problems == []
+
+
+def has_removal(path: Path) -> bool:
+    """Whether a line tells of one."""
+    return any(b'"audit.pruned"' in item.read_bytes() for item in all_files(path))
+
+
+class Grudging(MemoryStore):
+    """A store that can be read only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_locked = False
+
+    async def set(self, ref: SecretRef, value: Secret) -> None:
+        if self.is_locked:
+            raise StoreUnavailable("the keychain is locked: unlock it")
+        await super().set(ref, value)
+
+
+async def test_nothing_is_removed_that_the_store_says_was_signed_last(bench: Bench) -> None:
+    store = bench.store = Grudging()
+    signer = AuditSigner(bench.journal, store)
+    bench.journal.keeping = Keeping(file_bytes=1, files=1, too_many=signer.too_many)
+    await bench.note()
+    await signer.sign()
+    store.is_locked = True
+    for _ in range(4):
+        await bench.note()
+        await signer.sign()
+    assert (await bench.verdict()).first == 1
+    store.is_locked = False
+    await signer.sign()
+    found = await bench.verdict()
+    assert (found.problems, found.first > 4) == ([], True)
 
 
 class Locked(MemoryStore):

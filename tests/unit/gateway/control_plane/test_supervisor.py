@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 
 from gateway.audit.journal import Journal
+from gateway.config.audit_model import AuditConfig
 from gateway.config.model import Config, FilesSourceConfig, LogConfig, TcpAddress, UnixAddress
 from gateway.control_plane import resolver
 from gateway.control_plane.resolver import Lookup, look_up
@@ -50,13 +51,14 @@ class Gateway:
         self.end: asyncio.Future[int] = asyncio.Future()
         self._up = asyncio.Event()
         self.sink = LogSink(folder / "gw.log")
+        self.journal = Journal(folder / "audit.jsonl", project="acme")
         self.supervisor = Supervisor(
             config,
             Parts(
                 version="1.2.3",
                 feeds=feeds.feeds,
                 load=self._load,
-                journal=Journal(folder / "audit.jsonl", project="acme"),
+                journal=self.journal,
                 sink=self.sink,
                 redactor=Redactor(),
                 announce=self._announce,
@@ -279,6 +281,15 @@ async def test_a_reload_follows_the_file_and_keeps_what_did_not_change(tmp_path:
         with pytest.raises(ConnectionRefusedError):
             await served_by(old)
         assert body["workers"][0]["pid"] == (await gateway.status())["workers"][0]["pid"]
+
+
+async def test_a_reload_changes_how_much_of_the_journal_is_kept(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        await gateway.until_ready()
+        kept = AuditConfig(file_bytes=100_000, keep_files=3)
+        gateway.on_disk = replace(gateway.config, audit=kept)
+        assert (await gateway.ask("POST", "/reload"))[0] == 200
+        assert (gateway.journal.keeping.file_bytes, gateway.journal.keeping.files) == (100_000, 3)
 
 
 async def test_a_bad_file_changes_nothing_and_says_why(
