@@ -40,9 +40,17 @@ class TwoGateways:
 
 @contextmanager
 def two_gateways(
-    folder: Path, agent_port: int, *, protocol: str, alpn: str = "", life_s: int = 10
+    folder: Path,
+    agent_port: int,
+    *,
+    protocol: str,
+    alpn: str = "",
+    life_s: int = 10,
+    outbound: str = "",
 ) -> Iterator[TwoGateways]:
-    """Both, ready; `protocol` is "http" or "tcp", `alpn` a line of both routes."""
+    """Both, ready; `protocol` is "http" or "tcp", `alpn` a line of both routes, `outbound` more of
+    the caller's own.
+    """
     with ExitStack() as cleanup:
         issuer = cleanup.enter_context(IssuerProcess(folder / "issuer", life_s=life_s))
         issuer.start()
@@ -75,6 +83,7 @@ listen = "127.0.0.1:0"
 upstream = "{scheme}://{far.address()}"
 peer = ["{AGENT}"]
 {alpn}
+{outbound}
 """,
             limits=_SHORT_LIVES,
         )
