@@ -70,9 +70,10 @@ class HeaderRules:
         "_attached",
         "_credentials",
         "_host",
+        "_link",
         "_local_scheme",
+        "_location",
         "_managed",
-        "_origin",
         "_passed",
         "_secrets",
         "lines",
@@ -87,15 +88,11 @@ class HeaderRules:
         self.lines = FieldLines(NameTable(self._classify), MEMORABLE)
         authority = spec.upstream.authority.encode("ascii")
         self._host = b"Host: %b\r\n" % authority
-        port = b"" if ":" in spec.upstream.authority.rpartition("]")[2] else rb"(?::443)?"
-        scheme, self._local_scheme = b"https://", b"http://"
-        if spec.ingress:
-            scheme, self._local_scheme = self._local_scheme, scheme
-            port = port.replace(b"443", b"80")
+        self._local_scheme = b"https://" if spec.ingress else b"http://"
+        origin = _origin(authority, ingress=spec.ingress)
         # Only at the start: behind that the origin is another site's parameter.
-        self._origin = re.compile(
-            rb"\A" + scheme + re.escape(authority) + port + rb"(?=[/?#]|\Z)", re.I
-        )
+        self._location = re.compile(rb"(\A)" + origin, re.I)
+        self._link = re.compile(rb"((?:\A|,)[ \t]*<)" + origin, re.I)
         self._attached = b"".join(
             b"%b: %b\r\n" % (name.encode("ascii"), value.encode("latin-1"))
             for name, value in spec.headers
@@ -146,12 +143,14 @@ class HeaderRules:
     def response_head(self, response: ResponseHead, *, local: bytes, connection: bytes) -> bytes:
         """The head for the client.
 
-        `local` is the authority that the client used: Location values of the upstream's origin
-        are mapped to it. `connection` is a whole Connection line or b"".
+        `local` is the authority that the client used: addresses of the upstream's origin in
+        Location, Content-Location and Link are mapped to it. `connection` is a whole Connection
+        line or b"".
         """
         for index in response.locations:
             name, value = _name_and_value(response.forwarded[index])
-            value = self._origin.sub(self._local_scheme + local, value, count=1)
+            origin = self._link if name.lower() == b"link" else self._location
+            value = origin.sub(rb"\1" + self._local_scheme + local, value)
             response.forwarded[index] = b"%b: %b\r\n" % (name, value)
         if response.upgrade in UPGRADES:
             connection = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.upgrade
@@ -176,6 +175,21 @@ class HeaderRules:
         """The trailer lines for the client."""
         lines = [scrubbed_line(b"%b: %b\r\n" % field, self._secrets) for field in fields]
         return trailer_lines([_name_and_value(line) for line in lines if line])
+
+
+def _origin(authority: bytes, *, ingress: bool) -> bytes:
+    """A pattern of the origins by which an upstream calls itself: behind something that ends TLS
+    for it, it takes the authority from Host and doesn't know that there is TLS.
+    """
+    host = re.escape(authority)
+    has_port = b":" in authority.rpartition(b"]")[2]
+    if ingress:
+        origins = b"http://" + host + (b"" if has_port else b"(?::80)?")
+    elif has_port:
+        origins = b"https?://" + host
+    else:
+        origins = b"https://%b(?::443)?|http://%b" % (host, host)
+    return b"(?:%b)(?=[/?#>]|\\Z)" % origins
 
 
 def _name_and_value(line: bytes) -> tuple[bytes, bytes]:

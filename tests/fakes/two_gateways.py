@@ -47,9 +47,10 @@ def two_gateways(
     alpn: str = "",
     life_s: int = 10,
     outbound: str = "",
+    inbound_protocol: str = "",
 ) -> Iterator[TwoGateways]:
     """Both, ready; `protocol` is "http" or "tcp", `alpn` a line of both routes, `outbound` more of
-    the caller's own.
+    the caller's own. An `inbound_protocol` of "tcp" has `far` end TLS and read nothing.
     """
     with ExitStack() as cleanup:
         issuer = cleanup.enter_context(IssuerProcess(folder / "issuer", life_s=life_s))
@@ -65,9 +66,9 @@ def two_gateways(
 [[routes]]
 name = "inbound"
 kind = "ingress"
-protocol = "{protocol}"
+protocol = "{inbound_protocol or protocol}"
 listen = "127.0.0.1:0"
-upstream = "{protocol}://127.0.0.1:{agent_port}"
+upstream = "{inbound_protocol or protocol}://127.0.0.1:{agent_port}"
 peer = ["spiffe://{TRUST_DOMAIN}/agent/*"]
 {alpn}
 """)

@@ -65,6 +65,7 @@ _CODES: Final[dict[bytes, int]] = {
     b"upgrade": ResponseField.UPGRADE,
     b"location": ResponseField.LOCATION,
     b"content-location": ResponseField.LOCATION,
+    b"link": ResponseField.LOCATION,
     b"content-type": ResponseField.CONTENT_TYPE,
     b"set-cookie": ResponseField.SESSION,
     b"mcp-session-id": ResponseField.SESSION,
@@ -100,7 +101,7 @@ class ResponseHead:
     Attributes:
         status: status code; `reason` the phrase as sent.
         forwarded: lines to pass on, each ended by CRLF, Location included.
-        locations: indexes in `forwarded` of Location and Content-Location.
+        locations: indexes in `forwarded` of Location, Content-Location and Link.
         body: tracker of the body, in the framing that the client gets.
         keep_alive: whether the upstream keeps its connection.
         upgrade: lower-case protocol of a 101, else b"".

@@ -4,38 +4,59 @@ from __future__ import annotations
 
 import http.client
 import json
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from mcp import Client
 
-from tests.e2e.langgraph.conftest import LangGraph
+from tests.e2e.langgraph.conftest import OUTBOUND, LangGraph
 from tests.fakes.gateway_process import DEADLINE_S
+from tests.fakes.two_gateways import two_gateways
 
 pytestmark = pytest.mark.program("langgraph")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_the_address_is_the_one_that_the_caller_used(langgraph: LangGraph, host: str) -> None:
-    port = int(langgraph.address.rpartition(":")[2])
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
-    connection.request("POST", "/mcp/", headers={"Host": f"{host}:{port}"})
-    with connection.getresponse() as reply:
-        assert reply.status == 307
-        assert reply.headers["Location"] == f"http://{host}:{port}/mcp"
-    connection.close()
+    port = langgraph.address.rpartition(":")[2]
+    assert _redirected(langgraph.address, f"{host}:{port}") == f"http://{host}:{port}/mcp"
+
+
+def test_also_of_a_server_that_does_not_know_of_the_tls_before_it(
+    langgraph: LangGraph, tmp_path: Path
+) -> None:
+    """It redirects to http:// and the authority of its own TLS."""
+    with two_gateways(
+        tmp_path,
+        langgraph.server.port,
+        protocol="http",
+        inbound_protocol="tcp",
+        life_s=400,
+        outbound=OUTBOUND.format(folder=langgraph.secrets),
+    ) as gateways:
+        address = gateways.address
+        assert _redirected(address, address) == f"http://{address}/mcp"
+
+
+def _redirected(address: str, host: str) -> str:
+    with closing(http.client.HTTPConnection(address, timeout=DEADLINE_S)) as connection:
+        connection.request("POST", "/mcp/", headers={"Host": host})
+        with connection.getresponse() as reply:
+            assert reply.status == 307
+            return reply.headers["Location"]
 
 
 def test_a_relative_address_stays_as_it_is(langgraph: LangGraph) -> None:
-    connection = http.client.HTTPConnection(langgraph.address, timeout=DEADLINE_S)
     body = json.dumps({"assistant_id": "agent", "input": {"steps": 1}})
-    connection.request("POST", "/runs/stream", body, {"Content-Type": "application/json"})
-    with connection.getresponse() as reply:
-        assert reply.headers["Content-Type"] == "text/event-stream; charset=utf-8"
-        run = reply.headers["Content-Location"]
-        assert run.startswith("/runs/")
-        assert reply.headers["Location"] == f"{run}/stream"
-        assert reply.read().count(b"event: ") > 1
-    connection.close()
+    with closing(http.client.HTTPConnection(langgraph.address, timeout=DEADLINE_S)) as connection:
+        connection.request("POST", "/runs/stream", body, {"Content-Type": "application/json"})
+        with connection.getresponse() as reply:
+            assert reply.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+            run = reply.headers["Content-Location"]
+            assert run.startswith("/runs/")
+            assert reply.headers["Location"] == f"{run}/stream"
+            assert reply.read().count(b"event: ") > 1
 
 
 async def test_an_mcp_client_follows_it(langgraph: LangGraph) -> None:

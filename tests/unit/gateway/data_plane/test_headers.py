@@ -224,7 +224,10 @@ def test_a_secret_in_the_reason_alone_is_replaced() -> None:
         (b"https://agent.example@evil/a", b"https://agent.example@evil/a"),
         (b"https://agent.example:444/a", b"https://agent.example:444/a"),
         (b"https://agentxexample/a", b"https://agentxexample/a"),
-        (b"http://agent.example/a", b"http://agent.example/a"),
+        (b"http://agent.example/a", b"http://127.0.0.1:8701/a"),
+        (b"http://agent.example:80/a", b"http://agent.example:80/a"),
+        (b"http://agent.example:443/a", b"http://agent.example:443/a"),
+        (b"ftp://agent.example/a", b"ftp://agent.example/a"),
         (
             b"https://login.example/?back=https://agent.example/a",
             b"https://login.example/?back=https://agent.example/a",
@@ -243,10 +246,33 @@ def test_an_upstream_on_another_port_is_mapped_with_that_port_only() -> None:
     rules = header_rules(authority="agent.example:8443")
     for location, mapped in (
         (b"https://agent.example:8443/a", b"http://127.0.0.1:8701/a"),
+        (b"http://agent.example:8443/a", b"http://127.0.0.1:8701/a"),
+        (b"http://agent.example/a", b"http://agent.example/a"),
         (b"https://agent.example/a", b"https://agent.example/a"),
         (b"https://agent.example:443/a", b"https://agent.example:443/a"),
     ):
         assert b": " + mapped + b"\r\n" in client_head(b"Location: " + location, rules=rules)
+
+
+@pytest.mark.parametrize("name", [b"Link", b"LINK"])
+@pytest.mark.parametrize(
+    ("links", "mapped"),
+    [
+        (b"<https://agent.example/a>; rel=next", b"<http://127.0.0.1:8701/a>; rel=next"),
+        (b"<https://agent.example>", b"<http://127.0.0.1:8701>"),
+        (
+            b"</a>; rel=prev, <https://agent.example/b>; rel=next,<http://agent.example/c>",
+            b"</a>; rel=prev, <http://127.0.0.1:8701/b>; rel=next,<http://127.0.0.1:8701/c>",
+        ),
+        (b"<https://agent.example.evil/a>", b"<https://agent.example.evil/a>"),
+        (
+            b"<https://login.example/?back=https://agent.example/a>",
+            b"<https://login.example/?back=https://agent.example/a>",
+        ),
+    ],
+)
+def test_links_to_the_upstream_lead_back_here(name: bytes, links: bytes, mapped: bytes) -> None:
+    assert b"\r\n%b: %b\r\n" % (name, mapped) in client_head(name + b": " + links)
 
 
 def test_an_echoed_secret_is_replaced_in_values() -> None:

@@ -39,6 +39,7 @@ def test_a_head_is_read() -> None:
             b"Keep-Alive: timeout=5",
             b"Content-Type: Text/Event-Stream; charset=utf-8",
             b"Content-Location: /b",
+            b"Link: </c>",
             b'Alt-Svc: h3=":443"',
             b"Trailer: X-Sum",
             b"Content-Length: 2",
@@ -51,8 +52,9 @@ def test_a_head_is_read() -> None:
         b"Location: /a\r\n",
         b"Content-Type: Text/Event-Stream; charset=utf-8\r\n",
         b"Content-Location: /b\r\n",
+        b"Link: </c>\r\n",
     ]
-    assert response.locations == [1, 3]
+    assert response.locations == [1, 3, 4]
     assert response.event_stream
     assert response.keep_alive
     assert response.body.framing == b"Content-Length: 2\r\n"
