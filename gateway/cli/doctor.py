@@ -55,6 +55,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "a join token, or has a certificate made",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--bundle",
+        metavar="FILE",
+        type=Path,
+        help="also write a .zip for a bug report: the report, the configuration, the state of the "
+        "gateway and its last lines, with nothing secret in them",
+    )
+    parser.add_argument(
+        "--mask-names",
+        action="store_true",
+        help="in the bundle replace names of hosts, projects, workloads and secrets too",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -68,6 +80,10 @@ def _run(args: argparse.Namespace) -> int:
         path, args.routes, deadline_s=args.timeout, join=args.join, mcp_path=args.path
     )
     _show(report, as_json=args.json)
+    if args.bundle is not None:
+        from gateway.cli.doctor_bundle import write
+
+        write(args.bundle, report, path, mask_names=args.mask_names)
     return ExitCode.OK if report.is_good else ExitCode.FAILED
 
 

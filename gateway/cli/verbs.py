@@ -55,6 +55,7 @@ VERBS: Final = (
             "devwiz-gw doctor",
             "devwiz-gw doctor planner --path /agents/mcp",
             "devwiz-gw doctor --json",
+            "devwiz-gw doctor --bundle report.zip",
         ),
     ),
     Verb(

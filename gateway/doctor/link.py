@@ -5,6 +5,7 @@ given a deadline from outside.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -259,7 +260,9 @@ def _issuer_in(der: bytes | None) -> str:
 
 
 def _why(error: OSError) -> str:
-    return (error.strerror or str(error) or type(error).__name__).lower()
+    # What asyncio says itself quotes the address and not the cause.
+    said = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+    return said.lower()
 
 
 def _bracketed(host: str) -> str:
