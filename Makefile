@@ -12,8 +12,8 @@ JOBS ?= auto
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(LOCK_OPTIONS)
 
-.PHONY: help setup demo test test-compiled compose-test lint unit coverage format docs compile pure bench
-.PHONY: bench-issuer bench-secrets soak lock clean system-packages
+.PHONY: help setup demo test test-compiled compose-test lint unit coverage format docs manifests
+.PHONY: compile pure bench bench-issuer bench-secrets soak lock clean system-packages
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -64,6 +64,9 @@ format: setup ## format the code and mend what the linter can mend
 
 docs: setup ## write the generated reference again: docs/cli.md
 	$(BIN)/python -m tests.cli_reference
+
+manifests: setup ## write compose/kubernetes/manifests again from the chart (needs go)
+	@$(BIN)/python -m tests.manifests
 
 compile: setup pure ## compile the data plane's hot modules in place (needs a C compiler)
 	@$(BIN)/python hatch_build.py
