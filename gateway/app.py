@@ -17,6 +17,7 @@ from typing import Final
 
 from certs.clock import SystemClock
 from certs.generation import Generation
+from gateway.asking import asker_of
 from gateway.audit.files import journal_path
 from gateway.audit.journal import Journal, Keeping
 from gateway.config.load import load
@@ -64,11 +65,11 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
     redactor = Redactor()
     sink = _open_log(config.log)
     install(sink, redactor, config.log.level)
-    store = open_store(config.secrets.store, folder=config.secrets.folder, asker=config.path)
+    store = _store(config, env)
     journal = Journal(journal_path(config.project, env), project=config.project)
     version = metadata.version("devwiz-gw")
     forwarders = Forwarders(journal, store, version=version, rng=random.SystemRandom())
-    signer = _signer(config, journal)
+    signer = _signer(config, journal, env)
     journal.keeping = _keeping(config, forwarders, signer)
     parts = Parts(
         version=version,
@@ -98,10 +99,15 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
         await asyncio.to_thread(sink.close)
 
 
-def _signer(config: Config, journal: Journal) -> AuditSigner | None:
+def _store(config: Config, env: Mapping[str, str]) -> SecretStore:
+    secrets = config.secrets
+    return open_store(secrets.store, folder=secrets.folder, asker=asker_of(config.path, env))
+
+
+def _signer(config: Config, journal: Journal, env: Mapping[str, str]) -> AuditSigner | None:
     if config.secrets.store not in _KEEPING:
         return None
-    return AuditSigner(journal, open_store(config.secrets.store, asker=config.path))
+    return AuditSigner(journal, _store(config, env))
 
 
 def _keeping(config: Config, forwarders: Forwarders, signer: AuditSigner | None) -> Keeping:

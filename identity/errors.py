@@ -41,6 +41,14 @@ class ProjectElsewhere(IdentityError):
     """The project's secrets belong to another configuration file than the one that asks."""
 
 
+class StateElsewhere(IdentityError):
+    """The use would be recorded elsewhere than the project's uses so far."""
+
+
+class BindingRefused(IdentityError):
+    """What a project is bound to can't be changed like that."""
+
+
 class VaultLocked(StoreUnavailable):
     """The vault is there, and nobody has unlocked it."""
 

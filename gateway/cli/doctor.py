@@ -173,9 +173,11 @@ def _doors() -> Doors:
 
 
 def _store(config: Config) -> SecretStore:
+    from gateway.asking import asker_of
     from identity.secret_stores.open import open_store
 
-    return open_store(config.secrets.store, folder=config.secrets.folder, asker=config.path)
+    asker = asker_of(config.path, os.environ)
+    return open_store(config.secrets.store, folder=config.secrets.folder, asker=asker)
 
 
 def _journal(config: Config) -> Journal:

@@ -119,6 +119,7 @@ def _in_files(config: Config) -> Iterator[tuple[str, str]]:
 
 def _in_store(config: Config) -> Iterator[tuple[str, str]]:
     """The project's secrets. Each reading is in the journal; what needs a touch isn't read."""
+    from gateway.asking import asker_of
     from gateway.audit.files import journal_path
     from gateway.audit.journal import Journal
     from gateway.doctor.secret_names import secrets_named
@@ -129,7 +130,8 @@ def _in_store(config: Config) -> Iterator[tuple[str, str]]:
         return
     journal = Journal(journal_path(config.project, os.environ), project=config.project)
     try:
-        store = open_blocking_store(settings.store, folder=settings.folder, asker=config.path)
+        asker = asker_of(config.path, os.environ)
+        store = open_blocking_store(settings.store, folder=settings.folder, asker=asker)
     except Fault:
         return
     try:

@@ -233,6 +233,7 @@ async def _really(
     from certs.clock import SystemClock
     from certs.rehearsal.plan import FirstIdentity
     from certs.rehearsal.stage import real_lab
+    from gateway.asking import asker_of
     from gateway.cli import rehearse_plan
     from gateway.data_plane.refusals import RENEWAL_WAIT_S
     from gateway.identity_sources import open_source
@@ -241,7 +242,8 @@ async def _really(
     asking = rehearse_plan.asked_for(wanted, wishes.life)
     alone = replace(config, identity=replace(identity, sources=(asking,)), identities={})
     async with contextlib.AsyncExitStack() as cleanup:
-        store = open_store(config.secrets.store, folder=config.secrets.folder)
+        asker = asker_of(config.path, os.environ)
+        store = open_store(config.secrets.store, folder=config.secrets.folder, asker=asker)
         cleanup.push_async_callback(store.close)
         source = open_source(alone, store, os.environ)
         cleanup.push_async_callback(source.close)

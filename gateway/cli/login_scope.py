@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.asking import asker_of
 from gateway.audit.account import Accounts
 from gateway.audit.files import journal_path
 from gateway.audit.journal import Journal
@@ -50,7 +51,8 @@ class LoginScope:
     async def store(self) -> AsyncIterator[SecretStore]:
         """The project's secret store, closed at the end."""
         secrets = self.config.secrets
-        store = open_store(secrets.store, folder=secrets.folder, asker=self.config.path)
+        asker = asker_of(self.config.path, self.env)
+        store = open_store(secrets.store, folder=secrets.folder, asker=asker)
         try:
             yield store
         finally:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.asking import asker_of
 from gateway.audit.journal import Journal
 from gateway.cli.snapshot import Snapshot
 from gateway.config.model import TOKEN_PREFIX, TokenConfig
@@ -34,7 +35,7 @@ class _Tokens:
     path: Path
 
     async def fetch(self, names: Sequence[str], journal: Journal) -> dict[str, str]:
-        store = open_store(self.store, folder=self.folder, asker=self.path)
+        store = open_store(self.store, folder=self.folder, asker=asker_of(self.path, os.environ))
         try:
             opener = TokenOpener(store=store, journal=journal, env=os.environ)
             return {TOKEN_PREFIX + name: await self._token(name, opener) for name in names}

@@ -29,6 +29,7 @@ _VALUE_OPTIONS: Final = ("-v", "--value", "--secret", "--token", "--password")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands of `secret`."""
+    from gateway.cli.secret_bind import add_bindings
     from gateway.cli.secret_import import add_import
 
     commands = add_commands(parser)
@@ -81,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         run=_remove,
     )
     _add_name(removing)
+    add_bindings(commands)
 
 
 def _add_name(parser: argparse.ArgumentParser) -> None:

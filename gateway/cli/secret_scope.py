@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.asking import asker_of
 from gateway.audit.files import journal_path
 from gateway.audit.journal import Journal
 from gateway.cli import output
@@ -75,7 +76,7 @@ def opened_by(snapshot: Snapshot) -> Iterator[Scope]:
         kind,
         folder=snapshot.secrets_folder,
         # Whoever names a project means it, wherever its configuration is.
-        asker=snapshot.path if snapshot.named is None else None,
+        asker=asker_of(snapshot.path if snapshot.named is None else None, os.environ),
         warm_up=True,
         on_prompt=_say_that_it_waits,
     )

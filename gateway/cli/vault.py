@@ -6,11 +6,10 @@ import argparse
 import os
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.parsers import Commands, UsageError, add_commands
+from gateway.cli.parsers import Commands, add_commands
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -230,20 +229,9 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _bind(args: argparse.Namespace) -> int:
-    from gateway.cli.vault_scope import on_record, scope_of
-    from identity.secret_stores.open import open_vault
+    from gateway.cli.secret_bind import bind
 
-    scope = scope_of(args)
-    if scope.config is None or not scope.project:
-        raise UsageError(
-            "no configuration file says which project is meant",
-            hint="run this where devwiz-gw.toml is, or pass --config FILE",
-        )
-    folder: Path = scope.place.folder
-    with on_record(scope, "vault.bind", str(scope.config)):
-        open_vault(folder=folder, asker=scope.config).bind(scope.project)
-    output.note(f"{scope.config} may use the secrets of project {scope.project}")
-    return ExitCode.OK
+    return bind(args, kind="vault")
 
 
 def _tell_unasked(reasons: Iterable[str]) -> None:

@@ -60,6 +60,17 @@ class Prompts:
         """Whether the key's counter didn't grow since its last touch."""
         return is_cloned(self.counters.get(encoded(credential), 0), counter)
 
+    def joined(self, other: Prompts) -> Prompts:
+        """What is known from both: nothing that either has seen is forgotten."""
+        counters = dict(self.counters)
+        for name, counter in other.counters.items():
+            counters[name] = max(counter, counters.get(name, 0))
+        return Prompts(
+            asked=tuple(sorted({*self.asked, *other.asked})[-MOST_PROMPTS:]),
+            unanswered=max(self.unanswered, other.unanswered),
+            counters=counters,
+        )
+
     def _recent(self, now: float) -> tuple[float, ...]:
         return tuple(at for at in self.asked if 0 <= now - at < WINDOW_S)[-MOST_PROMPTS:]
 
@@ -80,7 +91,7 @@ class PromptFile:
             TouchDenied: it is too soon; or, from the call, the key seems to be a copy.
             SecurityKeyUnavailable: the file can't be kept.
         """
-        fd = self._open()
+        fd = _open(self._path)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             before = _read(fd)
@@ -105,16 +116,25 @@ class PromptFile:
         finally:
             os.close(fd)
 
-    def _open(self) -> int:
+    def take_over(self, other: Path) -> None:
+        """Know what the file `other` knows as well, if there is one.
+
+        Raises:
+            SecurityKeyUnavailable: either file can't be used.
+        """
+        if not other.exists():
+            return
+        theirs = _open(other)
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
-            return os.open(self._path, flags, 0o600)
-        except OSError as error:
-            raise SecurityKeyUnavailable(
-                f"prompts can't be counted in {self._path}: {(error.strerror or '').lower()}",
-                hint="check the folder's mode, or set XDG_STATE_HOME to one that can be written to",
-            ) from error
+            known = _read(theirs)
+        finally:
+            os.close(theirs)
+        ours = _open(self._path)
+        try:
+            fcntl.flock(ours, fcntl.LOCK_EX)
+            _write(ours, _read(ours).joined(known))
+        finally:
+            os.close(ours)
 
 
 def prompt_path(env: Mapping[str, str]) -> Path:
@@ -126,6 +146,18 @@ def prompt_path(env: Mapping[str, str]) -> Path:
 
 
 _FILE: Final = Path("devwiz-gw") / "touches.json"
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        return os.open(path, flags, 0o600)
+    except OSError as error:
+        raise SecurityKeyUnavailable(
+            f"prompts can't be counted in {path}: {(error.strerror or '').lower()}",
+            hint="check the folder's mode, or set XDG_STATE_HOME to one that can be written to",
+        ) from error
 
 
 def _read(fd: int) -> Prompts:

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from identity.errors import SecretDamaged, StoreUnavailable
+from identity.errors import (
+    BindingRefused,
+    IdentityError,
+    ProjectElsewhere,
+    SecretDamaged,
+    StateElsewhere,
+    StoreUnavailable,
+)
 from identity.secret_stores.base import Secret, SecretRef, check_project, check_value, not_set
+from identity.secret_stores.binding import Asker, Binding, Rebinding, read_binding
 from identity.secret_stores.keychain_frames import Area
 from identity.secret_stores.keychain_helper import HelperEnded, HelperTimedOut, KeychainHelper
 
+#: What the helper process may refuse, by name.
+_REFUSALS: Final[dict[str, type[IdentityError]]] = {
+    kind.__name__: kind
+    for kind in (BindingRefused, ProjectElsewhere, SecretDamaged, StateElsewhere)
+}
+
 
 class Keychain:
-    """A `BlockingStore` whose calls are made by a helper process.
+    """A `BlockingStore`, and `Bindable`, whose calls are made by a helper process.
 
     A locked keychain puts its question to the person once; until it was seen unlocked again,
     further calls only look. So a gateway that polls doesn't raise the question again and again.
 
     `area` is whose items are meant: "secrets", or those of the vault, which no project can name.
+    `asker` is who wants the secrets; None for what belongs to no project.
     """
 
     def __init__(
-        self, helper: KeychainHelper, *, area: Area = "secrets", may_prompt: bool = True
+        self,
+        helper: KeychainHelper,
+        *,
+        area: Area = "secrets",
+        asker: Asker | None = None,
+        may_prompt: bool = True,
     ) -> None:
         self._helper = helper
+        self._asker = asker
         self._area: Area = area
         self._prompts = self._may_prompt = may_prompt
 
@@ -48,6 +69,17 @@ class Keychain:
         check_project(project)
         return list(self._ask("names", project)["names"])
 
+    def binding(self, project: str) -> Binding | None:
+        """See `Bindable.binding`."""
+        check_project(project)
+        text = self._ask("binding", project)["binding"]
+        return None if text is None else read_binding(text, project)
+
+    def rebind(self, project: str, how: Rebinding, file: str = "") -> Binding:
+        """See `Bindable.rebind`."""
+        check_project(project)
+        return read_binding(self._ask(how, project, file=file)["binding"], project)
+
     def close(self) -> None:
         """End the helper process; the next call starts another."""
         self._helper.stop()
@@ -59,6 +91,7 @@ class Keychain:
     def _ask(self, op: str, project: str, **more: str) -> dict[str, Any]:
         request = {"op": op, "project": project, "unlock": self._may_prompt, **more}
         request["area"] = self._area
+        request["asker"] = None if self._asker is None else self._asker.message()
         try:
             answer = self._helper.call(request)
         except HelperTimedOut as error:
@@ -67,8 +100,13 @@ class Keychain:
         except HelperEnded as error:
             raise _unusable(f"its helper process failed: {error}", "try again") from error
         self._may_prompt = self._prompts and answer.get("error") != "locked"
+        if answer.get("error") == "refused":
+            kind = _REFUSALS.get(answer["kind"], StoreUnavailable)
+            raise kind(answer["reason"], hint=answer["hint"])
         if "error" in answer:
             raise _refusal(answer["error"], answer["reason"], project, more.get("name"))
+        if self._asker is not None and answer.get("bound"):
+            self._asker.on_bound(project)
         return answer
 
 

@@ -1,9 +1,11 @@
 """The messages between the keychain store and its helper process: length, then JSON. Pure.
 
-A request: {"op": "get"|"set"|"delete"|"names", "area", "project", "name"?,
-"value"?, "unlock": bool}.
-An answer: {"value": text or null}, {"names": […]}, {"removed": bool}, {} for `set`, or
-{"error": "locked"|"absent"|"failed"|"damaged", "reason": text}. Before its answer the helper may
+A request: {"op": "get"|"set"|"delete"|"names", "area", "project", "name"?, "value"?,
+"unlock": bool, "asker": who asks, or null}, or {"op": "binding"|"bind"|"unbind"|"move", "project",
+"file", …}. An answer: {"value": text or null}, {"names": […]}, {"removed": bool}, {} for `set`,
+{"binding": text or null}, with "bound": whether this use has bound the project; or {"error":
+"locked"|"absent"|"failed"|"damaged", "reason": text}, or {"error": "refused", "kind", "reason",
+"hint"}. Before its answer the helper may
 say {"notice": "prompting"}: from then on it waits for a person.
 """
 

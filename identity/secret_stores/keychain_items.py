@@ -100,6 +100,10 @@ class Addresses:
         """The item with the names of a project."""
         return f"{self._root}/{project}"
 
+    def binding(self, project: str) -> str:
+        """The item with what a project is bound to; no name of a project or secret has a "#"."""
+        return f"{self._root}/{project}#bound"
+
     def value(self, ref: SecretRef) -> str:
         """The item with the value of a secret, or with the head of its shards."""
         name = ref.name
@@ -137,6 +141,10 @@ class ShardedItems:
                 if item == before:
                     raise
         raise Damaged("it kept changing while it was read")
+
+    def holds(self, address: str) -> bool:
+        """Whether there is anything, whole or not."""
+        return self._items.read(address) is not None
 
     def write(self, address: str, value: str) -> None:
         """Replace the value: all of the new one is there before the head switches to it."""
@@ -232,6 +240,12 @@ class ItemStore:
         """The names in the project's index, sorted."""
         index = self._values.read(self._addresses.index(project))
         return sorted(_names(index))
+
+    def is_kept(self, project: str, ref: SecretRef | None) -> bool:
+        """Whether anything is: in the list of names, or at least what `ref` names."""
+        if ref is not None and self._values.holds(self._addresses.value(ref)):
+            return True
+        return self._values.holds(self._addresses.index(project))
 
     def _heal(self, ref: SecretRef, *, present: bool) -> None:
         try:

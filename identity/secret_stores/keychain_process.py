@@ -12,14 +12,18 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, Literal, Protocol
+from typing import IO, Any, Final, Literal, NamedTuple, Protocol
 
+from identity.errors import IdentityError
 from identity.secret_stores.base import SecretRef
+from identity.secret_stores.binding import REBINDINGS, Asker, read_asker
 from identity.secret_stores.item_codec import Damaged
+from identity.secret_stores.keychain_bindings import Bindings
 from identity.secret_stores.keychain_frames import Area, read_frame, write_frame
 from identity.secret_stores.keychain_items import (
     Addresses,
@@ -37,6 +41,10 @@ State = Literal["open", "locked", "new"]
 _USER: Final = "devwiz-gw"
 #: What an area's addresses begin with: no project's name leads from one into the other.
 _ROOTS: Final[dict[Area, str]] = {"secrets": "devwiz-gw", "vault": "devwiz-gw-vault"}
+
+
+#: What is answered at once where nothing was ever kept: looking must ask nobody.
+_LOOKING: Final = frozenset({"names", "get", "delete", "binding"})
 
 
 class Keyring(Protocol):
@@ -131,13 +139,19 @@ class KeyringItems:
             self._keyring.delete_password(address, _USER)
 
 
+class _Opened(NamedTuple):
+    backend: Backend
+    stores: dict[Area, ItemStore]
+    bindings: Bindings
+
+
 class Server:
     """Answers requests with one backend, which is made when the first request needs it."""
 
     def __init__(self, make_backend: Callable[[], Backend], *, lock_file: Path) -> None:
         self._make_backend = make_backend
         self._lock_file = lock_file
-        self._opened: tuple[Backend, dict[Area, ItemStore]] | None = None
+        self._opened: _Opened | None = None
 
     def answer(self, request: dict[str, Any], notify: Callable[[str], None]) -> dict[str, Any]:
         """The answer to a request; `notify` is called before waiting for a person."""
@@ -147,35 +161,37 @@ class Server:
             return {"error": error.code, "reason": error.reason}
         except Damaged as error:
             return {"error": "damaged", "reason": str(error)}
+        except IdentityError as error:
+            told = {"kind": type(error).__name__, "reason": str(error), "hint": error.hint}
+            return {"error": "refused", **told}
         except OSError as error:
             reason = f"{self._lock_file}: {error.strerror or type(error).__name__}"
             return {"error": "failed", "reason": reason.lower()}
 
     def _answer(self, request: dict[str, Any], notify: Callable[[str], None]) -> dict[str, Any]:
-        backend, stores = self._opened = self._opened or self._open()
-        store = stores[request["area"]]
+        opened = self._opened = self._opened or self._open()
         with _translated():
-            state = backend.state()
-        op = request["op"]
-        if state == "new" and op != "set":
-            return {"names": [], "value": None, "removed": False}
+            state = opened.backend.state()
+        op, project = request["op"], request["project"]
+        if state == "new" and op in _LOOKING:
+            return {"names": [], "value": None, "removed": False, "binding": None}
+        store = opened.stores[request["area"]]
         if state != "open":
             if not request["unlock"]:
                 raise ItemsUnavailable("locked", "nobody is asked to unlock it")
             notify("prompting")
             # A first read puts the question, while nothing holds up other writers.
-            store.names(request["project"])
-        if op == "names":
-            return {"names": store.names(request["project"])}
-        ref = SecretRef(request["project"], request["name"])
-        if op == "get":
-            return {"value": store.get(ref)}
-        if op == "delete":
-            return {"removed": store.delete(ref)}
-        store.set(ref, request["value"])
-        return {}
+            store.names(project)
+        if op == "binding":
+            binding = opened.bindings.read(project)
+            return {"binding": None if binding is None else binding.text(project)}
+        asker = read_asker(request["asker"])
+        if op in REBINDINGS and asker is not None:
+            binding = opened.bindings.rebind(project, op, asker, request["file"])
+            return {"binding": binding.text(project)}
+        return _used(store, opened.bindings, request, asker)
 
-    def _open(self) -> tuple[Backend, dict[Area, ItemStore]]:
+    def _open(self) -> _Opened:
         backend = self._make_backend()
         items: Items = KeyringItems(backend.keyring)
         values = ShardedItems(
@@ -183,15 +199,35 @@ class Server:
             limit=backend.limit,
             new_generation=lambda: os.urandom(8).hex(),
         )
-        stores = {
-            area: ItemStore(
-                values,
-                Addresses(root, fold_case=backend.fold_case),
-                lock=lambda: _locked(self._lock_file),
-            )
-            for area, root in _ROOTS.items()
+        addresses: dict[Area, Addresses] = {
+            area: Addresses(root, fold_case=backend.fold_case) for area, root in _ROOTS.items()
         }
-        return backend, stores
+
+        def lock() -> AbstractContextManager[None]:
+            return _locked(self._lock_file)
+
+        stores = {area: ItemStore(values, where, lock=lock) for area, where in addresses.items()}
+        bindings = Bindings(values, addresses["secrets"], lock=lock, clock=time.monotonic)
+        return _Opened(backend, stores, bindings)
+
+
+def _used(
+    store: ItemStore, bindings: Bindings, request: dict[str, Any], asker: Asker | None
+) -> dict[str, Any]:
+    """The answer to a request for names or a secret, from whoever may use the project."""
+    op, project = request["op"], request["project"]
+    ref = None if op == "names" else SecretRef(project, request["name"])
+    bound = asker is not None and bindings.admit(
+        project, asker, is_storing=op == "set", is_kept=lambda: store.is_kept(project, ref)
+    )
+    if ref is None:
+        return {"names": store.names(project), "bound": bound}
+    if op == "get":
+        return {"value": store.get(ref), "bound": bound}
+    if op == "delete":
+        return {"removed": store.delete(ref), "bound": bound}
+    store.set(ref, request["value"])
+    return {"bound": bound}
 
 
 def serve(make_backend: Callable[[], Backend], *, lock_file: Path) -> None:

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 
 from identity.errors import StoreUnavailable
 from identity.secret_stores.base import BlockingStore, SecretStore
+from identity.secret_stores.binding import Asker, Bindable
 from identity.secret_stores.guarded import GuardedStore
 
 if TYPE_CHECKING:
+    from identity.secret_stores.keychain import Keychain
     from identity.secret_stores.vault.client import VaultClient
 
 
-def open_store(kind: str, *, folder: Path | None = None, asker: Path | None = None) -> SecretStore:
+def open_store(kind: str, *, asker: Asker, folder: Path | None = None) -> SecretStore:
     """The store called `kind`: "keychain", "vault", "folder" or "memory".
 
     None falls back to another. `folder` is where the store "folder" finds its files, and where a
-    vault is that is not the user's own. `asker` is the configuration file that the secrets are for.
+    vault is that is not the user's own. `asker` is who the secrets are for.
     Nothing is started, or found missing, before the first call.
 
     Raises:
@@ -38,16 +40,16 @@ def open_store(kind: str, *, folder: Path | None = None, asker: Path | None = No
 def open_blocking_store(
     kind: str,
     *,
+    asker: Asker | None,
     folder: Path | None = None,
-    asker: Path | None = None,
     warm_up: bool = False,
     on_prompt: Callable[[], None] = lambda: None,
 ) -> GuardedStore:
     """The store called `kind`, for a command that has no event loop: any but "memory".
 
-    `folder` and `asker` are as for `open_store`; without `asker` a person named the project.
-    `warm_up` starts at once what the first call would have to wait for. `on_prompt` is called
-    when the store begins to wait for a person.
+    `folder` and `asker` are as for `open_store`; without `asker` nobody is held against what a
+    project is bound to. `warm_up` starts at once what the first call would have to wait for.
+    `on_prompt` is called when the store begins to wait for a person.
 
     Raises:
         StoreUnavailable: there is no such store, or it can't be started.
@@ -61,7 +63,7 @@ def _opened(
     kind: str,
     *,
     folder: Path | None,
-    asker: Path | None,
+    asker: Asker | None,
     warm_up: bool,
     on_prompt: Callable[[], None],
 ) -> BlockingStore:
@@ -75,20 +77,43 @@ def _opened(
         raise StoreUnavailable(
             f"there is no secret store {kind!r} for this", hint='"keychain" keeps secrets'
         )
+    return _open_keychain(asker, warm_up=warm_up, on_prompt=on_prompt)
+
+
+def open_bindable(kind: str, *, asker: Asker, folder: Path | None = None) -> Bindable:
+    """The store called `kind` as one that knows who may use a project.
+
+    Raises:
+        StoreUnavailable: it is none.
+    """
+    if kind == "vault":
+        return open_vault(folder=folder, asker=asker)
+    if kind == "keychain":
+        return _open_keychain(asker)
+    raise StoreUnavailable(
+        f"the store {kind!r} binds no project to a configuration",
+        hint='[secrets] store = "keychain" and "vault" do',
+    )
+
+
+def open_vault(*, folder: Path | None, asker: Asker | None) -> VaultClient:
+    """The store "vault" as itself, with what it can do beyond a `BlockingStore`."""
+    from identity.secret_stores.vault.client import VaultClient
+    from identity.secret_stores.vault.place import find_place
+
+    return VaultClient(find_place(folder, os.environ), asker=asker)
+
+
+def _open_keychain(
+    asker: Asker | None,
+    *,
+    warm_up: bool = False,
+    on_prompt: Callable[[], None] = lambda: None,
+) -> Keychain:
     from identity.secret_stores.keychain import Keychain
     from identity.secret_stores.keychain_helper import KeychainHelper
 
     helper = KeychainHelper(os.environ, on_prompt=on_prompt)
     if warm_up:
         helper.start()
-    return Keychain(helper)
-
-
-def open_vault(*, folder: Path | None, asker: Path | None) -> VaultClient:
-    """The store "vault" as itself, with what it can do beyond a `BlockingStore`."""
-    from identity.secret_stores.vault.client import VaultClient
-    from identity.secret_stores.vault.place import find_place
-
-    # A link to the folder is the folder; a link to the file is a name of its own.
-    file = None if asker is None else str(asker.parent.resolve() / asker.name)
-    return VaultClient(find_place(folder, os.environ), asker=file)
+    return Keychain(helper, asker=asker)

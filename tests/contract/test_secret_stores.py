@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -12,6 +13,8 @@ from identity.secret_stores.keychain import Keychain
 from identity.secret_stores.keychain_helper import KeychainHelper
 from identity.secret_stores.memory import MemoryStore
 from identity.secret_stores.threaded import ThreadedStore
+from identity.secret_stores.vault.client import VaultClient
+from tests.contract.binding_suite import Asked, BindingSuite
 from tests.contract.secret_store_suite import SecretStoreSuite
 from tests.fakes import keychain_backend
 from tests.fakes.secret_service import SessionBus, gnome_keyring, session_bus
@@ -24,31 +27,37 @@ class TestMemory(SecretStoreSuite):
         return MemoryStore()
 
 
-class TestKeychainWithRoomyItems(SecretStoreSuite):
+class FolderKeychain(SecretStoreSuite, BindingSuite):
+    """Over a stand-in of one platform's keychain, `kind`."""
+
+    kind: ClassVar[str]
+
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[SecretStore]:
-        command = keychain_backend.command(tmp_path, "plain")
-        keychain = ThreadedStore(Keychain(KeychainHelper({}, command=command)))
+        keychain = ThreadedStore(Keychain(self.helper(tmp_path)))
         yield keychain
         await keychain.close()
 
-
-class TestKeychainWithTheLimitsOfWindows(SecretStoreSuite):
     @pytest.fixture
-    async def store(self, tmp_path: Path) -> AsyncIterator[SecretStore]:
-        command = keychain_backend.command(tmp_path, "windows")
-        keychain = ThreadedStore(Keychain(KeychainHelper({}, command=command)))
-        yield keychain
-        await keychain.close()
+    def asked(self, tmp_path: Path) -> Iterator[Asked]:
+        helper = self.helper(tmp_path)
+        yield lambda asker: Keychain(helper, asker=asker)
+        helper.stop()
+
+    def helper(self, folder: Path) -> KeychainHelper:
+        return KeychainHelper({}, command=keychain_backend.command(folder, self.kind))
 
 
-class TestKeychainWithTheWaysOfMacos(SecretStoreSuite):
-    @pytest.fixture
-    async def store(self, tmp_path: Path) -> AsyncIterator[SecretStore]:
-        command = keychain_backend.command(tmp_path, "macos")
-        keychain = ThreadedStore(Keychain(KeychainHelper({}, command=command)))
-        yield keychain
-        await keychain.close()
+class TestKeychainWithRoomyItems(FolderKeychain):
+    kind = "plain"
+
+
+class TestKeychainWithTheLimitsOfWindows(FolderKeychain):
+    kind = "windows"
+
+
+class TestKeychainWithTheWaysOfMacos(FolderKeychain):
+    kind = "macos"
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +68,12 @@ def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultRig]:
     rig.stop()
 
 
-class TestVault(SecretStoreSuite):
+class TestVault(SecretStoreSuite, BindingSuite):
     """Over the process that holds the key."""
+
+    @pytest.fixture
+    def asked(self, vault: VaultRig) -> Asked:
+        return lambda asker: VaultClient(vault.place, asker=asker)
 
     @pytest.fixture
     async def store(self, vault: VaultRig) -> AsyncIterator[SecretStore]:
@@ -80,7 +93,13 @@ def desktop(tmp_path: Path) -> Iterator[SessionBus]:
         yield bus
 
 
-class TestKeychainOverGnomeKeyring(SecretStoreSuite):
+class TestKeychainOverGnomeKeyring(SecretStoreSuite, BindingSuite):
+    @pytest.fixture
+    def asked(self, desktop: SessionBus) -> Iterator[Asked]:
+        helper = KeychainHelper(desktop.env)
+        yield lambda asker: Keychain(helper, asker=asker)
+        helper.stop()
+
     @pytest.fixture
     async def store(self, desktop: SessionBus) -> AsyncIterator[SecretStore]:
         keychain = ThreadedStore(Keychain(KeychainHelper(desktop.env)))

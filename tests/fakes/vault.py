@@ -9,6 +9,7 @@ from typing import Any
 
 from identity.errors import VaultLocked
 from identity.secret_stores.base import Secret
+from identity.secret_stores.binding import Asker
 from identity.secret_stores.vault.agent import Order
 from identity.secret_stores.vault.argon2 import FLOOR
 from identity.secret_stores.vault.client import VaultClient
@@ -80,8 +81,9 @@ class VaultRig:
         )
         launch(order.message(opened.master), env)
 
-    def client(self, asker: str | None = None) -> VaultClient:
-        """A client of that process."""
+    def client(self, file: str | None = None) -> VaultClient:
+        """A client of that process, for the configuration at `file`, if there is one."""
+        asker = None if file is None else Asker(file=file, state="/state/devwiz-gw")
         return VaultClient(self.place, asker=asker)
 
     def stop(self) -> None:

@@ -20,13 +20,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from identity.errors import IdentityError, StoreUnavailable
 from identity.hardening import harden_process
 from identity.secret_stores.base import Secret, SecretRef
+from identity.secret_stores.binding import REBINDINGS, Asker, read_asker
 from identity.secret_stores.keychain_frames import read_frame, write_frame
 from identity.secret_stores.vault.keys import Keys
 from identity.secret_stores.vault.locked_memory import LockedMemory
@@ -141,22 +142,28 @@ class Agent:
         return answer
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        op, asker = request["op"], request["asker"]
+        op, asker = request["op"], read_asker(request["asker"])
         if op == "status":
             return {"auto_lock_s": self._auto_lock_s, "pid": os.getpid()}
         if op == "lock":
             return {}
         if op == "check":
             return self._vault.check().facts()
+        if op == "binding":
+            binding = self._vault.binding(request["project"])
+            return {"binding": None if binding is None else binding.text(request["project"])}
+        if op in REBINDINGS and asker is not None:
+            binding = self._vault.rebind(request["project"], op, asker, request["file"])
+            return {"binding": binding.text(request["project"])}
+        bound: list[str] = []
+        asker = None if asker is None else replace(asker, on_bound=bound.append)
+        return {**self._performed(request, asker), "bound": bool(bound)}
+
+    def _performed(self, request: dict[str, Any], asker: Asker | None) -> dict[str, Any]:
+        op = request["op"]
         if op == "names":
             return {"names": self._vault.names(request["project"], asker)}
-        if op == "bind":
-            self._vault.bind(request["project"], asker)
-            return {}
-        return self._of_secret(op, SecretRef(request["project"], request["name"]), request)
-
-    def _of_secret(self, op: str, ref: SecretRef, request: dict[str, Any]) -> dict[str, Any]:
-        asker = request["asker"]
+        ref = SecretRef(request["project"], request["name"])
         if op == "get":
             return {"value": self._vault.get(ref, asker).reveal()}
         if op == "delete":

@@ -9,12 +9,14 @@ import socket
 from typing import Any, Final
 
 from identity.errors import (
+    BindingRefused,
     IdentityError,
     InvalidSecretName,
     InvalidSecretValue,
     ProjectElsewhere,
     SecretDamaged,
     SecretNotFound,
+    StateElsewhere,
     StoreUnavailable,
     VaultDamaged,
     VaultLocked,
@@ -22,6 +24,7 @@ from identity.errors import (
     VaultRolledBack,
 )
 from identity.secret_stores.base import Secret, SecretRef, check_project, check_value
+from identity.secret_stores.binding import Asker, Binding, Rebinding, read_binding
 from identity.secret_stores.keychain_frames import read_frame, write_frame
 from identity.secret_stores.vault.peer import is_own_process
 from identity.secret_stores.vault.place import Place, check_folder, check_private
@@ -31,11 +34,13 @@ from identity.secret_stores.vault.socket_path import reachable
 ERRORS: Final[dict[str, type[IdentityError]]] = {
     kind.__name__: kind
     for kind in (
+        BindingRefused,
         InvalidSecretName,
         InvalidSecretValue,
         ProjectElsewhere,
         SecretDamaged,
         SecretNotFound,
+        StateElsewhere,
         StoreUnavailable,
         VaultDamaged,
         VaultMissing,
@@ -46,12 +51,12 @@ _TIMEOUT_S: Final = 30.0
 
 
 class VaultClient:
-    """A `BlockingStore` whose calls are made by the process that holds the unlocked key.
+    """A `BlockingStore`, and `Bindable`, whose calls are made by the process with the unlocked key.
 
-    `asker` is the configuration file that the secrets are for; None where a person names a project.
+    `asker` is who wants the secrets; None where nobody uses any.
     """
 
-    def __init__(self, place: Place, *, asker: str | None, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, place: Place, *, asker: Asker | None, timeout_s: float = _TIMEOUT_S) -> None:
         self._place = place
         self._asker = asker
         self._timeout_s = timeout_s
@@ -75,9 +80,16 @@ class VaultClient:
         check_project(project)
         return list(self._call("names", project=project)["names"])
 
-    def bind(self, project: str) -> None:
-        """Let the asking configuration use the secrets of `project`."""
-        self._call("bind", project=project)
+    def binding(self, project: str) -> Binding | None:
+        """See `Bindable.binding`."""
+        check_project(project)
+        text = self._call("binding", project=project)["binding"]
+        return None if text is None else read_binding(text, project)
+
+    def rebind(self, project: str, how: Rebinding, file: str = "") -> Binding:
+        """See `Bindable.rebind`."""
+        check_project(project)
+        return read_binding(self._call(how, project=project, file=file)["binding"], project)
 
     def status(self) -> dict[str, Any]:
         """What the process with the key says of itself. Raises `VaultLocked`."""
@@ -113,11 +125,12 @@ class VaultClient:
                 return
 
     def _call(self, op: str, **more: str) -> dict[str, Any]:
+        asker = None if self._asker is None else self._asker.message()
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             self._connect(connection)
             self._connection = connection
             try:
-                answer = _converse(connection, {"op": op, "asker": self._asker, **more})
+                answer = _converse(connection, {"op": op, "asker": asker, **more})
             except OSError as error:
                 raise _silent(str(error.strerror or error)) from error
             finally:
@@ -126,6 +139,8 @@ class VaultClient:
             raise _silent("it ended the connection")
         if kind := answer.get("error"):
             raise ERRORS.get(kind, StoreUnavailable)(answer["message"], hint=answer["hint"])
+        if self._asker is not None and answer.get("bound"):
+            self._asker.on_bound(more["project"])
         return answer
 
     def _connect(self, connection: socket.socket) -> None:

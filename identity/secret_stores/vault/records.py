@@ -7,11 +7,11 @@ changed, opens no more.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from identity.secret_stores.base import SecretRef
+from identity.secret_stores.binding import Binding, read_binding
 from identity.secret_stores.vault.contents import ProjectRow, RecordRow
 from identity.secret_stores.vault.keys import (
     FORMAT,
@@ -95,23 +95,22 @@ def _name(keys: Keys, own: ProjectKeys, project: str, row: RecordRow) -> str:
     return _text(open_box(own.names, row.label, _label_purpose(keys, project, row.name)))
 
 
-def encode_files(keys: Keys, project: str, files: Sequence[str], *, nonce: bytes) -> ProjectRow:
-    """The row that says which configuration files `project` belongs to."""
+def encode_binding(keys: Keys, project: str, binding: Binding, *, nonce: bytes) -> ProjectRow:
+    """The row that says what `project` is bound to."""
     own = keys.project(project)
-    content = _padded(json.dumps(list(files)).encode(), _PAD_BYTES)
+    content = _padded(binding.text(project).encode(), _PAD_BYTES)
     box = close_box(own.names, content, _files_purpose(keys, project), nonce=nonce)
     return ProjectRow(own.tag, box)
 
 
-def decode_files(keys: Keys, project: str, rows: Sequence[ProjectRow]) -> list[str]:
-    """The configuration files of `project`; none when it has no row. Raises `BoxDamaged`."""
+def decode_binding(keys: Keys, project: str, rows: Sequence[ProjectRow]) -> Binding | None:
+    """What `project` is bound to; None when it has no row. Raises `BoxDamaged` or ValueError."""
     own = keys.project(project)
     for row in rows:
         if row.project == own.tag:
-            return list(
-                json.loads(_text(open_box(own.names, row.box, _files_purpose(keys, project))))
-            )
-    return []
+            content = open_box(own.names, row.box, _files_purpose(keys, project))
+            return read_binding(_text(content), project)
+    return None
 
 
 def _label_purpose(keys: Keys, project: str, name_tag: bytes) -> bytes:

@@ -8,13 +8,13 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 from identity.errors import (
-    ProjectElsewhere,
     SecretDamaged,
     StoreUnavailable,
     VaultDamaged,
     VaultRolledBack,
 )
 from identity.secret_stores.base import Secret, SecretRef, check_project, check_value, not_set
+from identity.secret_stores.binding import Asker, Binding, Rebinding, admitted, rebound
 from identity.secret_stores.vault import database
 from identity.secret_stores.vault.contents import Contents, Mark, is_older, is_sealed, read_mark
 from identity.secret_stores.vault.database import Change
@@ -23,10 +23,10 @@ from identity.secret_stores.vault.marks import MarkFile, MarkKeeper
 from identity.secret_stores.vault.place import RESTORE, Place, check_private, locked
 from identity.secret_stores.vault.records import (
     UnknownPolicy,
-    decode_files,
+    decode_binding,
     decode_names,
     decode_value,
-    encode_files,
+    encode_binding,
     encode_record,
     find_record,
 )
@@ -69,11 +69,11 @@ class Vault:
         self._keys = keys
         self._far = tuple(far)
 
-    def get(self, ref: SecretRef, asker: str | None = None) -> Secret:
-        """The current value. `asker` is the configuration file that wants it, if one does.
+    def get(self, ref: SecretRef, asker: Asker | None = None) -> Secret:
+        """The current value. `asker` is who wants it; None where the vault's owner looks by itself.
 
         Raises:
-            SecretNotFound, SecretDamaged, ProjectElsewhere, StoreUnavailable.
+            SecretNotFound, SecretDamaged, ProjectElsewhere, StateElsewhere, StoreUnavailable.
         """
         with self._checked(ref.project, asker) as (contents, keys):
             row = find_record(keys, ref, contents.records)
@@ -89,24 +89,22 @@ class Vault:
                     hint="use the version that set it",
                 ) from None
 
-    def set(self, ref: SecretRef, value: Secret, asker: str | None = None) -> None:
+    def set(self, ref: SecretRef, value: Secret, asker: Asker | None = None) -> None:
         """Create or replace. Raises as `get` does, and `InvalidSecretValue`."""
         check_value(value)
-        with self._changing() as (contents, keys, change):
-            self._admit(keys, contents, change, ref.project, asker)
+        with self._used(ref.project, asker) as (contents, keys, change):
             row = encode_record(keys, ref, value.reveal(), version=contents.epoch + 1, nonce=_nonce)
             change.put_record(row)
 
-    def delete(self, ref: SecretRef, asker: str | None = None) -> None:
+    def delete(self, ref: SecretRef, asker: Asker | None = None) -> None:
         """Remove the value. Raises as `get` does."""
-        with self._changing() as (contents, keys, change):
-            self._admit(keys, contents, change, ref.project, asker)
+        with self._used(ref.project, asker) as (contents, keys, change):
             row = find_record(keys, ref, contents.records)
             if row is None:
                 raise not_set(ref)
             change.remove_record(row)
 
-    def names(self, project: str, asker: str | None = None) -> list[str]:
+    def names(self, project: str, asker: Asker | None = None) -> list[str]:
         """The names kept for a project, sorted."""
         check_project(project)
         with self._checked(project, asker) as (contents, keys):
@@ -117,13 +115,21 @@ class Vault:
                     f"the names of project {project} can't be read", hint=RESTORE
                 ) from None
 
-    def bind(self, project: str, file: str) -> None:
-        """Let the configuration at `file` use the secrets of `project` from now on."""
+    def binding(self, project: str) -> Binding | None:
+        """See `Bindable.binding`."""
+        check_project(project)
+        contents, keys = self._fresh()
+        return _binding(keys, contents, project)
+
+    def rebind(self, project: str, how: Rebinding, asker: Asker, file: str = "") -> Binding:
+        """See `Bindable.rebind`."""
         check_project(project)
         with self._changing() as (contents, keys, change):
-            files = decode_files(keys, project, contents.projects)
-            if file not in files:
-                self._write_files(keys, change, project, [*files, file])
+            before = _binding(keys, contents, project)
+            after = rebound(before, project, how, asker, file)
+            if after != before:
+                self._write_binding(keys, change, project, after)
+        return after
 
     def check(self) -> Checked:
         """See that the file is whole and not older than any mark that can be read.
@@ -154,11 +160,11 @@ class Vault:
             yield contents, change
 
     @contextmanager
-    def _checked(self, project: str, asker: str | None) -> Iterator[tuple[Contents, Keys]]:
+    def _checked(self, project: str, asker: Asker | None) -> Iterator[tuple[Contents, Keys]]:
         contents, keys = self._fresh()
-        if asker is not None and not self._admits(keys, contents, project, asker):
-            with self._changing() as (contents, keys, change):
-                self._admit(keys, contents, change, project, asker)
+        if asker is not None and _wanted(keys, contents, project, asker) is not None:
+            with self._used(project, asker) as (contents, keys, _):
+                pass
         yield contents, keys
 
     def _fresh(self) -> tuple[Contents, Keys]:
@@ -194,25 +200,19 @@ class Vault:
             # After the file: a crash in between leaves a file that is newer than its mark.
             self._mark_everywhere(after.text(keys))
 
-    def _admits(self, keys: Keys, contents: Contents, project: str, asker: str) -> bool:
-        return asker in _files(keys, contents, project)
+    @contextmanager
+    def _used(self, project: str, asker: Asker | None) -> Iterator[tuple[Contents, Keys, Change]]:
+        """A change that lets the first who uses a project be the one that it belongs to."""
+        with self._changing() as (contents, keys, change):
+            wanted = None if asker is None else _wanted(keys, contents, project, asker)
+            if wanted is not None:
+                self._write_binding(keys, change, project, wanted)
+            yield contents, keys, change
+        if asker is not None and wanted is not None:
+            asker.on_bound(project)
 
-    def _admit(
-        self, keys: Keys, contents: Contents, change: Change, project: str, asker: str | None
-    ) -> None:
-        """Let the first configuration that uses a project be the one that it belongs to."""
-        if asker is None or self._admits(keys, contents, project, asker):
-            return
-        if others := _files(keys, contents, project):
-            raise ProjectElsewhere(
-                f"the secrets of project {project} belong to {', '.join(others)}, not to {asker}",
-                hint="if you moved it, or mean both: devwiz-gw vault bind, there; "
-                "otherwise give this configuration a project of its own",
-            )
-        self._write_files(keys, change, project, [asker])
-
-    def _write_files(self, keys: Keys, change: Change, project: str, files: list[str]) -> None:
-        change.put_project(encode_files(keys, project, files, nonce=_nonce()))
+    def _write_binding(self, keys: Keys, change: Change, project: str, binding: Binding) -> None:
+        change.put_project(encode_binding(keys, project, binding, nonce=_nonce()))
 
     def _mark_file(self) -> MarkFile:
         return MarkFile(self._place.mark(self._keys().vault_id))
@@ -234,9 +234,19 @@ class Vault:
         return marks, tuple(unasked)
 
 
-def _files(keys: Keys, contents: Contents, project: str) -> list[str]:
+def _wanted(keys: Keys, contents: Contents, project: str, asker: Asker) -> Binding | None:
+    """What has to be written before `asker` uses a project, or None. Raises as `admitted` does."""
+    before = _binding(keys, contents, project)
+    tag = keys.project(project).tag
+    after = admitted(
+        before, project, asker, is_kept=lambda: any(row.project == tag for row in contents.records)
+    )
+    return after if after != before else None
+
+
+def _binding(keys: Keys, contents: Contents, project: str) -> Binding | None:
     try:
-        return decode_files(keys, project, contents.projects)
+        return decode_binding(keys, project, contents.projects)
     except (BoxDamaged, ValueError):
         raise VaultDamaged(f"the row of project {project} can't be read", hint=RESTORE) from None
 

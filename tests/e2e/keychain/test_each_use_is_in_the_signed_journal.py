@@ -30,6 +30,7 @@ def test_each_use_is_in_the_journal(desktop: Desktop) -> None:
     assert code == 0
     assert [(event["action"], event["name"], event["outcome"]) for event in json.loads(out)] == [
         ("secret.write", "planner-token", "begun"),
+        ("secret.bind", str(desktop.folder / "devwiz-gw.toml"), "ok"),
         ("secret.write", "planner-token", "ok"),
         ("secret.read", "planner-token", "begun"),
         ("secret.read", "planner-token", "ok"),

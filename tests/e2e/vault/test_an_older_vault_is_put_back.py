@@ -43,6 +43,8 @@ def test_a_copy_on_another_machine_is_refused_until_it_is_accepted(
     second.unlock()
     try:
         assert "belong to" in second.get("token"), "it is another configuration file as well"
+        assert "move-state" in second.run("vault", "bind").stderr, "and another state folder"
+        second.done("secret", "move-state")
         second.done("vault", "bind")
         assert second.get("token") == "value"
     finally:

@@ -86,7 +86,7 @@ def test_a_copied_or_renamed_configuration_is_refused(acme: Headless, tmp_path: 
 
 def test_a_moved_configuration_is_let_in_by_hand(acme: Headless, tmp_path: Path) -> None:
     acme.work = acme.work.rename(tmp_path / "moved")
-    assert "vault bind" in acme.get("token")
+    assert "secret bind" in acme.get("token")
     acme.done("vault", "bind")
     assert acme.get("token") == VALUE
 

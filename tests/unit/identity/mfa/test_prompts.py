@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -106,3 +107,20 @@ def test_where_it_is() -> None:
     assert prompt_path({"XDG_STATE_HOME": "s", "HOME": "/h"}) == Path(
         "/h/.local/state/devwiz-gw/touches.json"
     )
+
+
+def test_a_file_takes_over_what_another_one_knows(tmp_path: Path) -> None:
+    times = iter([1.0, 2.0, 3.0])
+    old, new = (PromptFile(tmp_path / name, lambda: next(times)) for name in ("old", "new"))
+    new.take_over(tmp_path / "old")
+    assert not (tmp_path / "new").exists()
+    with old.prompt() as answered:
+        answered(b"key", 7)
+    with new.prompt() as answered:
+        answered(b"key", 5)
+        answered(b"second", 3)
+    new.take_over(tmp_path / "old")
+    known = json.loads((tmp_path / "new").read_bytes())
+    assert known["asked"] == [1.0, 2.0]
+    with pytest.raises(TouchDenied, match="counts backwards"), new.prompt() as answered:
+        answered(b"key", 6)

@@ -142,7 +142,8 @@ def test_a_request_that_is_nonsense_is_answered_or_dropped(rig: VaultRig, held: 
         {"op": "get", "asker": None, "project": 5, "name": "n"},
         {"op": "get", "asker": None, "project": "acme", "name": ["n"]},
         {"op": "set", "asker": None, "project": "acme", "name": "n", "value": None},
-        {"op": "bind", "asker": None, "project": None},
+        {"op": "bind", "asker": None, "project": "acme", "file": ""},
+        {"op": "get", "asker": "/acme/devwiz-gw.toml", "project": "acme", "name": "n"},
     ):
         answer = ask(rig, request)
         assert answer is not None
@@ -201,7 +202,7 @@ def test_errors_arrive_as_what_they_are(running: VaultRig) -> None:
     client.set(TOKEN, Secret("v"))
     with pytest.raises(ProjectElsewhere):
         running.client("/clone/devwiz-gw.toml").get(TOKEN)
-    running.client("/clone/devwiz-gw.toml").bind("acme")
+    running.client("/clone/devwiz-gw.toml").rebind("acme", "bind")
     assert running.client("/clone/devwiz-gw.toml").get(TOKEN).reveal() == "v"
 
 

@@ -8,14 +8,15 @@ from collections.abc import Callable
 import pytest
 
 from identity.secret_stores.base import SecretRef
+from identity.secret_stores.binding import Binding
 from identity.secret_stores.vault.contents import RecordRow
 from identity.secret_stores.vault.keys import BoxDamaged, Keys
 from identity.secret_stores.vault.records import (
     UnknownPolicy,
-    decode_files,
+    decode_binding,
     decode_names,
     decode_value,
-    encode_files,
+    encode_binding,
     encode_record,
     find_record,
 )
@@ -102,10 +103,11 @@ def test_names_are_the_projects_own() -> None:
     assert decode_names(KEYS, "nobody", rows) == []
 
 
-def test_files_are_the_projects_own() -> None:
-    row = encode_files(KEYS, "acme", ["/a/devwiz-gw.toml"], nonce=bytes(12))
-    assert decode_files(KEYS, "acme", [row]) == ["/a/devwiz-gw.toml"]
-    assert decode_files(KEYS, "other", [row]) == []
+def test_bindings_are_the_projects_own() -> None:
+    binding = Binding(("/a/devwiz-gw.toml",), "/state/devwiz-gw")
+    row = encode_binding(KEYS, "acme", binding, nonce=bytes(12))
+    assert decode_binding(KEYS, "acme", [row]) == binding
+    assert decode_binding(KEYS, "other", [row]) is None
     moved = row._replace(project=KEYS.project("other").tag)
     with pytest.raises(BoxDamaged):
-        decode_files(KEYS, "other", [moved])
+        decode_binding(KEYS, "other", [moved])

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from identity.errors import (
     VaultRolledBack,
 )
 from identity.secret_stores.base import Secret, SecretRef
+from identity.secret_stores.binding import Asker
 from identity.secret_stores.vault import database
 from identity.secret_stores.vault.keys import Keys
 from identity.secret_stores.vault.records import encode_record
@@ -27,7 +29,8 @@ from tests.fakes.vault import VaultRig
 
 TOKEN = SecretRef("acme", "planner-token")
 OTHER = SecretRef("other", "planner-token")
-HERE, THERE = "/acme/devwiz-gw.toml", "/clone/devwiz-gw.toml"
+HERE = Asker(file="/acme/devwiz-gw.toml", state="/state/devwiz-gw")
+THERE = replace(HERE, file="/clone/devwiz-gw.toml")
 
 
 @pytest.fixture
@@ -202,15 +205,15 @@ def test_each_project_belongs_to_the_configuration_that_used_it_first(vault: Vau
     for call in calls:
         with pytest.raises(ProjectElsewhere, match=r"belong to /acme/devwiz-gw\.toml") as refused:
             call()
-        assert "vault bind" in refused.value.hint
+        assert "secret bind" in refused.value.hint
     assert vault.get(OTHER, THERE).reveal() == "other's"
     assert vault.get(TOKEN).reveal() == "acme's", "a person who names the project is believed"
 
 
 def test_a_configuration_that_was_let_in_may_use_the_project(vault: Vault) -> None:
     vault.names("acme", HERE)
-    vault.bind("acme", THERE)
-    vault.bind("acme", THERE)
+    vault.rebind("acme", "bind", THERE)
+    vault.rebind("acme", "bind", THERE)
     assert vault.get(TOKEN, HERE).reveal() == vault.get(TOKEN, THERE).reveal() == "acme's"
 
 
@@ -223,7 +226,8 @@ def test_a_first_use_binds_even_when_nothing_is_kept(vault: Vault) -> None:
 
 
 def test_the_file_shows_no_names_and_no_values(rig: VaultRig, vault: Vault) -> None:
-    vault.set(SecretRef("canary-project", "canary-name"), Secret("canary-value"), "/canary/file")
+    asker = Asker(file="/canary/file", state="/canary/state")
+    vault.set(SecretRef("canary-project", "canary-name"), Secret("canary-value"), asker)
     for path in (*rig.place.folder.iterdir(), *rig.place.state.iterdir()):
         data = path.read_bytes()
         for text in (b"canary", b"acme", b"planner"):

@@ -1,0 +1,34 @@
+"""Who a command or gateway is, to a store that keeps projects apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from gateway.audit.files import journal_path, user_state_folder
+from gateway.audit.journal import Journal
+from gateway.injection.agents import agent_in
+from identity.secret_stores.binding import Asker
+
+#: What the journal calls it that a configuration may use a project from now on.
+BOUND: Final = "secret.bind"
+
+
+def asker_of(config: Path | None, env: Mapping[str, str]) -> Asker:
+    """Who asks for the configuration at `config`, or for a person who named the project; the first
+    use of a project is put into its journal.
+    """
+    # A link to the folder is the folder; a link to the file is a name of its own.
+    file = "" if config is None else str(config.parent.resolve() / config.name)
+
+    def tell(project: str) -> None:
+        journal = Journal(journal_path(project, env), project=project)
+        journal.record(BOUND, outcome="ok", name=file, reason="first use")
+
+    return Asker(
+        file=file,
+        state=str(user_state_folder(env).resolve()),
+        is_agent=bool(agent_in(env)),
+        on_bound=tell,
+    )
