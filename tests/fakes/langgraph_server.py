@@ -181,7 +181,7 @@ class LangGraphServer:
 
     @property
     def reached_out(self) -> bool:
-        """Whether it tried to reach anything but this machine since it was last asked."""
+        """Whether it tried to reach anything but this machine."""
         try:
             self._outside.accept()[0].close()
         except BlockingIOError:

@@ -76,3 +76,4 @@ def langgraph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LangGraph]:
     """One for the session."""
     with start_langgraph(tmp_path_factory.mktemp("langgraph")) as running:
         yield running
+        assert not running.server.reached_out, "the server wanted something of the internet"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.langgraph.conftest import LangGraph
@@ -28,6 +30,13 @@ async def work(client):
     await client.runs.delete(thread_id, run_id)
     left = await client.runs.list(thread_id)
     say([joined["done"], listed == [run_id], status, len(batch), left])
+"""
+CANCEL = """
+async def work(client, gate):
+    thread_id = (await client.threads.create())["thread_id"]
+    run = await client.runs.create(thread_id, "agent", input={"steps": 1, "gate": gate})
+    await client.runs.cancel(thread_id, run["run_id"], wait=True)
+    say((await client.runs.get(thread_id, run["run_id"]))["status"])
 """
 THREADS = """
 async def work(client):
@@ -64,6 +73,5 @@ def test_a_thread_keeps_its_state_and_history(langgraph: LangGraph) -> None:
     assert langgraph.result(THREADS) == [1, [0, 1, 7], True, True, True, 404]
 
 
-def test_the_server_reaches_for_nothing_outside(langgraph: LangGraph) -> None:
-    langgraph.result(WAIT)
-    assert not langgraph.server.reached_out
+def test_a_run_is_cancelled(langgraph: LangGraph, tmp_path: Path) -> None:
+    assert langgraph.result(CANCEL, tmp_path / "never") == "interrupted"
