@@ -13,6 +13,28 @@ _BINARY: Final = getattr(os, "O_BINARY", 0)
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY
 
 
+def write_new(path: Path, data: bytes, mode: int) -> None:
+    """Create `path` as `write_atomic` does, and replace nothing.
+
+    Raises:
+        FileExistsError: something is there, be it a link that leads nowhere.
+        OSError: it can't be written.
+    """
+    fd = os.open(path, _CREATE, mode)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            if hasattr(os, "fchmod"):
+                os.fchmod(fd, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+    sync_folder(path.parent)
+
+
 def write_atomic(path: Path, data: bytes, mode: int) -> None:
     """Create or replace `path`. A reader, or a machine that loses power, finds the old content or
     the new one, complete; the mode is exactly `mode`, whatever the umask or an older file had. A

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from certs.issuer.policy import InvalidPolicy
 from certs.issuer.refusal import Code, Refused
 
 _BUSY_RETRY_S: Final = 2.0
@@ -111,6 +112,8 @@ def audited(audit: AuditFile, event: Event, now: datetime) -> Iterator[None]:
             hint="try again; if it stays, the issuer's disk is full or failing",
             retry_after_s=_BUSY_RETRY_S,
         ) from error
+    except InvalidPolicy:
+        raise  # an operator's slip, which changed nothing, and is told at once
     except Exception:
         event.outcome, event.reason = "error", Code.INTERNAL
         audit.append(event, now)

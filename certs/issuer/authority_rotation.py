@@ -61,7 +61,7 @@ class RotationView:
 
     Attributes:
         changed: whether the call that gave this view changed anything.
-        live_instances: those with a certificate that is good now.
+        live_instances: see `Instances.live`.
         renewed_instances: those of them that asked for one since the phase began.
     """
 

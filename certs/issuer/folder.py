@@ -33,10 +33,15 @@ from certs.issuer.limits import Limits
 from certs.issuer.locking import Locking
 from certs.issuer.service import IssuerService
 from certs.issuer.store import StateUnusable, Store
+from certs.issuer.tables.settings import Settings
 from identity.spiffe import TrustDomain
 
 _FIRST: Final = 1
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+#: The setting that has the address of the last `IssuerServer`.
+SERVED_AT: Final = "served_at"
 
 
 class AlreadyInitialized(CertsError):
@@ -56,6 +61,12 @@ class OpenedIssuer:
     dns_names: tuple[str, ...]
     joins: JoinService
     rule_book: RuleBook
+    settings: Settings
+
+    @property
+    def served_at(self) -> str:
+        """Where clients found it when it was served last; "" for never."""
+        return self.settings.value(SERVED_AT) or ""
 
 
 def init(
@@ -171,6 +182,7 @@ def open_issuer(
             dns_names=tuple(json.loads(store.settings.value("dns_names") or "[]")),
             joins=JoinService(service, store, signer=signer, random=random),
             rule_book=RuleBook(store, audit, trust_domain=trust_domain, random=random),
+            settings=store.settings,
         )
     except OSError as error:
         store.close()

@@ -21,7 +21,7 @@ from certs.errors import CertsError
 from certs.issuer.api import IssuerApi
 from certs.issuer.authority_rotation import AuthorityRotation
 from certs.issuer.connections import Connections
-from certs.issuer.folder import OpenedIssuer, open_issuer
+from certs.issuer.folder import SERVED_AT, OpenedIssuer, open_issuer
 from certs.issuer.joins.desk import JoinDesk
 from certs.issuer.joins.providers import Providers
 from certs.issuer.joins.rule_book import NewRule, RuleBook, RuleWish
@@ -98,6 +98,12 @@ class IssuerServer:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"https://{host}:{self._port}"
 
+    def _told_url(self, dns_names: tuple[str, ...]) -> str:
+        """The address for a client's configuration: no client finds "every address"."""
+        if not ipaddress.ip_address(self._host).is_unspecified:
+            return self.url
+        return f"https://{dns_names[0] if dns_names else 'localhost'}:{self._port}"
+
     @property
     def ca_pin(self) -> str:
         """What clients pin at their first contact."""
@@ -121,6 +127,8 @@ class IssuerServer:
             cleanup.push_async_callback(self._worker.run, opened.service.close)
             news = News()
             await self._listen(opened, news, cleanup)
+            where = self._told_url(opened.dns_names)
+            await self._worker.run(lambda: opened.settings.keep(SERVED_AT, where))
             # Runs before the listener's end, which requests that wait would hold up.
             cleanup.callback(news.close)
             cleanup.callback(self._crl_news.close)

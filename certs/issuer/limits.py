@@ -25,7 +25,7 @@ class Rates:
     """Requests a second, over time; ten times as many at once."""
 
     address: int = 20
-    instance: int = 10
+    instance: int = 2
     token: int = 10
 
 

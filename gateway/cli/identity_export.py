@@ -46,8 +46,9 @@ def add_export(commands: Commands) -> None:
         help="the folder: svid.pem, svid.key and bundle.pem; made with mode 0700 if it is missing",
     )
     export.add_argument(
-        "--identity",
+        "name",
         metavar="NAME",
+        nargs="?",
         default=DEFAULT_IDENTITY,
         help="which identity (default: the one of the table [identity])",
     )
@@ -75,7 +76,7 @@ def _export(args: argparse.Namespace) -> int:
     if bool(args.signal) != bool(args.pid_file):
         raise UsageError("--signal and --pid-file need each other")
     snapshot = snapshot_of(args, required=False)
-    demand_touch(snapshot, Action(command="identity export", targets=(args.identity,)))
+    demand_touch(snapshot, Action(command="identity export", targets=(args.name,)))
     args.dir = Path.cwd() / args.dir
     client = client_for(args.config)
     digest = _once(client, args, but="")
@@ -96,7 +97,7 @@ def _export(args: argparse.Namespace) -> int:
 
 def _once(client: AdminClient, args: argparse.Namespace, *, but: str) -> str:
     """Write what is newer than the digest `but`; the digest of what is there then."""
-    query = {"identity": args.identity, "dir": str(args.dir)}
+    query = {"identity": args.name, "dir": str(args.dir)}
     if but:
         query |= {"but": but, "wait_s": f"{_WAIT_S:g}"}
     found = client.post(

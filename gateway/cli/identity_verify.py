@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from gateway.cli import output
@@ -36,8 +36,9 @@ def add_verify(commands: Commands) -> None:
         run=_verify,
     )
     verify.add_argument(
-        "--identity",
+        "name",
         metavar="NAME",
+        nargs="?",
         default=DEFAULT_IDENTITY,
         help="which of the running gateway's (default: the one of the table [identity])",
     )
@@ -116,15 +117,23 @@ def _of_files(files: dict[str, Path], args: argparse.Namespace) -> Material:
 def _of_gateway(args: argparse.Namespace) -> Material:
     from certs.inspection import Material
 
-    query = urlencode({"identity": args.identity})
+    query = urlencode({"identity": args.name})
     found = client_for(args.config).document(f"/identity/certificates?{query}")
-    lists = args.crl or (Path(found["crl_file"]) if found["crl_file"] else None)
+    crl_pem = "\n".join(_lists(args, found)) or None
     return Material(
         chain_pem=found["chain"].encode(),
         bundle_pem=found["bundle"].encode(),
-        crl_pem=_read(lists) if lists else None,
+        crl_pem=crl_pem.encode() if crl_pem else None,
         spiffe_id=args.spiffe_id or found["expected_id"],
     )
+
+
+def _lists(args: argparse.Namespace, found: Mapping[str, Any]) -> Iterator[str]:
+    """Revocation lists: those of a file, and those that the gateway got from the issuer."""
+    if path := args.crl or found["crl_file"]:
+        yield _read(Path(path)).decode("utf-8", "replace")
+    if found["crl"]:
+        yield found["crl"]
 
 
 def _read(path: Path) -> bytes:

@@ -6,22 +6,27 @@ import argparse
 import json
 import re
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli import issuer_locks, issuer_rotation, issuer_rules, output
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.issuer_arguments import add_folder, add_json
+from gateway.cli.issuer_arguments import (
+    DEFAULT_LISTEN,
+    DEFAULT_URL,
+    add_folder,
+    add_json,
+    add_out,
+    check_out,
+    write_out,
+)
 from gateway.cli.parsers import UsageError, add_commands, duration
 
 if TYPE_CHECKING:
     from certs.issuer.http import IssuerServer
 
-_DEFAULT_LISTEN: Final = "127.0.0.1:8440"
-_TOKEN_MODE: Final = 0o600
 _RATES: Final = (
     ("address", 20, "from one address that shows no certificate"),
-    ("instance", 10, "by one instance"),
+    ("instance", 2, "by one instance"),
     ("token", 10, "with one join token"),
 )
 _RATE: Final = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
@@ -56,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_folder(serve)
     serve.add_argument(
         "--listen",
-        default=_DEFAULT_LISTEN,
+        default=DEFAULT_LISTEN,
         metavar="IP:PORT",
         help="where to listen (default: %(default)s)",
     )
@@ -136,13 +141,11 @@ def _add_token(token: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="longest life of the workload's certificates (default: what the issuer gives)",
     )
-    token.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the token there (mode 0600), don't print it"
-    )
+    add_out(token, "token")
     token.add_argument(
         "--url",
-        default=f"https://{_DEFAULT_LISTEN}",
-        help="where workloads reach the issuer, for the configuration shown (default: %(default)s)",
+        help="where workloads reach the issuer, for the configuration shown (default: where it was "
+        f"served last, or {DEFAULT_URL})",
     )
     add_json(token)
     issuer_rules.add_method_options(token)
@@ -188,6 +191,7 @@ def run_serve(args: argparse.Namespace) -> int:
 def run_token(args: argparse.Namespace) -> int:
     """Make a join token, or a join rule; print it, or write its secret to a file."""
     issuer_rules.check_options(args)
+    check_out(args)
     if args.method != "token":
         return issuer_rules.make(args)
 
@@ -216,25 +220,17 @@ def run_token(args: argparse.Namespace) -> int:
             "ca_pin": pins[0],
             "ca_pins": pins,
         }
+        args.url = args.url or opened.served_at or DEFAULT_URL
     finally:
         opened.service.close()
-    # Absolute, because a configuration file elsewhere would take it as relative to itself.
-    args.out = args.out and args.out.absolute()
     _hand_over(args, token.text.reveal(), facts)
     return ExitCode.OK
 
 
 def _hand_over(args: argparse.Namespace, token: str, facts: dict[str, Any]) -> None:
     if args.out is not None:
-        from identity.atomic_file import write_atomic
-
-        try:
-            write_atomic(args.out, f"{token}\n".encode(), _TOKEN_MODE)
-        except OSError as error:
-            raise UsageError(
-                f"the token can't be written to {args.out}: {error.strerror}",
-                hint="the token that was made is lost and does no harm; choose another --out",
-            ) from error
+        hint = "the token that was made is lost and does no harm; choose another --out"
+        write_out(args, "token", token, hint=hint)
     if args.json:
         shown = {"token_file": str(args.out)} if args.out is not None else {"token": token}
         output.document({**shown, **facts})
@@ -295,7 +291,7 @@ def _address(text: str) -> tuple[str, int]:
         return str(ip_address(host.removeprefix("[").removesuffix("]"))), _port(number)
     except ValueError as error:
         raise UsageError(
-            f"--listen {text!r} is not an address", hint=f"use IP:PORT, like {_DEFAULT_LISTEN}"
+            f"--listen {text!r} is not an address", hint=f"use IP:PORT, like {DEFAULT_LISTEN}"
         ) from error
 
 

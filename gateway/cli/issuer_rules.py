@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.issuer_arguments import add_folder, add_json
+from gateway.cli.issuer_arguments import (
+    DEFAULT_URL,
+    add_folder,
+    add_json,
+    add_out,
+    check_out,
+    write_out,
+)
 from gateway.cli.parsers import Commands, UsageError, duration
 
 if TYPE_CHECKING:
@@ -26,7 +33,6 @@ METHODS: Final = ("token", "oidc", "kubernetes", "bound-key")
 _MODES: Final = ("standard", "relaxed", "insecure")
 _CLUSTER: Final = "https://kubernetes.default.svc.cluster.local"
 _DEFAULT_ALGORITHMS: Final = "RS256 and ES256"
-_SECRET_MODE: Final = 0o600
 # Which options belong to which methods, so that one that would be ignored is refused.
 _OPTIONS: Final = {
     "rule": ("oidc", "kubernetes", "bound-key"),
@@ -97,9 +103,7 @@ def add_commands_to(commands: Commands) -> None:
         metavar="TIME",
         help="until when the registration secret can be used (default: 30m)",
     )
-    changing.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the secret there (mode 0600)"
-    )
+    add_out(changing, "secret")
     removing = commands.add(
         "remove-rule",
         summary="take a join rule away; who joined by it goes on until it is locked",
@@ -131,11 +135,11 @@ def make(args: argparse.Namespace) -> int:
     try:
         new = opened.rule_book.add(wish, now)
         pins = opened.rotation.view(now).pins
+        args.url = args.url or opened.served_at or DEFAULT_URL
     finally:
         opened.service.close()
-    args.out = args.out and args.out.absolute()
     if args.out is not None and new.registration is not None:
-        _write(args.out, new.registration.reveal())
+        _write(args, new.registration.reveal())
     if args.json:
         output.document(_facts(args, new, pins))
     else:
@@ -277,16 +281,9 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path} can't be read: {reason}") from error
 
 
-def _write(path: Path, secret: str) -> None:
-    from identity.atomic_file import write_atomic
-
-    try:
-        write_atomic(path, f"{secret}\n".encode(), _SECRET_MODE)
-    except OSError as error:
-        raise UsageError(
-            f"the registration secret can't be written to {path}: {error.strerror}",
-            hint="make another: devwiz-gw issuer change-rule NAME --new-registration --out FILE",
-        ) from error
+def _write(args: argparse.Namespace, secret: str) -> None:
+    hint = "make another: devwiz-gw issuer change-rule NAME --new-registration --out FILE"
+    write_out(args, "registration secret", secret, hint=hint)
 
 
 def _facts(args: argparse.Namespace, new: NewRule, pins: Sequence[str]) -> dict[str, Any]:
@@ -411,6 +408,7 @@ def _run_change(args: argparse.Namespace) -> int:
             "nothing to change is given",
             hint="--recovery-mode, --recovery-limit or --new-registration",
         )
+    check_out(args)
     opened = open_issuer(args.dir)
     now = SystemClock().now()
     try:
@@ -425,7 +423,7 @@ def _run_change(args: argparse.Namespace) -> int:
     finally:
         opened.service.close()
     if args.out is not None:
-        _write(args.out, secret.reveal())
+        _write(args, secret.reveal())
     else:
         output.line(secret.reveal())
     end = output.duration(args.ttl.total_seconds())

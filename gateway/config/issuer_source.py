@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from certs.sources.token_url import is_token_url
@@ -10,12 +11,14 @@ from gateway.config.credentials import Place, credential_named
 from gateway.config.join_ways import (
     BoundKeyConfig,
     CommandToken,
+    CredentialRef,
     IdTokenConfig,
     TokenSource,
     UrlToken,
 )
-from gateway.config.model import IssuerSourceConfig
+from gateway.config.model import DEFAULT_IDENTITY, IdentityConfig, IssuerSourceConfig
 from gateway.config.table import Rejected, Table
+from gateway.errors import ConfigProblem
 
 _PLACES: Final = ("file", "env", "secret")
 
@@ -49,6 +52,31 @@ def read_issuer(table: Table, place: Place, *, url: str) -> IssuerSourceConfig:
     )
     table.finish()
     return config
+
+
+def refuse_shared_keys(tables: Mapping[str, IdentityConfig], store: str) -> list[ConfigProblem]:
+    """A problem for each bound key that two identities name, and for each whose store can't keep
+    it.
+    """
+    holders: dict[CredentialRef, str] = {}
+    problems = []
+    for name, identity in tables.items():
+        at = "identity.issuer" if name == DEFAULT_IDENTITY else f"identities.{name}.issuer"
+        for source in identity.sources:
+            if not isinstance(source, IssuerSourceConfig) or source.bound_key is None:
+                continue
+            key = source.bound_key.key
+            # The join state is kept beside the key: one in two hands looks like a copied one.
+            holder = holders.setdefault(key, name)
+            if holder != name:
+                message = f"{key.value} is the bound key of the identity {holder}"
+                hint = "give each a key, and a join rule, of its own: two that share one are locked"
+                problems.append(ConfigProblem(f"{at}.bound_key_{key.kind}", message, hint))
+            if store == "folder" and key.kind == "secret":
+                message = 'the store "folder" keeps no new values, and so no bound key'
+                hint = '[secrets] store = "keychain" or "vault" does'
+                problems.append(ConfigProblem(f"{at}.bound_key_{key.kind}", message, hint))
+    return problems
 
 
 def _bound_key(table: Table, place: Place) -> BoundKeyConfig | None:

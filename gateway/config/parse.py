@@ -17,6 +17,7 @@ from gateway.config.audit import read_audit, refuse_unkept_names
 from gateway.config.identities import identities_of
 from gateway.config.identity_export import check_folders
 from gateway.config.identity_source import read_identities, read_identity
+from gateway.config.issuer_source import refuse_shared_keys
 from gateway.config.model import (
     DEFAULT_IDENTITY,
     AdminConfig,
@@ -86,6 +87,8 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
         identities=identities_of(config),
     )
     problems += check_folders(identities_of(config))
+    tables = {DEFAULT_IDENTITY: config.identity, **config.identities}
+    problems += refuse_shared_keys(tables, config.secrets.store)
     refuse_unknown_tokens(top, config)
     refuse_unkept_names(top, config)
     top.finish()

@@ -104,8 +104,9 @@ class Outlets:
         )
         return found
 
-    def certificates(self, name: str) -> dict[str, Any]:
-        """What is public of an identity, and what it is to be held against: to be verified.
+    def certificates(self, name: str, lists: str) -> dict[str, Any]:
+        """What is public of an identity, and what it is to be held against: to be verified. `lists`
+        are the revocation lists that came with it.
 
         Raises:
             GatewayError: there is no such identity, or no certificate of it yet.
@@ -123,6 +124,7 @@ class Outlets:
             "bundle": generation.bundle_pem.decode(),
             "expected_id": table.spiffe_id,
             "crl_file": str(table.crl) if table.crl else "",
+            "crl": lists,
         }
 
     # What the Workload API tells

@@ -251,7 +251,8 @@ class Supervisor:
 
     def certificates(self, name: str) -> dict[str, Any]:
         """See `Outlets.certificates`."""
-        return self._outlets.certificates(name)
+        held = self._identities.held().get(name)
+        return self._outlets.certificates(name, held.crl if held is not None else "")
 
     def denied(self, uid: int, what: str) -> None:
         """Somebody else's user knocked at the admin socket."""

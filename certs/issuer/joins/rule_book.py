@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -68,11 +70,6 @@ class RuleBook:
             InvalidPolicy, InvalidSpiffeId: the wish can't be granted, or the name is taken.
         """
         rule = self._rule(wish)
-        if self._store.join_rules.find(rule.name) is not None:
-            raise InvalidPolicy(
-                f"there is a join rule {rule.name!r} already",
-                hint="choose another name, or remove it: devwiz-gw issuer remove-rule NAME",
-            )
         bound, registration = None, None
         if isinstance(wish.terms, BoundKeyTerms):
             bound = BoundKey(
@@ -85,7 +82,9 @@ class RuleBook:
             else:
                 registration = self._registration_secret(wish.registration_life)
                 bound = replace(bound, digest=registration.digest)
-        with audited(self._audit, _event(rule, "made"), now), self._store.transaction():
+        with self._changing("made", now) as event:
+            _tell(event, rule)
+            self._refuse_taken(rule.name)
             self._store.join_rules.save(rule)
             if bound is not None:
                 self._store.join_rules.save_key(bound)
@@ -102,8 +101,8 @@ class RuleBook:
         Raises:
             InvalidPolicy: there is none.
         """
-        rule = self._known(name)
-        with audited(self._audit, _event(rule, "removed"), now), self._store.transaction():
+        with self._changing("removed", now) as event:
+            _tell(event, self._known(name))
             self._store.join_rules.remove(name)
 
     def change_recovery(
@@ -114,14 +113,15 @@ class RuleBook:
         Raises:
             InvalidPolicy: there is no such rule of a bound key, or the limit is out of range.
         """
-        rule, terms, _ = self._known_bound(name)
-        terms = BoundKeyTerms(
-            mode=mode or terms.mode,
-            recovery_limit=terms.recovery_limit if limit is None else limit,
-        )
-        rules.check_bound_key_terms(terms)
-        rule = replace(rule, terms=terms)
-        with audited(self._audit, _event(rule, "changed"), now), self._store.transaction():
+        with self._changing("changed", now) as event:
+            rule, terms, _ = self._known_bound(name)
+            _tell(event, rule)
+            terms = BoundKeyTerms(
+                mode=mode or terms.mode,
+                recovery_limit=terms.recovery_limit if limit is None else limit,
+            )
+            rules.check_bound_key_terms(terms)
+            rule = replace(rule, terms=terms)
             self._store.join_rules.save(rule)
         return rule
 
@@ -131,7 +131,6 @@ class RuleBook:
         Raises:
             InvalidPolicy: there is no such rule of a bound key.
         """
-        rule, _, _ = self._known_bound(name)
         secret = self._registration_secret(life)
         bound = BoundKey(
             rule=name,
@@ -139,7 +138,9 @@ class RuleBook:
             digest=secret.digest,
             registration_end=now + life,
         )
-        with audited(self._audit, _event(rule, "registration"), now), self._store.transaction():
+        with self._changing("registration", now) as event:
+            rule, _, _ = self._known_bound(name)
+            _tell(event, rule)
             self._store.join_rules.save_key(bound)
         return secret.text
 
@@ -165,6 +166,22 @@ class RuleBook:
             )
         return RegistrationSecret.from_random(self._random(ID_BYTES + SECRET_BYTES))
 
+    @contextmanager
+    def _changing(self, change: str, now: datetime) -> Iterator[Event]:
+        """A transaction, and the audit line of what it changes. Other processes work with the same
+        state, so what is read for a change is read in here.
+        """
+        event = Event(action="rule", evidence={"change": change})
+        with audited(self._audit, event, now), self._store.transaction():
+            yield event
+
+    def _refuse_taken(self, name: str) -> None:
+        if self._store.join_rules.find(name) is not None:
+            raise InvalidPolicy(
+                f"there is a join rule {name!r} already",
+                hint="choose another name, or remove it: devwiz-gw issuer remove-rule NAME",
+            )
+
     def _known(self, name: str) -> JoinRule:
         rule = self._store.join_rules.find(name)
         if rule is None:
@@ -187,10 +204,6 @@ def _checked_key(pem: str) -> str:
         raise InvalidPolicy(str(error), hint=error.hint) from None
 
 
-def _event(rule: JoinRule, change: str) -> Event:
-    return Event(
-        action="rule",
-        token_id=rule.id,
-        spiffe_id=rule.binding.names.spiffe_id,
-        evidence={"method": rule.method, "change": change},
-    )
+def _tell(event: Event, rule: JoinRule) -> None:
+    event.token_id, event.spiffe_id = rule.id, rule.binding.names.spiffe_id
+    event.evidence = {"method": rule.method, **event.evidence}

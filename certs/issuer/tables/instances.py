@@ -152,13 +152,18 @@ class Instances:
         return None if end_ms is None else from_ms(end_ms)
 
     def live(self, now: datetime, *, seen_since: datetime) -> tuple[int, int]:
-        """How many instances have a certificate that is good at `now`, and how many of them asked
-        for one since.
+        """How many instances live at `now`, and how many of them asked for a certificate since.
+
+        A live one has a certificate that is good and not revoked, and isn't in its last tenth: a
+        workload asks for the next one long before, so who didn't is gone.
         """
         row = self._db.execute(
-            "SELECT count(*), count(*) FILTER (WHERE seen_ms >= ?) FROM instances WHERE id IN"
-            " (SELECT instance_id FROM certificates WHERE not_after_ms > ?)",
-            (to_ms(seen_since), to_ms(now)),
+            "SELECT count(*), count(*) FILTER (WHERE seen_ms >= :since) FROM instances"
+            " JOIN (SELECT instance_id, max(not_after_ms) AS end_ms FROM certificates"
+            "  WHERE not_after_ms > :now AND serial NOT IN (SELECT serial FROM revocations)"
+            "  GROUP BY instance_id) ON instance_id = id"
+            " WHERE (end_ms - :now) * 10 > end_ms - seen_ms",
+            {"since": to_ms(seen_since), "now": to_ms(now)},
         ).fetchone()
         return int(row[0]), int(row[1])
 

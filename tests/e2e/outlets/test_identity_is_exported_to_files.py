@@ -109,7 +109,7 @@ def test_the_command_needs_leave_and_then_follows(tmp_path: Path) -> None:
         assert f"exported {SPIFFE_ID} serial " in done.stdout
         again = gateway.command("identity", "export", "--dir", str(folder))
         assert "already" in again.stdout
-        unknown = gateway.command("identity", "export", "--dir", str(folder), "--identity", "x")
+        unknown = gateway.command("identity", "export", "x", "--dir", str(folder))
         assert "there is no identity 'x'" in unknown.stderr
         first = serial(folder)
         command = ("identity", "export", "--dir", str(folder), "--watch", "--exec", "touch told")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from identity.atomic_file import write_atomic
+from identity.atomic_file import write_atomic, write_new
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o277])
@@ -68,3 +68,17 @@ def test_failure_leaves_no_trace(tmp_path: Path) -> None:
 def test_folder_must_exist(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomic(tmp_path / "missing" / "file", b"new", 0o600)
+
+
+def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    write_new(path, b"first", 0o600)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        write_new(path, b"second", 0o600)
+    dangling = tmp_path / "link"
+    dangling.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        write_new(dangling, b"third", 0o600)
+    assert path.read_bytes() == b"first"
+    assert not (tmp_path / "elsewhere").exists()

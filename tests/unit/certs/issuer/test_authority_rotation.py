@@ -15,6 +15,8 @@ from certs.bundle import TrustBundle
 from certs.issuer.authority_rotation import AuthorityRotation, RotationView
 from certs.issuer.ca_rotation import InvalidStep, Phase
 from certs.issuer.folder import OpenedIssuer, init, open_issuer
+from certs.issuer.locking import LockOrder
+from certs.issuer.locks import LockKind, Target
 from certs.issuer.one_time_tokens import Grant
 from certs.issuer.refusal import Code, Refused
 from certs.issuer.service import IssuerService
@@ -221,6 +223,21 @@ def test_it_counts_who_has_renewed(
     assert (view.live_instances, view.renewed_instances) == (2, 1)
     clock.pass_by(LIFE)
     assert rotation.view(clock.now()).live_instances == 0
+
+
+def test_those_that_are_gone_are_not_counted(
+    rotation: AuthorityRotation, service: IssuerService, opened: OpenedIssuer, clock: ManualClock
+) -> None:
+    """One is locked, one asks no more, and its certificate is nearly over."""
+    lives, locked, _silent = (Workload(service, clock) for _ in range(3))
+    rotation.enter(Phase.INIT, clock.now())
+    target = Target(kind=LockKind.INSTANCE, name=locked.issued.instance)
+    opened.locking.lock(LockOrder(target=target, message="copied"), clock.now())
+    assert rotation.view(clock.now()).live_instances == 2
+    clock.pass_by(LIFE * 0.5)
+    lives.renew()
+    clock.pass_by(LIFE * 0.45)
+    assert rotation.view(clock.now()).live_instances == 1
 
 
 def test_another_process_is_followed(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from certs.export_folder import export, files_of
 from gateway.cli.exit_codes import ExitCode
@@ -88,10 +89,29 @@ def test_the_running_gateway(
         "bundle": AUTHORITY.pem,
         "expected_id": ID,
         "crl_file": "",
+        "crl": "",
     }
     start_admin({"GET /identity/certificates?identity=default": (200, answer)})
     assert verify() == ExitCode.OK
     assert f"name          {ID}" in capsys.readouterr().out
+
+
+def test_the_lists_that_the_gateway_follows_count(
+    start_admin: StartAdmin, leaf: Leaf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serial = x509.load_pem_x509_certificate(leaf.chain_pem.encode()).serial_number
+    answer = {
+        "identity": "default",
+        "chain": leaf.chain_pem,
+        "bundle": AUTHORITY.pem,
+        "expected_id": ID,
+        "crl_file": "",
+        "crl": AUTHORITY.crl(serial),
+    }
+    start_admin({"GET /identity/certificates?identity=default": (200, answer)})
+    assert verify("--json") == ExitCode.FAILED
+    told = json.loads(capsys.readouterr().out)
+    assert [item["check"] for item in told["checks"] if item["result"] == "fail"] == ["revocation"]
 
 
 def test_a_name_that_no_identity_has(
@@ -99,7 +119,7 @@ def test_a_name_that_no_identity_has(
 ) -> None:
     refused = 409, {"title": "there is no identity 'x'", "detail": "there are: default"}
     start_admin({"GET /identity/certificates?identity=x": refused})
-    assert verify("--identity", "x") == ExitCode.FAILED
+    assert verify("x") == ExitCode.FAILED
     assert "there is no identity 'x'\nhint: there are: default" in capsys.readouterr().err
 
 

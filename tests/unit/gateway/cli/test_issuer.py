@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 import tomllib
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from certs.issuer.folder import open_issuer
+from certs.issuer.http import IssuerServer
 from certs.issuer.serving import sole_server
 from gateway.cli.main import main
 from identity.join import JoinToken
@@ -142,3 +144,42 @@ def test_a_token_for_agents_says_below_which_name(
     identity = tomllib.loads(token_of(folder, capsys, *options[:-1], "--out", "t"))["identity"]
     assert identity["spiffe_id"] == "spiffe://acme.example/laptop"
     assert identity["derive"] == "route"
+
+
+@pytest.mark.parametrize("more", [(), ("--method", "bound-key")])
+def test_a_file_that_is_there_is_replaced_on_request_only(
+    folder: Path, capsys: pytest.CaptureFixture[str], workdir: Path, more: tuple[str, ...]
+) -> None:
+    key = workdir / "id_ed25519"
+    key.write_text("somebody's key")
+    options = ["issuer", "token", "--dir", str(folder), "--name", "a", "--out", str(key), *more]
+    assert main(options) == 2
+    assert f"{key} is there already" in capsys.readouterr().err
+    assert key.read_text() == "somebody's key"
+    assert main([*options, "--force"]) == 0
+    assert key.read_text() != "somebody's key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+def test_a_refused_file_costs_no_rule(
+    folder: Path, capsys: pytest.CaptureFixture[str], workdir: Path
+) -> None:
+    (workdir / "secret").touch()
+    options = ["--name", "a", "--method", "bound-key", "--out", "secret"]
+    assert main(["issuer", "token", "--dir", str(folder), *options]) == 2
+    capsys.readouterr()
+    assert main(["issuer", "rules", "--dir", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+async def test_the_address_shown_is_where_it_was_served_last(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for host in ("127.0.0.1", "0.0.0.0"):
+        server = IssuerServer(folder, host=host, port=0)
+        await server.start()
+        port = server.port
+        await server.stop()
+        printed = await asyncio.to_thread(token_of, folder, capsys)
+        name = "localhost" if host == "0.0.0.0" else host
+        assert tomllib.loads(printed)["identity"]["issuer"]["url"] == f"https://{name}:{port}"

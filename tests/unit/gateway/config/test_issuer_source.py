@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.config.issuer_source import refuse_shared_keys
 from gateway.config.join_ways import (
     BoundKeyConfig,
     CommandToken,
@@ -13,6 +14,7 @@ from gateway.config.join_ways import (
     IdTokenConfig,
     UrlToken,
 )
+from gateway.config.model import IdentityConfig, IssuerSourceConfig
 from tests.unit.gateway.config.test_identity_source import BASE, ISSUER, issuer, problems
 
 KEY = {"bound_rule": "laptop", "bound_key_secret": "device-key"}
@@ -128,3 +130,31 @@ def test_all_ways_may_be_there() -> None:
 def test_what_makes_no_sense_is_told(given: dict[str, Any], key: str, said: str) -> None:
     found = problems("issuer", ISSUER | given)
     assert said in found[f"identity.issuer.{key}"]
+
+
+def bound(rule: str, key: CredentialRef) -> IdentityConfig:
+    """An identity that joins by a bound key."""
+    source = IssuerSourceConfig(
+        url="https://issuer:8440",
+        ca_pin="sha256:",
+        token=None,
+        bound_key=BoundKeyConfig(rule=rule, key=key, registration=None),
+    )
+    return IdentityConfig(sources=(source,))
+
+
+def test_two_identities_have_two_bound_keys() -> None:
+    one, other = CredentialRef("secret", "one"), CredentialRef("secret", "other")
+    tables = {"default": bound("a", one), "billing": bound("b", other)}
+    assert refuse_shared_keys(tables, "vault") == []
+    (problem,) = refuse_shared_keys(tables | {"third": bound("c", other)}, "vault")
+    assert problem.key == "identities.third.issuer.bound_key_secret"
+    assert "bound key of the identity billing" in problem.message
+
+
+def test_a_bound_key_needs_a_store_that_keeps_it() -> None:
+    in_store, in_file = CredentialRef("secret", "one"), CredentialRef("file", "/etc/key.pem")
+    (problem,) = refuse_shared_keys({"default": bound("a", in_store)}, "folder")
+    assert problem.key == "identity.issuer.bound_key_secret"
+    assert "keeps no new values" in problem.message
+    assert refuse_shared_keys({"default": bound("a", in_file)}, "folder") == []

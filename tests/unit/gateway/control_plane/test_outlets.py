@@ -103,10 +103,11 @@ async def test_refusals_dont_fill_the_journal(tmp_path: Path) -> None:
 async def test_what_is_public_is_given_without_leave_and_without_the_key(tmp_path: Path) -> None:
     rig = Rig(tmp_path, allow_export=False)
     with pytest.raises(GatewayError, match="no certificate of the identity 'default' yet"):
-        rig.outlets.certificates("default")
+        rig.outlets.certificates("default", "LISTS")
     rig.outlets.put("default", generation(1, lifetime_s=-1))
-    found = rig.outlets.certificates("default")
+    found = rig.outlets.certificates("default", "LISTS")
     assert (found["chain"], found["bundle"], found["expected_id"]) == ("CHAIN", "BUNDLE", "")
+    assert found["crl"] == "LISTS"
     assert "KEY" not in found.values()
     with pytest.raises(GatewayError, match="there is no identity 'other'"):
-        rig.outlets.certificates("other")
+        rig.outlets.certificates("other", "")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from certs import keys
-from certs.issuer.folder import OpenedIssuer
+from certs.issuer.folder import OpenedIssuer, open_issuer
 from certs.issuer.joins.claim_rules import ClaimRule
 from certs.issuer.joins.rule_book import RuleWish
 from certs.issuer.joins.rules import (
@@ -164,3 +166,25 @@ def test_a_service_account_has_a_namespace_and_a_name(account: str) -> None:
 )
 def test_keys_are_fetched_safely_or_not_at_all(url: str, expected: bool) -> None:
     assert is_fetchable(url) is expected
+
+
+def test_a_change_starts_from_what_another_process_wrote_just_before(
+    opened: OpenedIssuer, folder: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms = BoundKeyTerms(mode="standard", recovery_limit=1)
+    opened.rule_book.add(RuleWish(name="r", workload="w", terms=terms), clock.now())
+    other = open_issuer(folder)
+    store = opened.rule_book._store
+    begin = store.transaction
+
+    def late() -> AbstractContextManager[None]:
+        monkeypatch.setattr(store, "transaction", begin)
+        other.rule_book.change_recovery("r", mode=None, limit=7, now=clock.now())
+        return begin()
+
+    monkeypatch.setattr(store, "transaction", late)
+    try:
+        rule = opened.rule_book.change_recovery("r", mode="relaxed", limit=None, now=clock.now())
+    finally:
+        other.service.close()
+    assert rule.terms == BoundKeyTerms(mode="relaxed", recovery_limit=7)
