@@ -19,6 +19,7 @@ _STYLES: Final = {
     "changed": "good",
     "drift": "warning",
     "pending": "warning",
+    "sealed": "warning",
     "stale": "warning",
     "invalid": "bad",
 }

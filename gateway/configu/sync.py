@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -32,6 +32,7 @@ from identity.errors import (
     SecretNotFound,
     TokenError,
     TokenUnavailable,
+    TouchNeeded,
 )
 from identity.machine_lock import machine_lock
 from identity.secret_stores.base import Secret, SecretRef, SecretStore, check_value
@@ -70,6 +71,14 @@ class Published:
     queue_url: str = ""
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class _Local:
+    """What the store has; sealed values are only known to be there."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    sealed: set[str] = field(default_factory=set)
+
+
 class ConfiguSync:
     """The secrets of one project, as `[configu]` says.
 
@@ -106,8 +115,8 @@ class ConfiguSync:
     async def local(self) -> Report:
         """How the store stands to what was taken in last; Configu isn't asked."""
         state = await self._state()
-        values = await self._local(state.synced)
-        return Report(findings=tuple(local_findings(state, values)))
+        local = await self._local(state.synced)
+        return Report(findings=tuple(local_findings(state, local.values, local.sealed)))
 
     async def taken(self) -> list[str]:
         """The secrets whose values came from Configu; what somebody set since isn't among them."""
@@ -274,12 +283,17 @@ class ConfiguSync:
         if before is None or state.synced != before.synced:
             await self._store.set(state_ref(self._project), value)
 
-    async def _local(self, names: Iterable[str]) -> dict[str, str]:
+    async def _local(self, names: Iterable[str]) -> _Local:
         kept = set(await self._store.names(self._project)).intersection(names)
-        return {
-            name: (await self._store.get(SecretRef(self._project, name))).reveal()
-            for name in sorted(kept)
-        }
+        local = _Local()
+        for name in sorted(kept):
+            try:
+                local.values[name] = (
+                    await self._store.get(SecretRef(self._project, name))
+                ).reveal()
+            except TouchNeeded:
+                local.sealed.add(name)
+        return local
 
     async def _set(self, name: str, value: Secret) -> None:
         async with self._noted("secret.write", name):
@@ -302,7 +316,7 @@ def _findings(
     schema: Schema,
     state: SyncState,
     remote: Mapping[str, str],
-    local: Mapping[str, str],
+    local: _Local,
     take: Collection[str],
 ) -> list[Finding]:
     with BoundedCheck() as check:
@@ -310,7 +324,8 @@ def _findings(
     return compare(
         state,
         remote=remote,
-        local=local,
+        local=local.values,
+        sealed=local.sealed,
         names=schema,
         problems={**wrong, **_not_kept(remote)},
         computed={name: cfgu.computed for name, cfgu in schema.items() if cfgu.computed},

@@ -2,7 +2,8 @@
 
 Configu has the say over values that came from there. A value that somebody set in the store is
 never written over by the way: it is *drift*, and shown until a person decides. A config that is
-gone from Configu stays in the store, marked stale.
+gone from Configu stays in the store, marked stale. A secret that is sealed in the store can't be
+compared, and isn't replaced by a value that is open.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from typing import Final, Literal
 from identity.configu.sync_state import Synced, SyncState
 
 Kind = Literal[
-    "same", "new", "changed", "drift", "pending", "stale", "missing", "invalid", "computed"
+    "same",
+    "new",
+    "changed",
+    "drift",
+    "pending",
+    "sealed",
+    "stale",
+    "missing",
+    "invalid",
+    "computed",
 ]
 #: Kinds by which something is written into the store.
 WRITTEN: Final = frozenset({"new", "changed"})
@@ -40,6 +50,7 @@ def compare(
     problems: Mapping[str, str],
     computed: Mapping[str, str],
     take: Collection[str] = (),
+    sealed: Collection[str] = (),
 ) -> list[Finding]:
     """A finding for each of `names` and of what was synced before, by name.
 
@@ -49,6 +60,7 @@ def compare(
         problems: why what Configu has can't be taken, by name.
         computed: configs that have no value here, with why.
         take: names of which Configu's value is taken whatever the store has.
+        sealed: secrets that the store has, and shows to a touch only.
     """
     found = []
     for name in sorted({*names, *state.synced}):
@@ -60,6 +72,8 @@ def compare(
             found.append(_absent(name, state, problems.get(name, "")))
         elif name in problems:
             found.append(Finding(name=name, kind="invalid", reason=problems[name]))
+        elif name in sealed:
+            found.append(_sealed(name))
         else:
             found.append(_present(name, state, remote[name], local.get(name), name in take))
     return found
@@ -82,12 +96,16 @@ def after(
     return synced
 
 
-def local_findings(state: SyncState, local: Mapping[str, str]) -> list[Finding]:
-    """How the store stands to what was synced last, without asking Configu."""
+def local_findings(
+    state: SyncState, local: Mapping[str, str], sealed: Collection[str] = ()
+) -> list[Finding]:
+    """How the store stands to what was synced last, without asking Configu; see `compare`."""
     found = []
     for name, old in sorted(state.synced.items()):
         mine = state.fingerprint(name, local[name]) if name in local else ""
-        if old.pending and mine == old.pending:
+        if name in sealed:
+            found.append(_sealed(name))
+        elif old.pending and mine == old.pending:
             found.append(_pending(name))
         elif mine not in {old.value, old.coming} or not mine:
             found.append(_drift(name, is_there=name in local))
@@ -120,6 +138,11 @@ def _present(name: str, state: SyncState, remote: str, local: str | None, take: 
 def _drift(name: str, *, is_there: bool = False) -> Finding:
     how = "the store has another value" if is_there else "it was removed from the store"
     return Finding(name=name, kind="drift", reason=how)
+
+
+def _sealed(name: str) -> Finding:
+    why = "a touch would have to open it, and 'devwiz-gw secret set' seals a new value"
+    return Finding(name=name, kind="sealed", reason=why)
 
 
 def _pending(name: str) -> Finding:

@@ -20,7 +20,7 @@ class GuardedStore:
         if is_sealed(value):
             raise TouchNeeded(
                 f"secret {ref} is sealed: it takes a touch of a security key to read it",
-                hint="'devwiz-gw secret get' and 'devwiz-gw run' ask for one; a route can't",
+                hint="'secret get' and 'run' ask for one; routes, 'sync' and 'rotate' can't",
             )
         return value
 

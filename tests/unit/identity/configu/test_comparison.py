@@ -122,3 +122,21 @@ def test_what_is_remembered_before_and_after() -> None:
 def test_how_the_store_stands_by_itself(synced: Synced, local: str | None, kind: str) -> None:
     (finding,) = local_findings(state(A=synced), {"A": local} if local else {})
     assert finding.kind == kind
+
+
+@pytest.mark.parametrize("take", [(), ("A",)])
+@pytest.mark.parametrize("before", [EMPTY, SYNCED])
+def test_a_sealed_secret_is_never_written_over(before: SyncState, take: tuple[str, ...]) -> None:
+    (finding,) = compare(
+        before,
+        remote={"A": "2"},
+        local={},
+        names=("A",),
+        problems={},
+        computed={},
+        take=take,
+        sealed={"A"},
+    )
+    assert finding.kind == "sealed"
+    assert after(before, [finding], {"A": "2"}, is_done=True) == before.synced
+    assert [item.kind for item in local_findings(SYNCED, {}, {"A"})] == ["sealed"]
