@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.canaries.persons import sign_in, use_direnv, use_keys
 from tests.fakes.authority import Authority, server_context
 from tests.fakes.gateway_process import COMMAND, DEADLINE_S, GatewayProcess
 from tests.fakes.http_thread import HttpThread, Reply, Request
 from tests.fakes.leaks import Needles
 from tests.fakes.scripted_upstream import ScriptedUpstream, answering, echo
 from tests.fakes.secret_service import gnome_keyring, session_bus, session_env
+from tests.fakes.supabase_auth import SupabaseAuth
 from tests.fakes.syslog_server import StreamServer
 
 #: With characters that each encoding writes in another way.
@@ -73,7 +75,8 @@ class Scene:
     def __init__(self, gateway: GatewayProcess, store: str, sink: Sink, syslog: int) -> None:
         self.gateway = gateway
         self.store = store
-        self.needles = Needles(VALUES | {"passphrase": PASSPHRASE, "imported": IMPORTED})
+        self._values = VALUES | {"passphrase": PASSPHRASE, "imported": IMPORTED}
+        self.needles = Needles(self._values)
         self.said: list[tuple[str, bytes]] = []
         self.told: list[str] = []
         table = FOLDER if store == "folder" else f'store = "{store}"'
@@ -90,6 +93,18 @@ class Scene:
         if arguments[:2] != ("secret", "get"):
             self.said += [(f"stdout of {what}", done.stdout)]
         return done.stdout
+
+    def quietly(self, *arguments: str) -> bytes:
+        """What a command writes, which may hold a value; what it says of itself is kept."""
+        done = self._finished(*arguments)
+        assert done.returncode == 0, done.stderr.decode()
+        self.said += [(f"stderr of {arguments[0]}", done.stderr)]
+        return done.stdout
+
+    def look_for(self, **values: str) -> None:
+        """From now on look for these as well."""
+        self._values |= values
+        self.needles = Needles(self._values)
 
     def vault(self, *arguments: str, passphrase: str = PASSPHRASE, code: int = 0) -> None:
         """A command about the vault."""
@@ -203,14 +218,14 @@ def syslog() -> Iterator[StreamServer]:
 
 
 @pytest.fixture
-def everything(
+def start_scene(
     tmp_path: Path,
     authority: Authority,
     upstream: ScriptedUpstream,
     sink: Sink,
     syslog: StreamServer,
-) -> Iterator[Callable[[str], None]]:
-    """Does everything with secrets that a store of this kind keeps, and looks for them."""
+) -> Iterator[Callable[[str], Scene]]:
+    """Makes a gateway with all secrets in a store of this kind."""
     with ExitStack() as stack:
         gateway = stack.enter_context(
             GatewayProcess(tmp_path, authority, upstream_port=upstream.port)
@@ -220,7 +235,7 @@ def everything(
         gateway.env |= {"TMPDIR": str(tmp_path / "tmp"), "TERM": "dumb"}
         gateway.env |= {"PYTHONPATH": str(Path(__file__).parents[3])}
 
-        def do_everything(store: str) -> None:
+        def start(store: str) -> Scene:
             if store == "keychain":
                 bus = stack.enter_context(session_bus(tmp_path))
                 stack.enter_context(gnome_keyring(bus))
@@ -229,13 +244,73 @@ def everything(
             if store == "vault":
                 stack.callback(scene.do, "vault", "lock")
             scene.keep()
-            use_commands(scene)
-            use_gateway(scene)
-            until(lambda: bool(syslog.messages) and set(sink.paths()) >= PATHS)
-            assert scene.search() == []
-            check_messages(scene, upstream, sink, syslog)
+            return scene
 
-        yield do_everything
+        yield start
+
+
+@pytest.fixture
+def everything(
+    start_scene: Callable[[str], Scene],
+    upstream: ScriptedUpstream,
+    sink: Sink,
+    syslog: StreamServer,
+) -> Callable[[str], None]:
+    """Does everything with secrets that a store of this kind keeps, and looks for them."""
+
+    def do_everything(store: str) -> None:
+        scene = start_scene(store)
+        use_commands(scene)
+        use_gateway(scene)
+        until(lambda: bool(syslog.messages) and set(sink.paths()) >= PATHS)
+        assert scene.search() == []
+        check_messages(scene, upstream, sink, syslog)
+
+    return do_everything
+
+
+@pytest.fixture
+def in_a_shell(start_scene: Callable[[str], Scene]) -> Callable[[str], None]:
+    """Has direnv load them into shells, and looks for them."""
+
+    def use(store: str) -> None:
+        scene = start_scene(store)
+        use_direnv(scene, PASSWORD)
+        look_everywhere(scene)
+
+    return use
+
+
+@pytest.fixture
+def signing_in(start_scene: Callable[[str], Scene]) -> Iterator[Callable[[str], None]]:
+    """Signs in and out, and looks for what was typed and given."""
+    with SupabaseAuth() as auth:
+
+        def use(store: str) -> None:
+            scene = start_scene(store)
+            sign_in(scene, auth)
+            look_everywhere(scene)
+
+        yield use
+
+
+@pytest.fixture
+def with_keys(start_scene: Callable[[str], Scene]) -> Callable[[str], None]:
+    """Touches security keys, and looks for what was typed and opened."""
+
+    def use(store: str) -> None:
+        scene = start_scene(store)
+        use_keys(scene)
+        look_everywhere(scene)
+
+    return use
+
+
+def look_everywhere(scene: Scene) -> None:
+    """Search, with what the journal says."""
+    for question in (("tail",), ("query", "--json"), ("verify",)):
+        scene.do("audit", *question)
+    assert scene.search() == []
 
 
 def use_commands(scene: Scene) -> None:

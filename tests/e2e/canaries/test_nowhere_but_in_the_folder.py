@@ -7,3 +7,7 @@ from collections.abc import Callable
 
 def test_everything_that_handles_secrets(everything: Callable[[str], None]) -> None:
     everything("folder")
+
+
+def test_shells_that_have_them_for_a_time(in_a_shell: Callable[[str], None]) -> None:
+    in_a_shell("folder")

@@ -7,3 +7,15 @@ from collections.abc import Callable
 
 def test_everything_that_handles_secrets(everything: Callable[[str], None]) -> None:
     everything("keychain")
+
+
+def test_shells_that_have_them_for_a_time(in_a_shell: Callable[[str], None]) -> None:
+    in_a_shell("keychain")
+
+
+def test_what_a_person_signs_in_with(signing_in: Callable[[str], None]) -> None:
+    signing_in("keychain")
+
+
+def test_what_a_touch_opens(with_keys: Callable[[str], None]) -> None:
+    with_keys("keychain")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -83,10 +84,19 @@ class Project:
         return [str(path) for path in (self.runtime / "devwiz-gw").rglob("*")]
 
 
+class Surroundings(Protocol):
+    """Where a command runs, and with which environment."""
+
+    folder: Path
+    env: dict[str, str]
+
+
 class Terminal:
     """A terminal in which a command runs, as its session's leader."""
 
-    def __init__(self, project: Project, *arguments: str, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self, project: Surroundings, *arguments: str, command: Sequence[str] = COMMAND
+    ) -> None:
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             os.chdir(project.folder)
