@@ -55,25 +55,31 @@ class LangGraph:
 
 
 @contextmanager
-def start_langgraph(folder: Path, *, life_s: int = 400) -> Iterator[LangGraph]:
-    """All of it in a folder; `life_s` is that of certificates."""
+def langgraph_behind(
+    server: LangGraphServer, folder: Path, *, life_s: int = 400, inbound_protocol: str = "http"
+) -> Iterator[LangGraph]:
+    """Two gateways before a server, everything of theirs in `folder`; `life_s` is that of their
+    certificates.
+    """
     secrets = folder / "secrets"
     secrets.mkdir(mode=0o700)
     (secrets / "agent-key").touch(0o600)
     (secrets / "agent-key").write_text(KEY)
-    outbound = OUTBOUND.format(folder=secrets)
-    with (
-        LangGraphServer(folder) as server,
-        two_gateways(
-            folder, server.port, protocol="http", life_s=life_s, outbound=outbound
-        ) as gateways,
-    ):
+    with two_gateways(
+        folder,
+        server.port,
+        protocol="http",
+        inbound_protocol=inbound_protocol,
+        life_s=life_s,
+        outbound=OUTBOUND.format(folder=secrets),
+    ) as gateways:
         yield LangGraph(secrets=secrets, server=server, gateways=gateways)
 
 
 @pytest.fixture(scope="session")
 def langgraph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LangGraph]:
     """One for the session."""
-    with start_langgraph(tmp_path_factory.mktemp("langgraph")) as running:
+    folder = tmp_path_factory.mktemp("langgraph")
+    with LangGraphServer(folder) as server, langgraph_behind(server, folder) as running:
         yield running
-        assert not running.server.reached_out, "the server wanted something of the internet"
+        assert not server.reached_out, "the server wanted something of the internet"

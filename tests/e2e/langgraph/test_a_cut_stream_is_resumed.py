@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.langgraph.conftest import LangGraph, start_langgraph
+from tests.e2e.langgraph.conftest import LangGraph, langgraph_behind
 from tests.fakes.langgraph_server import LangGraphProgram
 from tests.fakes.scripted_upstream import wait_until
 from tests.fakes.two_gateways import TwoGateways
@@ -47,14 +47,14 @@ def _kill_workers(gateways: TwoGateways, side: str) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_after_a_certificate_ended(tmp_path: Path) -> None:
+def test_after_a_certificate_ended(langgraph: LangGraph, tmp_path: Path) -> None:
     """An ingress lets no caller stay for longer than its certificate."""
     gate = tmp_path / "gate"
     with (
-        start_langgraph(tmp_path, life_s=10) as langgraph,
-        LangGraphProgram(langgraph.url, STREAM, gate) as program,
+        langgraph_behind(langgraph.server, tmp_path, life_s=10) as short,
+        LangGraphProgram(short.url, STREAM, gate) as program,
     ):
         assert program.said() == [0]
-        wait_until(lambda: "upstream_closed" in [it["reason"] for it in langgraph.requests()], 20)
+        wait_until(lambda: "upstream_closed" in [line["reason"] for line in short.requests()], 30)
         gate.touch()
         assert [program.said() for _ in range(4)] == [[0, 1], [0, 1, 2], [0, 1, 2, 3], "end"]

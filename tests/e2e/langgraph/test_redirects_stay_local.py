@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
-from tests.e2e.langgraph.conftest import OUTBOUND, LangGraph
+from tests.e2e.langgraph.conftest import LangGraph, langgraph_behind
 from tests.fakes.gateway_process import DEADLINE_S
-from tests.fakes.two_gateways import two_gateways
 
 pytestmark = pytest.mark.program("langgraph")
 
@@ -27,15 +26,8 @@ def test_also_of_a_server_that_does_not_know_of_the_tls_before_it(
     langgraph: LangGraph, tmp_path: Path
 ) -> None:
     """It redirects to http:// and the authority of its own TLS."""
-    with two_gateways(
-        tmp_path,
-        langgraph.server.port,
-        protocol="http",
-        inbound_protocol="tcp",
-        life_s=400,
-        outbound=OUTBOUND.format(folder=langgraph.secrets),
-    ) as gateways:
-        address = gateways.address
+    with langgraph_behind(langgraph.server, tmp_path, inbound_protocol="tcp") as behind_tls:
+        address = behind_tls.address
         assert _redirected(address, address) == f"http://{address}/mcp"
 
 
