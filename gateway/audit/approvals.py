@@ -7,11 +7,15 @@ to be one that an earlier line enrolled, or that is enrolled now.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from gateway.audit.event import APPROVED, ENROLLED, USED
+from gateway.audit.event import APPROVED, ENROLLED, MAX_TEXT, USED
 from identity.mfa.assertion import ProofRefused, check_proof, decoded, encoded, proof_of
-from identity.mfa.statement import statement_of
+from identity.mfa.statement import Statement, statement_of
+
+#: A writer waits for its turn, and clocks are set.
+_LATE: Final = timedelta(seconds=30)
 
 
 class Approvals:
@@ -26,6 +30,7 @@ class Approvals:
         self._known = set(known)
         self._modes: dict[str, bool] = {}
         self._left: dict[str, int] = {}
+        self._given: dict[str, Statement] = {}
 
     def step(self, line: Mapping[str, Any]) -> str:
         """What is wrong with a line, or ""."""
@@ -69,11 +74,15 @@ class Approvals:
         )
         if statement.nonce in self._left:
             raise ProofRefused("it was told of before")
-        self._left[statement.nonce] = statement.uses
+        if not _is_in_time(line, statement):
+            raise ProofRefused("it is told of at another time than it was given")
+        # A touch that wasn't given ahead is used up by the command that asked for it.
+        self._left[statement.nonce] = statement.uses if line.get("ahead") is True else 0
+        self._given[statement.nonce] = statement
         self.proven += is_known
 
     def _used(self, line: Mapping[str, Any]) -> None:
-        """More can't be done than was approved ahead."""
+        """No more, nothing else and not later than what was approved ahead."""
         nonce, uses = str(line.get("approval")), line.get("uses")
         if nonce not in self._left:
             if self.is_complete:
@@ -82,6 +91,31 @@ class Approvals:
         if type(uses) is not int or not 0 < uses <= self._left[nonce]:
             raise ProofRefused("it was used more often than was approved")
         self._left[nonce] -= uses
+        statement = self._given[nonce]
+        if not _is_in_time(line, statement):
+            raise ProofRefused("it was used at another time than was approved")
+        if line.get("reason", statement.action) != statement.action:
+            raise ProofRefused("it was used for another action")
+        if not _names(line) <= set(statement.names):
+            raise ProofRefused("it was used for something else")
+
+
+def _names(line: Mapping[str, Any]) -> set[str]:
+    """What a touch was used for; a text that was cut off ends in a part of a name."""
+    text = str(line.get("name", ""))
+    names = text.split(", ")
+    return set(filter(None, names[:-1] if len(text) >= MAX_TEXT else names))
+
+
+def _is_in_time(line: Mapping[str, Any], statement: Statement) -> bool:
+    """Whether a line was written while the touch was good, or not much later."""
+    try:
+        passed = datetime.fromisoformat(str(line.get("time"))) - datetime.fromisoformat(
+            statement.at
+        )
+        return -_LATE <= passed <= timedelta(seconds=statement.within_s) + _LATE
+    except (ValueError, TypeError, OverflowError):
+        return False
 
 
 def _part(line: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -84,13 +84,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What is known from elsewhere: the keys that may sign (none: whichever do), and a place that
-    the chain had reached once.
+    """What is known from elsewhere: the keys that may sign (none: whichever do), a place that the
+    chain had reached once, and where the lines that are given `begins`.
     """
 
     keys: frozenset[str] = frozenset()
     touch_keys: frozenset[str] = frozenset()
     reached: Place = field(default_factory=Place)
+    begins: Place = field(default_factory=Place)
 
 
 def verify(files: Iterable[tuple[str, Iterable[bytes]]], expected: Expected) -> Verdict:
@@ -148,6 +149,8 @@ class _Walk:
         self._before_start = Place(max(0, seq - 1), before)
         self._behind = before
         self._place = Place(self._before_start.seq, self._place.head if self._torn_since else prev)
+        if self._before_start == self._expected.begins:
+            return
         what = f"it begins with line {seq}, and no signed line tells of older ones' removal"
         self._start = self._problem_here(what)
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from gateway.audit.event import APPROVED, USED, Event
+from gateway.audit.event import APPROVED, Event
 from gateway.audit.journal import Journal
 from gateway.cli import output
 from gateway.cli.approval import approve_for_agent
@@ -33,10 +33,14 @@ _ENROL: Final = "enrol keys with 'devwiz-gw mfa add', and make a recovery code: 
 
 
 class Kept(Protocol):
-    """Where a project's keys and sealed values are read from."""
+    """Where a project's keys and sealed values are, and the key of its journal."""
 
     def sealed(self, ref: SecretRef) -> Secret:
         """The value as it is kept, sealed or not."""
+        ...
+
+    def set(self, ref: SecretRef, value: Secret) -> None:
+        """Keep another value."""
         ...
 
 
@@ -122,32 +126,26 @@ class Gate:
         Raises:
             TouchDenied, SecurityKeyUnavailable.
         """
-        slot, proof = self._touch()
+        slot, proof = self._touch(ahead=True)
         if self._statement is not None:
             self._ahead().give(self._statement, slot, proof)
 
     def _was_touched_ahead(self) -> bool:
         try:
-            statement = self._ahead().take(self._action.command, self._targets)
+            ahead = self._ahead()
         except TouchDenied:
             return False  # there are no keys: asking for a touch says so
-        if statement is None:
-            return False
-        self._journal.write(
-            Event(
-                action=USED,
-                outcome="ok",
-                name=", ".join(self._targets),
-                reason=statement.action,
-                more={"approval": statement.nonce, "uses": max(1, len(self._targets))},
-            )
-        )
-        return True
+        return ahead.take(self._action.command, self._targets) is not None
 
     def _ahead(self) -> TouchedAhead:
+        from gateway.cli.touch_ledger import TouchLedger
         from gateway.cli.touched_ahead import TouchedAhead
+        from identity.mfa.assertion import encoded
 
-        return TouchedAhead(self._journal.path.parent, self._keys(enough=True), self._now)
+        keys = self._keys(enough=True)
+        public = frozenset(encoded(slot.public_key) for slot in keys.slots)
+        ledger = TouchLedger(self._journal, self._store, public)
+        return TouchedAhead(self._journal.path.parent, keys, ledger, self._now)
 
     def _good_lock(self) -> Lock:
         statement = self._statement
@@ -161,11 +159,14 @@ class Gate:
         keys = load_keys(self._store, self._project)
         return keys is not None and keys.is_enough
 
-    def _touch(self, *, enough: bool = True) -> tuple[KeySlot, Mapping[str, str]]:
+    def _touch(
+        self, *, enough: bool = True, ahead: bool = False
+    ) -> tuple[KeySlot, Mapping[str, str]]:
         try:
             keys = self._keys(enough=enough)
             statement = self._stated()
             slot, lock, proof = touch_for(statement, keys, self._shown(statement))
+            self._refuse_late(statement)
         except (TouchDenied, SecurityKeyUnavailable) as denied:
             self._journal.record(
                 APPROVED,
@@ -174,9 +175,13 @@ class Gate:
                 reason=f"{self._action.command}: {denied}",
             )
             raise
-        self._journal.write(_event(statement, slot, proof))
+        self._journal.write(_event(statement, slot, proof, ahead=ahead))
         self._statement, self._lock, self._left = statement, lock, statement.uses
         return slot, proof
+
+    def _refuse_late(self, statement: Statement) -> None:
+        if not statement.is_in_time(self._now()):
+            raise TouchDenied(f"it came later than {statement.within_s} s after the question")
 
     def _keys(self, *, enough: bool) -> EnrolledKeys:
         keys = load_keys(self._store, self._project)
@@ -292,7 +297,7 @@ def opened(kept: Secret, ref: SecretRef, lock: Lock) -> Secret:
         ) from None
 
 
-def _event(statement: Statement, slot: KeySlot, proof: Mapping[str, str]) -> Event:
+def _event(statement: Statement, slot: KeySlot, proof: Mapping[str, str], *, ahead: bool) -> Event:
     from identity.mfa.assertion import encoded
 
     told: dict[str, Any] = {
@@ -307,5 +312,5 @@ def _event(statement: Statement, slot: KeySlot, proof: Mapping[str, str]) -> Eve
         outcome="ok",
         name=", ".join(statement.names),
         reason=statement.action,
-        more={"mfa": told},
+        more={"mfa": told} | ({"ahead": True} if ahead else {}),
     )

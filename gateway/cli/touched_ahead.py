@@ -1,7 +1,7 @@
 """A touch that was given ahead: for several commands that it named, so often, within a time.
 
 It lies in a private file beside the journal. What it allows is signed by the security key, so that
-nobody can widen or prolong it; how much of it was used is counted here and in the journal.
+nobody can widen or prolong it; how much of it was used is counted in the journal alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.cli.touch_ledger import TouchLedger, uses_of
 from identity.errors import SecurityKeyUnavailable
 from identity.mfa.assertion import ProofRefused, check_proof, decoded, encoded, proof_of
 from identity.mfa.enrolled import EnrolledKeys, KeySlot
@@ -25,42 +26,53 @@ _MAX_BYTES: Final = 64 * 1024
 
 
 class TouchedAhead:
-    """The one touch that may lie ready in `folder`, for the project with these keys."""
+    """The one touch that may lie ready beside the journal of `ledger`, for the project with these
+    keys.
+    """
 
-    def __init__(self, folder: Path, keys: EnrolledKeys, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, folder: Path, keys: EnrolledKeys, ledger: TouchLedger, now: Callable[[], datetime]
+    ) -> None:
         self._path = folder / _NAME
         self._keys = keys
+        self._ledger = ledger
         self._now = now
 
     def give(self, statement: Statement, slot: KeySlot, proof: Mapping[str, str]) -> None:
-        """Lay a touch ready, in the place of the one that was there.
+        """Lay a touch ready, in the place of the one that was there; the journal tells of it.
 
         Raises:
             SecurityKeyUnavailable: the file can't be written.
+            Fault: the journal can't be signed.
         """
         kept = {"statement": statement.fields(), "credential": encoded(slot.credential), **proof}
         with self._locked() as fd:
-            _write(fd, {**kept, "used": 0})
+            self._ledger.sign()
+            _write(fd, kept)
 
     def take(self, command: str, names: Sequence[str]) -> Statement | None:
-        """Use the touch for this; None where it doesn't allow that, or not any more.
+        """Use the touch for this, which is on record then; None where it doesn't allow that, or not
+        any more, or where the journal doesn't prove how often it was used.
 
         Raises:
             SecurityKeyUnavailable: the file can't be read.
+            Fault: the use can't be written down, or not be signed.
         """
         if not self._path.exists():
             return None
         with self._locked() as fd:
             try:
-                kept = json.loads(os.pread(fd, _MAX_BYTES, 0))
-                statement = self._proven(kept)
-                used = int(kept["used"]) + max(1, len(names))
+                statement = self._proven(json.loads(os.pread(fd, _MAX_BYTES, 0)))
             except (ValueError, KeyError, TypeError, ProofRefused, RecursionError):
                 return None
-            if not self._allows(statement, command, names, used):
+            if not self._allows(statement, command, names):
                 return None
-            _write(fd, {**kept, "used": used})
-            return statement
+            used = self._ledger.used(statement)
+            if used is None or used + uses_of(names) > statement.uses:
+                return None
+            # Whoever put another file in this one's place may have had two at it at a time.
+            used = self._ledger.use(statement, names)
+            return statement if used is not None and used <= statement.uses else None
 
     def _proven(self, kept: Mapping[str, Any]) -> Statement:
         statement = statement_of(kept["statement"])
@@ -73,11 +85,10 @@ class TouchedAhead:
         )
         return statement
 
-    def _allows(self, statement: Statement, command: str, names: Sequence[str], used: int) -> bool:
+    def _allows(self, statement: Statement, command: str, names: Sequence[str]) -> bool:
         return (
             statement.action == command
             and set(names) <= set(statement.names)
-            and 0 < used <= statement.uses
             and statement.is_in_time(self._now())
         )
 

@@ -39,3 +39,6 @@ class _OpenVault:
 
     def sealed(self, ref: SecretRef) -> Secret:
         return self._vault.get(ref)
+
+    def set(self, ref: SecretRef, value: Secret) -> None:
+        self._vault.set(ref, value)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.audit.approvals import Approvals
-from gateway.audit.event import APPROVED, ENROLLED, Event
+from gateway.audit.event import APPROVED, ENROLLED, USED, Event
 from gateway.audit.files import lines_of
 from gateway.audit.journal import Journal
 from gateway.audit.verify import Expected, verify
@@ -30,11 +33,15 @@ STATEMENT = Statement(
 )
 
 
+AT = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
+
+
 class Rig:
     """A journal, and a key that approves what is told in it."""
 
     def __init__(self, folder: Path) -> None:
-        self.journal = Journal(folder / "audit.jsonl", project="acme")
+        self.now = AT
+        self.journal = Journal(folder / "audit.jsonl", project="acme", now=lambda: self.now)
         self.device = Authenticator()
         self.made = enrolled(self.device)
         self.public_key = encoded(self.made.public_key)
@@ -53,8 +60,13 @@ class Rig:
         }
         return told | changes
 
-    def approve(self, told: dict[str, Any], reason: str = "secret get") -> None:
-        self.journal.write(Event(action=APPROVED, outcome="ok", reason=reason, more={"mfa": told}))
+    def approve(self, told: dict[str, Any], reason: str = "secret get", **more: Any) -> None:
+        more["mfa"] = told
+        self.journal.write(Event(action=APPROVED, outcome="ok", reason=reason, more=more))
+
+    def use(self, uses: Any = 1, *, name: str = "db", reason: str = "secret get") -> None:
+        more = {"approval": STATEMENT.nonce, "uses": uses}
+        self.journal.write(Event(action=USED, outcome="ok", name=name, reason=reason, more=more))
 
     def found(self, known: frozenset[str] = frozenset()) -> tuple[int, list[str]]:
         """How many touches are proven, and what is wrong."""
@@ -138,10 +150,88 @@ def test_a_touch_counts_once(rig: Rig) -> None:
     assert "told of before" in problem
 
 
+def test_an_approval_is_told_of_when_it_was_given(rig: Rig) -> None:
+    """Whoever tells of an old one again, its line being gone, is found."""
+    rig.enrol()
+    rig.now += timedelta(seconds=300)
+    rig.approve(rig.approval())
+    touches, (problem,) = rig.found()
+    assert touches == 0
+    assert "at another time than it was given" in problem
+
+
+BATCH = replace(STATEMENT, names=("db", "key"), uses=3, within_s=300)
+
+
+def test_what_was_given_ahead_is_used(rig: Rig) -> None:
+    rig.enrol()
+    rig.approve(rig.approval(BATCH), ahead=True)
+    rig.use(2, name="db, key")
+    rig.now += timedelta(seconds=299)
+    rig.use()
+    assert rig.found() == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("use", "passed_s", "why"),
+    [
+        ({"uses": 4}, 0, "more often"),
+        ({"uses": True}, 0, "more often"),
+        ({"uses": 0}, 0, "more often"),
+        ({}, 301, "another time"),
+        ({}, -120, "another time"),
+        ({"name": "other"}, 0, "something else"),
+        ({"name": "db, other"}, 0, "something else"),
+        ({"reason": "run"}, 0, "another action"),
+    ],
+)
+def test_a_use_that_was_not_approved_is_found(
+    rig: Rig, use: dict[str, Any], passed_s: int, why: str
+) -> None:
+    rig.enrol()
+    rig.approve(rig.approval(BATCH), ahead=True)
+    rig.now += timedelta(seconds=passed_s + (31 if passed_s > 0 else 0))
+    rig.use(**use)
+    _, (problem,) = rig.found()
+    assert why in problem
+
+
+def test_a_touch_that_was_not_given_ahead_is_not_used_again(rig: Rig) -> None:
+    rig.enrol()
+    rig.approve(rig.approval(BATCH))
+    rig.use()
+    _, (problem,) = rig.found()
+    assert "more often" in problem
+
+
+def test_names_that_were_cut_off_are_no_others(rig: Rig) -> None:
+    rig.enrol()
+    names = tuple(f"{number}-" + "n" * 100 for number in range(12))
+    rig.approve(rig.approval(replace(BATCH, names=names, uses=12)), ahead=True)
+    rig.use(12, name=", ".join(names))
+    assert rig.found() == (1, [])
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(-400, 400)), max_size=6))
+def test_no_more_than_was_approved_is_ever_used(uses: list[tuple[int, int]]) -> None:
+    """Against a model: so many, each in time."""
+    walk, left = Approvals(), BATCH.uses
+    walk.is_complete = False
+    walk._left[BATCH.nonce], walk._given[BATCH.nonce] = left, BATCH
+    asked = datetime.fromisoformat(BATCH.at)
+    for count, passed in uses:
+        at = (asked + timedelta(seconds=passed)).isoformat()
+        line = {"action": USED, "approval": BATCH.nonce, "uses": count, "time": at}
+        is_good = count <= left and -30 <= passed <= 330
+        assert (walk.step(line) == "") is is_good
+        left -= count if count <= left else 0
+
+
 def test_where_lines_are_gone_an_unknown_key_is_neither_wrong_nor_proven(rig: Rig) -> None:
     walk = Approvals()
     walk.is_complete = False
     line = {"action": APPROVED, "outcome": "ok", "project": "acme", "reason": "secret get"}
+    line["time"] = AT.isoformat()
     assert walk.step({**line, "mfa": rig.approval()}) == ""
     assert walk.proven == 0
     assert "not the key's" in walk.step({**line, "mfa": rig.approval(signature="AAAA")})

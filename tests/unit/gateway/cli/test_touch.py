@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.audit.event import Event, fields_of
+from gateway.audit.event import CHECKPOINT, Event, fields_of
 from gateway.audit.files import lines_of
 from gateway.audit.journal import Journal
-from gateway.audit.verify import Expected, verify
+from gateway.audit.key import key_ref, place_of, reached_ref, signer_of
+from gateway.audit.verify import Expected, Problem, verify
 from gateway.cli import touch
 from gateway.cli.touch import Action, Gate
+from gateway.cli.touch_ledger import TouchLedger
 from gateway.config.mfa_policy import MfaConfig
 from identity.errors import SecretDamaged, TouchDenied
 from identity.mfa.assertion import encoded
 from identity.mfa.enrolled import EnrolledKeys, KeySlot, Lock, encode, keys_ref
 from identity.mfa.sealed import seal
+from identity.mfa.statement import Statement
 from identity.secret_stores.base import Secret, SecretRef, not_set
 from tests.fakes.authenticator import Authenticator
 from tests.fakes.touches import Ada, candidate, ceremony_of, enrolled
@@ -36,14 +41,17 @@ class Kept(dict[str, str]):
             raise not_set(ref)
         return Secret(self[ref.name])
 
+    def set(self, ref: SecretRef, value: Secret) -> None:
+        self[ref.name] = value.reveal()
+
 
 class Rig:
     """Two sealed secrets, one plain, and an enrolled key with a recovery code."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.device = Authenticator()
-        self.journal = Journal(folder / "audit.jsonl", project="acme")
         self.now = AT
+        self.journal = Journal(folder / "audit.jsonl", project="acme", now=lambda: self.now)
         self.shown: list[str] = []
         made = enrolled(self.device)
         secret = ceremony_of(folder, Ada(), self.device).touch(bytes(32), [candidate(made)]).secret
@@ -79,7 +87,23 @@ class Rig:
 
     def events(self) -> list[tuple[str, str]]:
         lines = [fields_of(line) or {} for line in lines_of(self.journal.path)]
-        return [(line["action"], line["outcome"]) for line in lines]
+        told = [(line["action"], line["outcome"]) for line in lines]
+        return [item for item in told if item[0] != CHECKPOINT]
+
+    def said(self) -> dict[str, bytes]:
+        """The files that are the user's own to write."""
+        folder = self.journal.path.parent
+        return {name: (folder / name).read_bytes() for name in ("touched.json", "audit.jsonl")}
+
+    def put_back(self, said: dict[str, bytes], *names: str) -> None:
+        for name in names:
+            (self.journal.path.parent / name).write_bytes(said[name])
+
+    def is_asked(self, *names: str) -> bool:
+        """Whether a command that reads these asks for a touch."""
+        asked = self.device.asked
+        self.gate(POLICY, names=names).approve()
+        return self.device.asked > asked
 
 
 @pytest.fixture
@@ -198,20 +222,102 @@ def test_one_touch_ahead_is_for_so_many_readings(rig: Rig) -> None:
         ("mfa.use", "ok"),
         ("mfa.approve", "ok"),
     ]
-    lines = [("audit.jsonl", list(lines_of(rig.journal.path)))]
+    lines = [fields_of(line) or {} for line in lines_of(rig.journal.path)]
     known = frozenset((encoded(rig.keys.slots[0].public_key),))
-    verdict = verify(lines, Expected(touch_keys=known))
-    assert (verdict.problems, verdict.touches) == ([], 2)
-    rig.journal.write(
-        Event(
-            action="mfa.use",
-            outcome="ok",
-            more={"approval": fields_of(lines[0][1][1])["approval"], "uses": 1},  # type: ignore[index]
-        )
+    key = signer_of(Secret(rig.store[key_ref("acme").name])).public_key
+    expected = Expected(
+        touch_keys=known,
+        keys=frozenset((key,)),
+        reached=place_of(Secret(rig.store[reached_ref("acme").name])),
     )
-    lines = [("audit.jsonl", list(lines_of(rig.journal.path)))]
-    (problem,) = verify(lines, Expected(touch_keys=known)).problems
+
+    def problems() -> list[Problem]:
+        return verify([("audit.jsonl", lines_of(rig.journal.path))], expected).problems
+
+    assert problems() == []
+    (nonce, *_) = [line["approval"] for line in lines if line["action"] == "mfa.use"]
+    more = {"approval": nonce, "uses": 1}
+    rig.journal.write(Event(action="mfa.use", outcome="ok", more=more))
+    (problem,) = problems()
     assert "more often than was approved" in problem.what
+
+
+def test_a_file_that_is_put_back_gives_no_more(rig: Rig) -> None:
+    ahead(rig)
+    before = rig.said()
+    assert not rig.is_asked("db", "key")
+    rig.put_back(before, "touched.json")
+    assert rig.is_asked("db", "key"), "one is left"
+    rig.put_back(before, "touched.json")
+    assert not rig.is_asked("db")
+    rig.put_back(before, "touched.json")
+    assert rig.is_asked("db")
+
+
+def test_a_journal_that_is_put_back_gives_no_more(rig: Rig) -> None:
+    ahead(rig)
+    before = rig.said()
+    assert not rig.is_asked("db")
+    rig.put_back(before, "touched.json", "audit.jsonl")
+    assert rig.is_asked("db")
+    assert rig.is_asked("db"), "nor later"
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_use_that_is_changed_or_taken_away_gives_no_more(rig: Rig, number: int) -> None:
+    ahead(rig)
+    assert not rig.is_asked("db")
+    lines = rig.journal.path.read_bytes().splitlines(keepends=True)
+    assert b'"mfa.use"' in lines[2]
+    rig.journal.path.write_bytes(b"".join([*lines[:2], *lines[number:]]).replace(b"mfa.use", b"x"))
+    assert rig.is_asked("db")
+
+
+def test_a_touch_that_was_replaced_is_not_used_again(rig: Rig) -> None:
+    ahead(rig)
+    before = rig.said()
+    ahead(rig)
+    rig.put_back(before, "touched.json")
+    assert rig.is_asked("db")
+
+
+def test_a_touch_for_one_command_is_none_for_the_next(rig: Rig) -> None:
+    """Its proof is in the journal, for everybody to read."""
+    ahead(rig)
+    rig.gate(POLICY, names=("plain",)).approve()
+    told = fields_of(list(lines_of(rig.journal.path))[-1]) or {}
+    proof = {key: told["mfa"][key] for key in ("client_data", "authenticator_data", "signature")}
+    kept = {"statement": told["mfa"]["statement"], **proof}
+    kept["credential"] = encoded(rig.keys.slots[0].credential)
+    rig.journal.path.with_name("touched.json").write_text(json.dumps(kept))
+    assert rig.is_asked("plain")
+
+
+def test_two_at_a_time_use_no_more_than_there_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for commands that hold different files, each put in the other's place."""
+    ahead(rig, uses=1)
+    used = TouchLedger.used
+    assert not rig.is_asked("db")
+
+    def seen_too_early(ledger: TouchLedger, said: Statement) -> int | None:
+        count = used(ledger, said)
+        return 0 if count == 1 else count
+
+    monkeypatch.setattr(TouchLedger, "used", seen_too_early)
+    assert rig.is_asked("db")
+
+
+def test_a_touch_that_comes_too_late_is_none(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = touch.touch_for
+
+    def slow(*args: Any) -> Any:
+        rig.now += timedelta(seconds=61)
+        return real(*args)
+
+    monkeypatch.setattr(touch, "touch_for", slow)
+    with pytest.raises(TouchDenied, match="later than 60 s"):
+        rig.gate(MfaConfig(secrets=("db",), within_s=60)).approve()
+    assert rig.events() == [("mfa.approve", "denied")]
 
 
 def test_it_is_for_what_was_shown_and_while_it_lasts(rig: Rig) -> None:
@@ -232,7 +338,7 @@ def test_it_is_for_what_was_shown_and_while_it_lasts(rig: Rig) -> None:
     [
         ('"uses": 3', '"uses": 9'),
         ('"within_s": 300', '"within_s": 900'),
-        ('"used": 0', '"used": -9'),
+        ('"names": ["db", "key"]', '"names": ["db", "key", "plain"]'),
         ("{", ""),
     ],
 )
