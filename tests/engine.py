@@ -104,12 +104,20 @@ class Engine:
         """What `docker ARGUMENTS` prints. Raises `AssertionError` with all it said."""
         return self.run("docker", *arguments, timeout=timeout)
 
-    def run(self, *command: str, timeout: float = 60, cwd: Path | None = None) -> str:
-        """What a command that uses the engine prints. Raises `AssertionError` with all it said."""
+    def run(
+        self,
+        *command: str,
+        timeout: float = 60,
+        cwd: Path | None = None,
+        more: dict[str, str] | None = None,
+    ) -> str:
+        """What a command that uses the engine prints, with `more` in its environment. Raises
+        `AssertionError` with all it said.
+        """
         done = subprocess.run(
             command,
             check=False,
-            env=self.environment,
+            env=self.environment | (more or {}),
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -39,15 +38,45 @@ def engine() -> Iterator[Engine]:
         yield engine
 
 
+@pytest.fixture(scope="session")
+def sidecar(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """compose.yaml, running, with certificates that are renewed every 15 s: shorter ones would end
+    before the streams do. Tests share it and leave it running; it ends with its engine.
+    """
+    project = Project(
+        engine, copied(tmp_path_factory.mktemp("sidecar")), "compose.yaml", life="30s"
+    )
+    project.prepare()
+    project.up()
+    return project
+
+
+@pytest.fixture(scope="session")
+def network(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """compose.network.yaml, running; tests share it."""
+    folder = copied(tmp_path_factory.mktemp("network"))
+    project = Project(engine, folder, "compose.network.yaml")
+    project.prepare()
+    project.up()
+    return project
+
+
 @pytest.fixture(scope="module")
 def start(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartProject]:
-    """Prepares a project of `file`; `life` is that of the certificates."""
+    """Makes a project of `file`; `life` is that of the certificates."""
     with ExitStack() as cleanup:
 
-        def prepared(file: str = "compose.yaml", *, life: str = "1h") -> Project:
-            folder: Path = copied(tmp_path_factory.mktemp("stack"))
-            project = Project(engine, folder, file, life=life)
-            project.prepare()
-            return cleanup.enter_context(project)
+        def made(
+            file: str = "compose.yaml",
+            *,
+            life: str = "1h",
+            prepared: bool = True,
+            with_command: bool = True,
+        ) -> Project:
+            project = Project(engine, copied(tmp_path_factory.mktemp("stack")), file, life=life)
+            if prepared:
+                project.prepare(with_command=with_command)
+                cleanup.enter_context(project)
+            return project
 
-        yield prepared
+        yield made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -29,6 +28,8 @@ class Project:
         self.folder = folder
         self._file = file
         self._life = life
+        # The default, the folder's own name, is that of all.
+        self._name = folder.parent.name.lower()
 
     def __enter__(self) -> Self:
         return self
@@ -39,28 +40,29 @@ class Project:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.run("down", "--timeout", "1", "--volumes")
+        self.run("down", "--timeout", "1", "--volumes", "--remove-orphans")
 
-    def prepare(self) -> None:
-        """What a user does first."""
-        chosen = {
+    def prepare(self, *, with_command: bool = True) -> None:
+        """What a user does first, with the command on the host or with Docker alone."""
+        chosen = self.settings()
+        if not with_command:
+            del chosen["DEVWIZ_GW"]
+        self.engine.run(str(self.folder / "prepare"), more=chosen)
+
+    def settings(self) -> dict[str, str]:
+        """What a user chooses by the environment."""
+        return {
             "DEVWIZ_GW": str(COMMAND),
             "DEVWIZ_BASE": _BASE,
             "DEVWIZ_PIP_OPTIONS": _PIP_OPTIONS,
             "DEVWIZ_CERT_TTL": self._life,
+            "COMPOSE_PROJECT_NAME": self._name,
         }
-        subprocess.run(
-            [self.folder / "prepare"],
-            env=self.engine.environment | chosen,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
 
     def run(self, *arguments: str, timeout: float = 60) -> str:
         """What `docker-compose ARGUMENTS` prints. Raises `AssertionError` with all it said."""
-        command = ("docker-compose", "--file", self._file, *arguments)
+        options = ("--file", self._file, "--project-name", self._name)
+        command = ("docker-compose", *options, *arguments)
         return self.engine.run(*command, timeout=timeout, cwd=self.folder)
 
     def up(self, *services: str) -> None:
@@ -69,7 +71,9 @@ class Project:
 
     def container(self, service: str) -> str:
         """The id of the service's container."""
-        return self.run("ps", "--quiet", service).strip()
+        labels = (f"project={self._name}", f"service={service}")
+        filters = [f"--filter=label=com.docker.compose.{label}" for label in labels]
+        return self.engine.docker("ps", "--all", "--quiet", "--no-trunc", *filters).strip()
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What the engine knows of the service's container."""
@@ -80,7 +84,7 @@ class Project:
 
     def shell(self, service: str, *command: str) -> str:
         """What a command prints in the service's container."""
-        return self.run("exec", "-T", service, *command)
+        return self.engine.docker("exec", self.container(service), *command)
 
     def python(self, service: str, code: str, *arguments: str) -> str:
         """What a program prints that runs in the service's container."""
@@ -95,7 +99,22 @@ class Project:
 
     def logs(self, service: str) -> list[str]:
         """The lines of the service's container."""
-        return self.run("logs", "--no-color", "--no-log-prefix", service).splitlines()
+        command = ("docker", "logs", self.container(service))
+        return self.engine.run("sh", "-c", 'exec "$@" 2>&1', "sh", *command).splitlines()
+
+    def health(self, service: str) -> str:
+        """What the engine thinks of the service's container: "starting", "healthy", …"""
+        return str(self.inspect(service)["State"]["Health"]["Status"])
+
+    def started(self, service: str) -> str:
+        """When the service's container was started last."""
+        return str(self.inspect(service)["State"]["StartedAt"])
+
+    def work(self, *arguments: str) -> None:
+        """Let a sample agent work for some seconds in the local agent's container."""
+        agent = ("python3", "-m", "gateway.demo.local_agent", *arguments, "--seconds=0.1")
+        said = self.shell("local-agent", *agent)
+        assert said.endswith(" 0 failures\n"), said
 
     def rounds(self) -> list[str]:
         """What the local agent told of each of its rounds."""
