@@ -17,6 +17,7 @@ from gateway.cli.client import path_argument
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import PROGRAM, UsageError, seconds
 from gateway.config.find import find_config, locate_admin_socket
+from gateway.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     from gateway.audit.journal import Journal
@@ -75,11 +76,17 @@ def _run(args: argparse.Namespace) -> int:
 
     # There may be keys and tokens in its memory.
     harden_process()
-    path = find_config(args.config, cwd=Path.cwd(), env=os.environ)
+    try:
+        path = find_config(args.config, cwd=Path.cwd(), env=os.environ)
+    except ConfigInvalid as invalid:
+        from gateway.doctor.ladder import without_file
+
+        show(without_file(invalid, os.environ, metadata.version(PROGRAM)), as_json=args.json)
+        return ExitCode.FAILED
     report = examined(
         path, args.routes, deadline_s=args.timeout, join=args.join, mcp_path=args.path
     )
-    _show(report, as_json=args.json)
+    show(report, as_json=args.json)
     if args.bundle is not None:
         from gateway.cli.doctor_bundle import write
 
@@ -127,7 +134,6 @@ async def _watched(work: Any, tick: Callable[[], None]) -> Report:
 def _check_names(path: Path, names: Collection[str]) -> None:
     """Refuse a name that no route has, where the file can be read so far."""
     from gateway.config.load import load
-    from gateway.errors import ConfigInvalid
 
     with suppress(ConfigInvalid):
         known = [route.name for route in load(path).routes]
@@ -137,7 +143,8 @@ def _check_names(path: Path, names: Collection[str]) -> None:
                 raise UsageError(f"there is no route {name!r}", hint=hint)
 
 
-def _show(report: Report, *, as_json: bool) -> None:
+def show(report: Report, *, as_json: bool = False) -> None:
+    """Print the report, for people or for programs."""
     if as_json:
         output.document(report.document())
         return

@@ -50,14 +50,15 @@ def write(target: Path, report: Report, path: Path, *, mask_names: bool) -> None
     Raises:
         GatewayError: it can't be written, or something secret is in it in spite of all.
     """
-    from gateway.doctor.bundle import files_of
+    from gateway.doctor.bundle import files_of, withheld
     from gateway.doctor.scrubbing import Scrubber
 
     config = _config(path)
-    values = _known_values(config)
+    values = known_values(config)
     gathered = _gathered(report, path, config)
-    names = _of_machine() | (_of_organization(gathered.configuration) if mask_names else {})
-    scrubber = Scrubber(values.values(), names, addresses=mask_names)
+    names = _of_machine() | (names_of_organization(gathered.configuration) if mask_names else {})
+    known = [*values.values(), *withheld(gathered.configuration)]
+    scrubber = Scrubber(known, names, addresses=mask_names)
     files = files_of(gathered, scrubber)
     _check(files, values)
     try:
@@ -94,7 +95,7 @@ def _check(files: Mapping[str, bytes], values: Mapping[str, str]) -> None:
 # What is secret
 
 
-def _known_values(config: Config | None) -> dict[str, str]:
+def known_values(config: Config | None) -> dict[str, str]:
     """Values that must not be in it, so far as they can be had without asking anybody."""
     found = {
         f"${name}": value
@@ -157,7 +158,7 @@ def _of_machine() -> dict[str, str]:
     return {name: into for name, into in names.items() if len(name) > 1 and name != "localhost"}
 
 
-def _of_organization(raw: object) -> dict[str, str]:
+def names_of_organization(raw: object) -> dict[str, str]:
     """Hosts, workloads, the project, routes and secrets, each by another name."""
     found: dict[str, str] = {}
     for kind, name in _names_in(raw):

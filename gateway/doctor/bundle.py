@@ -64,6 +64,9 @@ _PLAIN: Final = frozenset(
     ]
 )
 _PLACEHOLDER: Final = re.compile(r"\{(?:secret|token):[A-Za-z0-9._-]+\}")
+#: Tables with names of a person's choice, which are in no list; and programs with their arguments.
+_FREE: Final = frozenset({"headers", "otlp_headers", "env", "command"})
+_WORD: Final = re.compile(r"[a-z][a-z._-]*|[A-Za-z]{1,12}")
 _QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 _OF_REQUEST: Final = frozenset(
     {
@@ -158,22 +161,33 @@ def _finding(item: Finding) -> dict[str, str]:
 
 
 def _configuration(raw: Mapping[str, Any] | None) -> Any:
-    return {"unreadable": True} if raw is None else _table(raw, plain=True)
+    return {"unreadable": True} if raw is None else _kept("", raw, plain=True)
 
 
-def _table(raw: Mapping[str, Any], *, plain: bool) -> dict[str, Any]:
-    """Headers, and variables under `env`, have names of a person's choice, which are in no list."""
-    return {
-        key: _value(key, value, plain=plain and key not in {"headers", "otlp_headers", "env"})
-        for key, value in raw.items()
-    }
-
-
-def _value(key: str, value: Any, *, plain: bool) -> Any:
+def _kept(key: str, value: Any, *, plain: bool) -> Any:
+    """What is kept of a value; of texts all where they are `plain`, else what names a secret."""
     if isinstance(value, Mapping):
-        return _table(value, plain=plain)
+        return {
+            name: _kept(name, item, plain=plain and name not in _FREE)
+            for name, item in value.items()
+        }
     if isinstance(value, list):
-        return [_value(key, item, plain=plain) for item in value]
+        return [_kept(key, item, plain=plain) for item in value]
     if isinstance(value, str) and not (plain and key in _PLAIN):
         return "".join(_PLACEHOLDER.findall(value)) or REDACTED
-    return value if isinstance(value, str | bool | int | float) else str(type(value).__name__)
+    return value if isinstance(value, str | bool | int | float) else type(value).__name__
+
+
+def withheld(value: Any, *, key: str = "", free: bool = False) -> Iterator[str]:
+    """The words of a configuration that `files_of` keeps back, so that they are taken out
+    elsewhere too: all of headers, variables and commands, and others unless they are plain words.
+    """
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from withheld(item, key=name, free=free or name in _FREE)
+    elif isinstance(value, list):
+        for item in value:
+            yield from withheld(item, key=key, free=free)
+    elif isinstance(value, str) and (free or key not in _PLAIN):
+        words = _PLACEHOLDER.sub(" ", value).split()
+        yield from (word for word in words if free or not _WORD.fullmatch(word))

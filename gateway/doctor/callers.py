@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -19,6 +20,9 @@ from gateway.doctor.port_holder import holder
 from gateway.doctor.ways import listening
 
 _NO_IPV6: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+#: Where bytes are carried as they are, the gateway looks up at once whose a connection is: one that
+#: is gone by then is nobody's, and would be refused on paper.
+_HOLD_S: Final = 1.0
 Listener = TcpAddress | UnixAddress
 
 
@@ -37,7 +41,8 @@ async def examine_running(
                 remedy="devwiz-gw reload makes it read its configuration again",
             )
         ]
-    tried = await asyncio.gather(*(_try(item, deadline_s) for item in listeners))
+    hold_s = _HOLD_S if route.protocol == "tcp" else 0.0
+    tried = await asyncio.gather(*(_try(item, deadline_s, hold_s) for item in listeners))
     problems = [why for why in tried if why]
     named = ", ".join(map(str, listeners))
     if problems:
@@ -55,7 +60,7 @@ async def examine_running(
     return [finding, *rules(route)]
 
 
-async def _try(listener: Listener, deadline_s: float) -> str:
+async def _try(listener: Listener, deadline_s: float, hold_s: float) -> str:
     if isinstance(listener, UnixAddress):
         address = (str(listener.path), 0)
     else:
@@ -67,6 +72,9 @@ async def _try(listener: Listener, deadline_s: float) -> str:
         return f"{listener} did not answer in {deadline_s:g} s"
     except Missed as missed:
         return missed.failure.detail
+    with contextlib.suppress(TimeoutError, Missed):
+        async with asyncio.timeout(hold_s):
+            await link.receive()
     await link.close()
     return ""
 

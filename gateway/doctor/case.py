@@ -68,19 +68,25 @@ class Held:
 class Known:
     """What was found about everything before routes are looked at, by identity and by route.
 
-    `status` is that of the running gateway, None where none runs; `attached` is what routes'
+    `status` is that of the gateway `running`, both None where none runs; `attached` is what routes'
     headers came to, where doctor read them itself.
     """
 
     config: Config
     status: Mapping[str, Any] | None
+    running: Running | None = None
     held: Mapping[str, Held] = field(default_factory=dict)
     attached: Mapping[str, Attached] = field(default_factory=dict)
 
     def route_status(self, name: str) -> Mapping[str, Any]:
         """What the running gateway says of a route; empty where it has none of that name."""
-        for item in (self.status or {}).get("routes") or ():
-            if item.get("name") == name:
-                found: Mapping[str, Any] = item
-                return found
-        return {}
+        return of_route(self.status or {}, name)
+
+
+def of_route(status: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A route in the document of `GET /status`; empty where there is none of that name."""
+    for item in status.get("routes") or ():
+        if item.get("name") == name:
+            found: Mapping[str, Any] = item
+            return found
+    return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -31,15 +32,19 @@ def examine(name: str, held: Held, table: IdentityConfig, *, now: datetime) -> l
             held = held if held.chain_pem else _of_files(source, held)
     if not held.chain_pem:
         return [*findings, skipped("certificate", held.why_not or "there is none", about=name)]
-    crl_pem = _read(table.crl) if table.crl is not None else held.crl_pem
     material = Material(
         chain_pem=held.chain_pem,
         bundle_pem=held.bundle_pem or None,
         key_pem=held.key_pem or None,
-        crl_pem=crl_pem or None,
+        crl_pem=held.crl_pem or None,
         spiffe_id=table.spiffe_id,
     )
     return [*findings, *(_about(name, item) for item in inspection.inspect(material, now=now))]
+
+
+def with_lists(held: Held, table: IdentityConfig) -> Held:
+    """With the revocation lists that its table names a file of, which is read."""
+    return held if table.crl is None else replace(held, crl_pem=_read(table.crl))
 
 
 def _about(name: str, item: inspection.Finding) -> Finding:

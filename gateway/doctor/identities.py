@@ -45,11 +45,11 @@ class Sourced:
 
 async def ask_gateway(name: str, status: Mapping[str, Any], running: Running) -> Sourced:
     """What the running gateway has, and how it stands with its source."""
-    told = next((item for item in status["identities"] if item["name"] == name), None)
+    told = next((item for item in status.get("identities", ()) if item["name"] == name), None)
     if told is None:
         why = "the running gateway has no such identity: devwiz-gw reload"
         return Sourced(held=Held(why_not=why), findings=[skipped("issuer", why)], skews={})
-    held = Held(why_not=str(told["reason"] or "there is no certificate yet"))
+    held = Held(why_not=str(told.get("reason") or "there is no certificate yet"))
     try:
         found = await running.certificates(name)
         held = Held(chain_pem=found["chain"].encode(), bundle_pem=found["bundle"].encode())
@@ -57,13 +57,13 @@ async def ask_gateway(name: str, status: Mapping[str, Any], running: Running) ->
         pass  # `held` says what the gateway gives as the reason
     whose = f"the issuer of {name}" if name != DEFAULT_IDENTITY else "the issuer"
     return Sourced(
-        held=held, findings=[_as_gateway_sees_it(told)], skews={whose: told["clock_skew_s"]}
+        held=held, findings=[_as_gateway_sees_it(told)], skews={whose: told.get("clock_skew_s")}
     )
 
 
 def _as_gateway_sees_it(told: Mapping[str, Any]) -> Finding:
     about = told["name"]
-    error = told["last_error"]
+    error = told.get("last_error")
     if not error:
         detail = f"the gateway gets its certificates from {told['source']}"
         return Finding(rung="issuer", about=about, result="pass", detail=detail)
@@ -72,7 +72,7 @@ def _as_gateway_sees_it(told: Mapping[str, Any]) -> Finding:
         about=about,
         result="warn" if told["state"] in {"valid", "renewing", "degraded"} else "fail",
         detail=f"the gateway can't renew from {told['source']}: {error}",
-        remedy=told["last_error_hint"] or "devwiz-gw identity show tells more",
+        remedy=told.get("last_error_hint") or "devwiz-gw identity show tells more",
     )
 
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from certs.clock import SystemClock
 from gateway.audit.journal import Journal
 from gateway.config.identities import identities_of
 from gateway.config.load import load
 from gateway.config.model import Config, Route
 from gateway.config.named_files import unusable_files
-from gateway.control_plane.header_feed import StoreHeaderFeed
-from gateway.control_plane.snapshots import Attached
-from gateway.control_plane.token_feed import TokenFeed
 from gateway.doctor import (
+    attached,
     callers,
     certificate,
     clock,
@@ -34,8 +29,8 @@ from gateway.doctor import (
 from gateway.doctor.case import Held, Known, Means, Running
 from gateway.doctor.finding import RUNGS, Finding, Report, in_order, skipped
 from gateway.doctor.route import climb
+from gateway.doctor.secret_names import secrets_named
 from gateway.errors import ConfigInvalid
-from gateway.token_sources import TokenOpener
 from identity.secret_stores.base import SecretStore
 
 _LATER: Final = tuple(rung for rung in RUNGS if rung not in {"configuration", "packages", "proxy"})
@@ -68,25 +63,39 @@ async def examine(
         proxies.judge(means.env),
     ]
     tell("configuration")
-    finding, config = await asyncio.to_thread(_configuration, path)
-    findings += finding
+    found, config = await asyncio.to_thread(_configuration, path)
+    findings += found
     if config is None:
-        why = "the configuration can't be used"
-        findings += [skipped(rung, why) for rung in _LATER]
+        findings += _all_later()
     else:
         findings += await _Examination(config, names, doors, means, tell).all()
     return Report(config=str(path), version=means.version, findings=in_order(findings))
+
+
+def without_file(invalid: ConfigInvalid, env: Mapping[str, str], version: str) -> Report:
+    """The report where no configuration file is to be found."""
+    findings = [packages.judge(packages.look()), proxies.judge(env), *_problems(invalid)]
+    findings += _all_later()
+    return Report(config=invalid.path, version=version, findings=in_order(findings))
+
+
+def _all_later() -> list[Finding]:
+    return [skipped(rung, "the configuration can't be used") for rung in _LATER]
 
 
 def _configuration(path: Path) -> tuple[list[Finding], Config | None]:
     try:
         config = load(path)
     except ConfigInvalid as invalid:
-        return [_problem(str(item.key), item.message, item.hint) for item in invalid.problems], None
+        return _problems(invalid), None
     detail = f"{path} can be used: {len(config.routes)} route(s), project {config.project}"
     # A file that is missing spoils one route or identity, and says so again there.
     found = [_problem(item.key, item.message, item.hint) for item in unusable_files(config)]
     return found or [Finding(rung="configuration", result="pass", detail=detail)], config
+
+
+def _problems(invalid: ConfigInvalid) -> list[Finding]:
+    return [_problem(item.key, item.message, item.hint) for item in invalid.problems]
 
 
 def _problem(key: str, message: str, hint: str) -> Finding:
@@ -134,9 +143,22 @@ class _Examination:
             *(identities.ask_gateway(name, status, asked) for name in names)
         )
         held = await self._looked_at(names, found)
-        self._findings += secrets_kept.as_gateway_sees_them(status["secrets"])
-        self._findings += tokens.as_gateway_sees_them(self._config, status["secrets"])
-        return Known(config=self._config, status=status, held=held)
+        self._findings += secrets_kept.as_gateway_sees_them(status.get("secrets", ()))
+        await self._look_for_others(status.get("secrets", ()))
+        self._findings += tokens.as_gateway_sees_them(self._config, status.get("secrets", ()))
+        return Known(config=self._config, status=status, running=asked, held=held)
+
+    async def _look_for_others(self, listed: Iterable[Mapping[str, Any]]) -> None:
+        """Secrets that the running gateway doesn't read: for programs, and for joining."""
+        seen = {str(item["name"]) for item in listed}
+        others = secrets_named(self._config).keys() - seen
+        if others:
+            self._tell(f"secrets ({self._config.secrets.store})")
+            store = self._doors.store(self._config)
+            try:
+                await self._opens(store, only=others)
+            finally:
+                await store.close()
 
     async def _without_gateway(self) -> Known:
         store = self._doors.store(self._config)
@@ -151,59 +173,28 @@ class _Examination:
             ]
             held = await self._looked_at(names, found)
             self._tell("tokens")
-            attached = await self._attached(store) if is_open else self._nothing_attached()
+            values = await self._values(store, is_open=is_open)
+            self._findings += values.findings
         finally:
             await store.close()
-        return Known(config=self._config, status=None, held=held, attached=attached)
+        return Known(config=self._config, status=None, held=held, attached=values.attached)
 
-    async def _opens(self, store: SecretStore) -> bool:
+    async def _values(self, store: SecretStore, *, is_open: bool) -> attached.Values:
+        if not is_open:
+            return attached.nothing(self._routes, "the secret store can't be used")
+        journal = self._doors.journal(self._config)
+        env = self._means.env
+        return await attached.read(
+            self._config, self._routes, store=store, journal=journal, env=env
+        )
+
+    async def _opens(self, store: SecretStore, *, only: Collection[str] = ()) -> bool:
         try:
-            self._findings += await secrets_kept.examine(self._config, store)
+            self._findings += await secrets_kept.examine(self._config, store, only=only)
         except secrets_kept.Unusable as unusable:
             self._findings.append(unusable.finding)
             return False
         return True
-
-    async def _attached(self, store: SecretStore) -> Mapping[str, Attached]:
-        async with self._header_feed(store) as (feed, token_feed):
-            used = {name for route in self._routes for name in _tokens(route)}
-            self._findings += tokens.as_asked(self._config, token_feed, used)
-            return feed.attached
-
-    def _nothing_attached(self) -> Mapping[str, Attached]:
-        why = "the secret store can't be used"
-        self._findings.append(skipped("tokens", why))
-        return {
-            route.name: Attached(unavailable=why if route.headers else "") for route in self._routes
-        }
-
-    @contextlib.asynccontextmanager
-    async def _header_feed(
-        self, store: SecretStore
-    ) -> AsyncIterator[tuple[StoreHeaderFeed, TokenFeed]]:
-        """What the gateway would attach, read as it would read it, and put on paper like that."""
-        journal = self._doors.journal(self._config)
-        opener = TokenOpener(store=store, journal=journal, env=self._means.env)
-        token_feed = TokenFeed(opener, clock=SystemClock(), rng=random.SystemRandom())
-        feed = StoreHeaderFeed(
-            self._config, _nobody_waits, store=store, tokens=token_feed, journal=journal
-        )
-        async with asyncio.TaskGroup() as tasks:
-            running_feed = tasks.create_task(token_feed.run())
-            await asyncio.sleep(0)  # it has begun, and answers are waited for
-            # What other parts of the program attach to is not asked for here.
-            await feed.prepare(self._of_routes_alone())
-            yield feed, token_feed
-            running_feed.cancel()
-
-    def _of_routes_alone(self) -> Config:
-        config = self._config
-        return replace(
-            config,
-            routes=tuple(self._routes),
-            telemetry=replace(config.telemetry, otlp_headers=()),
-            audit=replace(config.audit, forward=()),
-        )
 
     def _identities(self) -> list[str]:
         return identities.names_of(self._config, [route.name for route in self._routes])
@@ -215,9 +206,9 @@ class _Examination:
         for name, sourced in zip(names, found, strict=True):
             self._findings += sourced.findings
             self._skews |= sourced.skews
-            held[name] = sourced.held
+            held[name] = await asyncio.to_thread(certificate.with_lists, sourced.held, tables[name])
             self._findings += await asyncio.to_thread(
-                certificate.examine, name, sourced.held, tables[name], now=self._means.now()
+                certificate.examine, name, held[name], tables[name], now=self._means.now()
             )
         return held
 
@@ -231,11 +222,3 @@ class _Examination:
         climbed = await climb(route, known, self._means, self._tell)
         self._findings += climbed.findings
         self._skews[f"the upstream of {route.name}"] = climbed.skew_s
-
-
-def _tokens(route: Route) -> list[str]:
-    return [name for header in route.headers for name in header.token_names]
-
-
-def _nobody_waits() -> None:
-    """Nobody here waits for a value to change."""

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from certs import clock_skew
-from gateway.clients.access import access_to
 from gateway.config.callers import asks_for_token
 from gateway.config.identities import identity_of
 from gateway.config.model import Route
 from gateway.control_plane.snapshots import Attached
 from gateway.data_plane.failure import Failure, explanation
 from gateway.data_plane.tls import Material, load_material
-from gateway.doctor import answers, protocols, reach, tls
+from gateway.doctor import answers, protocols, reach, tls, tunnels
 from gateway.doctor.case import Held, Known, Means
 from gateway.doctor.finding import Finding, skipped
-from gateway.doctor.link import Trust, connect
+from gateway.doctor.link import Trust
 from gateway.doctor.message import Ask, Missed, Reply, Request, head_only
 from gateway.doctor.ways import ByHand, ThroughGateway, listening
 from gateway.errors import GatewayError
@@ -151,39 +150,13 @@ class _Ladder:
             self._skip(why, "accepted", "http", "protocol")
             return
         if self._route.kind == "tcp":
-            self.findings.append(await self._tunnel_stays(reached))
+            self.findings.append(await tunnels.examine(self._name, self._known, reached))
             self._skip("the route carries bytes as they are", "http", "protocol")
             return
         way = ThroughGateway(
             listeners=listeners, token=await self._token(), deadline_s=self._means.deadline_s
         )
         await self._speak(way, reached)
-
-    async def _tunnel_stays(self, reached: tls.Reached) -> Finding:
-        """A tunnel whose upstream refuses us is ended at once."""
-        (first, *_) = listening(self._known.route_status(self._name))
-        access = access_to(self._name, [first], path="")
-        host, _, port = access.url.removeprefix("http://").rpartition(":")
-        address = (access.socket, 0) if access.socket else (host.strip("[]"), int(port))
-        try:
-            link = await connect(address)
-        except Missed as missed:
-            return answers.missed(missed.failure, about=self._name, rung="accepted")
-        try:
-            async with asyncio.timeout(tls.VERDICT_S):
-                went_on = bool(await link.receive())
-        except TimeoutError:
-            went_on = True
-        except Missed:
-            went_on = False
-        finally:
-            await link.close()
-        if went_on:
-            how = f"kept the gateway's connection for {tls.VERDICT_S:g} s"
-            return tls.accepted(reached.handshake, about=self._name, how=how)
-        said = self._known.route_status(self._name).get("last_error") or "the tunnel was ended"
-        failure = Failure("certificate_refused", str(said))
-        return answers.missed(failure, about=self._name, rung="accepted")
 
     async def _speak(self, ask: Ask, reached: tls.Reached | None = None) -> None:
         """HTTP, which with TLS 1.3 is also the first moment at which a refused certificate shows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.config.model import TOKEN_PREFIX, Config
@@ -49,9 +49,13 @@ class Unusable(Exception):
         self.finding = finding
 
 
-async def examine(config: Config, store: SecretStore) -> list[Finding]:
-    """The findings from the store itself, where no gateway runs. Raises `Unusable`."""
+async def examine(
+    config: Config, store: SecretStore, *, only: Collection[str] = ()
+) -> list[Finding]:
+    """The findings from the store itself about all secrets, or only these. Raises `Unusable`."""
     kind, named = config.secrets.store, secrets_named(config)
+    if only:
+        named = {name: owners for name, owners in named.items() if name in only}
     if kind == "memory":
         return [_good("the memory store begins empty with each start")]
     if not named:

@@ -28,10 +28,8 @@ class ThroughGateway:
 
     async def __call__(self, request: Request) -> Reply:
         """See `Ask`."""
-        access = access_to("", self.listeners, path="")
-        authority = access.url.removeprefix("http://")
+        address, authority = nearest(self.listeners)
         headers = {PROOF_HEADER: self.token} if self.token else {}
-        address = (access.socket, 0) if access.socket else _split(authority)
         return await _bounded(
             lambda: connect(address), request, authority, headers, self.deadline_s
         )
@@ -81,6 +79,13 @@ async def _bounded(
     finally:
         if link is not None:
             await link.close()
+
+
+def nearest(listeners: Sequence[TcpAddress | UnixAddress]) -> tuple[Address, str]:
+    """Where a caller of this machine connects, and what it calls the host."""
+    access = access_to("", listeners, path="")
+    authority = access.url.removeprefix("http://")
+    return ((access.socket, 0) if access.socket else _split(authority)), authority
 
 
 def _split(authority: str) -> Address:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.authority import Authority, server_context
-from tests.fakes.gateway_process import AnyGateway, GatewayProcess
+from tests.fakes.gateway_process import COMMAND, AnyGateway, GatewayProcess
 from tests.fakes.scripted_upstream import ScriptedUpstream, answering, echo
 
 
@@ -46,8 +48,16 @@ class Report:
 
 
 def doctor(gateway: AnyGateway, *arguments: str) -> Report:
-    """Examine a gateway."""
-    done = gateway.command("doctor", "--json", *arguments)
+    """Examine a gateway, with more patience than people have; `arguments` may say otherwise."""
+    which = ("--config", str(gateway.config), "--timeout", "20")
+    done = subprocess.run(
+        [*COMMAND, "doctor", "--json", *which, *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | gateway.env,
+        timeout=50,
+        check=False,
+    )
     assert done.stdout, done.stderr
     report = Report(done.returncode, json.loads(done.stdout))
     assert report.ok == (done.returncode == 0)

@@ -70,3 +70,17 @@ def test_a_running_gateway_tells_it(gateway: GatewayProcess) -> None:
     assert report.at("secrets")["result"] == "fail"
     assert "planner-token" in report.at("secrets")["detail"]
     assert report.at("http")["reason"] == "route_unavailable"
+
+
+def test_what_a_running_gateway_does_not_need_is_looked_for_in_the_store(
+    gateway: GatewayProcess,
+) -> None:
+    _keep(gateway, "right-value")
+    text = gateway.config.read_text()
+    gateway.write_config(text + '[run]\nsecrets = ["planner-token", "db-password"]\n')
+    gateway.start()
+    gateway.until_ready()
+    read, missing = doctor(gateway).all("secrets")
+    assert read["detail"] == "the running gateway has read planner-token"
+    assert missing["result"] == "fail"
+    assert "has no secret db-password (for [run])" in missing["detail"]

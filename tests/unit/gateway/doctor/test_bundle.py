@@ -6,7 +6,7 @@ import json
 import tomllib
 from typing import Any
 
-from gateway.doctor.bundle import Gathered, files_of
+from gateway.doctor.bundle import Gathered, files_of, withheld
 from gateway.doctor.finding import Finding, Report
 from gateway.doctor.scrubbing import Scrubber
 
@@ -83,3 +83,10 @@ def test_without_a_gateway_there_is_nothing_of_it() -> None:
         "log.jsonl",
         "journal.jsonl",
     }
+
+
+def test_what_is_kept_back_is_known_elsewhere_too() -> None:
+    found = set(withheld(tomllib.loads(_CONFIG)))
+    assert found == {"canary", "/usr/bin/pass"}
+    free = {"routes": [{"headers": {"X": "abc {secret:x} D1"}, "hint": "blue", "other": "D2"}]}
+    assert set(withheld(free)) == {"abc", "D1", "D2"}
