@@ -34,6 +34,16 @@ def chain_and_bundle(made: Sequence[str], known: Sequence[str]) -> tuple[bytes, 
     return chain, TrustBundle.of(anchors).to_pem()
 
 
+def anchors_of(known: Sequence[str]) -> bytes:
+    """PEM of the anchors among an issuer's authorities, as `chain_and_bundle` finds them.
+
+    Raises:
+        InvalidCertificate: one can't be read, or an anchor is no authority.
+    """
+    others = [Chain.from_pem(text.encode()).leaf for text in known]
+    return TrustBundle.of([item for item in others if _is_self_signed(item)] or others).to_pem()
+
+
 def _is_self_signed(certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(certificate)

@@ -17,10 +17,11 @@ from typing import Final, Literal
 
 from certs import csr, keys, tls_context
 from certs.clock import Clock, SystemClock
-from certs.errors import CertsError, SourceDenied
+from certs.errors import CertsError, InvalidCertificate, ReplyRejected, SourceDenied
 from certs.generation import Generation
 from certs.sources.base import Identity
 from certs.sources.credential import ReadCredential, credential
+from certs.sources.pem_reply import anchors_of
 from certs.sources.vault_client import Signed, TokenRefused, VaultClient, VaultToken
 from certs.sources.verified_reply import verified_reply
 from identity.spiffe import SpiffeId
@@ -136,8 +137,10 @@ class VaultSource:
 
     async def authorities(self) -> bytes:
         """See `PublicSource.authorities`."""
-        issuers = await self._client.issuers(self._engine.mount)
-        return "".join(issuers).encode("ascii")
+        try:
+            return anchors_of(await self._client.issuers(self._engine.mount))
+        except InvalidCertificate as error:
+            raise ReplyRejected(f"trust: {error}", hint=error.hint) from error
 
     async def changed(self) -> None:
         """Never returns: Vault doesn't push. Meanwhile the token is kept alive."""

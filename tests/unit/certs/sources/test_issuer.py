@@ -366,6 +366,20 @@ async def test_renewal_shows_nothing_to_another_authoritys_server(
     await stranger.stop()
 
 
+async def test_whom_it_trusts_is_told_without_a_token(
+    server: IssuerServer, clock: ManualClock
+) -> None:
+    source = await joining(server, clock, read_token=no_token)
+    identity = await (await joining(server, clock)).obtain(None)
+    assert await source.authorities() == identity.bundle_pem
+    assert source.clock_skew_s is not None
+    with pytest.raises(SourceDenied, match="has the key of ca_pin"):
+        await (await joining(server, clock, ca_pin="sha256:" + "ab" * 32)).authorities()
+    await server.stop()
+    with pytest.raises(SourceUnavailable, match="can't be reached"):
+        await source.authorities()
+
+
 async def test_an_issuer_that_is_down_is_unavailable(
     server: IssuerServer, clock: ManualClock
 ) -> None:

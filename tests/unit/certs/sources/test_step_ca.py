@@ -106,6 +106,18 @@ async def test_the_bundle_is_the_cas_root_and_the_chain_leads_there(authority: S
 
 
 @real
+async def test_whom_it_trusts_is_told_without_a_credential(authority: StepCa) -> None:
+    async def read() -> Secret:
+        raise SecretNotFound("nothing is kept")
+
+    source = source_of(authority, read_credential=read)
+    assert await source.authorities() == authority.root.pem
+    assert source.clock_skew_s is not None
+    with pytest.raises(SourceDenied, match="no root with this fingerprint"):
+        await source_of(authority, fingerprint="ab" * 32).authorities()
+
+
+@real
 async def test_a_renewal_has_a_new_key_and_spends_no_token(authority: StepCa) -> None:
     first = await source_of(authority).obtain(None)
     later = source_of(authority, "nothing of use")

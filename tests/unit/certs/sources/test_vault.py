@@ -58,6 +58,15 @@ async def test_a_given_token_is_taken_once(bao: OpenBao) -> None:
 
 
 @real
+async def test_whom_it_trusts_is_told_without_a_token(bao: OpenBao) -> None:
+    held = Held("nothing of use")
+    source = source_of(bao, TOKEN, held)
+    assert TrustBundle.from_pem(await source.authorities()).authorities == (bao.root.certificate,)
+    assert source.clock_skew_s is not None
+    assert held.reads == 0
+
+
+@real
 async def test_an_approle_buys_a_token_and_again_when_that_is_revoked(bao: OpenBao) -> None:
     role_id, secret_id = bao.approle()
     held = Held(secret_id)
