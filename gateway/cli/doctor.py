@@ -203,10 +203,8 @@ async def _local_token(path: Path, secret: str) -> str:
     config = await asyncio.to_thread(load, path)
     store = _store(config)
     try:
-        value = await store.get(SecretRef(config.project, secret))
-        await asyncio.to_thread(
-            _journal(config).record, "secret.read", outcome="ok", name=secret, reason="doctor"
-        )
+        with _journal(config).around("secret.read", name=secret, reason="doctor"):
+            value = await store.get(SecretRef(config.project, secret))
     except Fault:
         return ""
     finally:

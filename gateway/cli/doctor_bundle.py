@@ -140,8 +140,9 @@ def _in_store(config: Config) -> Iterator[tuple[str, str]]:
             if name.startswith(OWN_PREFIX):
                 continue
             with suppress(Fault):
-                journal.record("secret.read", outcome="ok", name=name, reason="doctor --bundle")
-                yield name, store.get(SecretRef(config.project, name)).reveal()
+                with journal.around("secret.read", name=name, reason="doctor --bundle"):
+                    value = store.get(SecretRef(config.project, name))
+                yield name, value.reveal()
     except Fault as fault:
         output.note(f"the secrets' values aren't known to the redaction: {fault}")
     finally:
