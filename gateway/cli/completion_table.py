@@ -14,6 +14,7 @@ from gateway.cli.verbs import VERBS
 #: Arguments that are a name which the configuration tells, by command and destination.
 NAMED: Final[dict[tuple[str, str], Kind]] = {
     ("client print", "route"): "routes",
+    ("doctor", "routes"): "routes",
     ("envrc start", "only"): "variables",
     ("healthcheck", "route"): "routes",
     ("identity device-key", "name"): "identities",
