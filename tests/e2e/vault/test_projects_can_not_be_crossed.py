@@ -91,6 +91,26 @@ def test_a_moved_configuration_is_let_in_by_hand(acme: Headless, tmp_path: Path)
     assert acme.get("token") == VALUE
 
 
+def test_a_use_that_would_be_recorded_elsewhere_is_refused(acme: Headless, tmp_path: Path) -> None:
+    for more in ((), ("--project", "acme")):
+        refused = acme.run(
+            "secret", "get", "token", *more, env={"XDG_STATE_HOME": str(tmp_path / "empty")}
+        )
+        assert refused.returncode != 0
+        assert refused.stdout == ""
+        assert "the journal of project acme is kept under" in refused.stderr
+    assert acme.get("token") == VALUE
+
+
+def test_an_agent_lets_nobody_in(acme: Headless, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    shutil.copytree(acme.work, clone)
+    for command in (("vault", "bind"), ("secret", "bind")):
+        refused = acme.run(*command, at=clone, env={"CLAUDECODE": "1"})
+        assert "nobody at the terminal allowed it" in refused.stderr
+    assert "belong to" in acme.get("token", at=clone)
+
+
 def test_links_lead_to_the_same_project_and_to_no_other(acme: Headless, tmp_path: Path) -> None:
     linked = tmp_path / "linked"
     linked.symlink_to(acme.work)
