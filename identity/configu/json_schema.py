@@ -24,7 +24,7 @@ _TYPES: Final[dict[str, Callable[[Any], bool]]] = {
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
     "number": _is_number,
-    "integer": lambda value: _is_number(value) and float(value).is_integer(),
+    "integer": lambda value: _is_number(value) and value % 1 == 0,
 }
 _REMARKS: Final = frozenset(
     {"$schema", "$id", "$comment", "title", "description", "default", "examples", "nullable"}
@@ -114,7 +114,14 @@ def _of(kind: Callable[[Any], bool], test: Callable[[Any, Any], bool]) -> Callab
 
 
 def _is_multiple(value: float, rule: float) -> bool:
-    return bool(rule) and float(value / rule).is_integer()
+    if not rule:
+        return False
+    if isinstance(value, int) and isinstance(rule, int):
+        return value % rule == 0
+    try:
+        return float(value / rule).is_integer()
+    except OverflowError:  # no float is so large
+        return False
 
 
 def _unique(value: list[Any], rule: Any) -> bool:

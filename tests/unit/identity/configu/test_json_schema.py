@@ -43,6 +43,9 @@ from identity.configu.json_schema import check_schema, fits
         ({"pattern": "^a"}, "ab", "ba"),
         ({"exclusiveMinimum": 1, "exclusiveMaximum": 3}, 2, 3),
         ({"multipleOf": 0.5}, 1.5, 1.6),
+        ({"multipleOf": 5}, 5 * 10**400, 10**400 + 1),
+        ({"multipleOf": 0.5}, 0, 10**400),
+        ({"type": "integer"}, 10**400, 0.5),
         ({"title": "t", "description": "d"}, 1, None),
     ],
 )
