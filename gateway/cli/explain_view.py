@@ -7,6 +7,10 @@ from typing import Any, Final
 
 from gateway.cli.output import paint, pairs, printable, table, width
 
+_AUTHS: Final = {
+    "inject": "the route's; the caller's own are taken away",
+    "passthrough": "the caller's own",
+}
 _HEADINGS: Final = ("TIME", "ID", "ROUTE", "REQUEST", "STATUS", "WHY")
 
 
@@ -50,6 +54,8 @@ def _way(line: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[tuple
     yield "route", f"{_text(line, 'route')} → {_text(document, 'upstream') or 'gone by now'}"
     if headers := [_header(header) for header in document.get("headers") or []]:
         yield "attached", ", ".join(headers)
+    if auth := _text(document, "auth"):
+        yield "credentials", _AUTHS.get(auth, auth)
     yield "over", _connection(line)
     if certificate := document.get("certificate"):
         yield "certificate", _certificate(certificate)

@@ -186,7 +186,7 @@ def _cells(route: Mapping[str, Any]) -> tuple[str, str, list[str], str, str, str
     connections = ", ".join(f"{count} of generation {number}" for number, count in by_generation)
     return (
         _text(route, "name"),
-        _text(route, "kind"),
+        _kind(route),
         _texts(route, "listener_urls"),
         _text(route, "upstream"),
         peer,
@@ -194,6 +194,12 @@ def _cells(route: Mapping[str, Any]) -> tuple[str, str, list[str], str, str, str
         _text(route, "streams"),
         connections,
     )
+
+
+def _kind(route: Mapping[str, Any]) -> str:
+    """With whose credentials it goes, where that isn't the rule."""
+    passes = _text(route, "auth") == "passthrough"
+    return f"{_text(route, 'kind')}, passthrough" if passes else _text(route, "kind")
 
 
 def _generation(item: tuple[str, Any]) -> int:

@@ -124,6 +124,9 @@ class Route:
         peer: names of the upstream; for an ingress patterns of the callers.
         alpn: the application protocols that are spoken inside TLS, best first.
         identity: names the table of the identity that is shown.
+        auth: whose credentials the upstream gets: the route's, or those that the client sends.
+        rewrite_metadata: whether the upstream's OAuth metadata are mapped to the local origin.
+        sse_keep_alive_s: after how many silent seconds an event stream gets a comment; 0 for never.
     """
 
     name: str
@@ -145,6 +148,9 @@ class Route:
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     allow: tuple[AllowRule, ...] = ()
+    auth: Literal["inject", "passthrough"] = "inject"
+    rewrite_metadata: bool = False
+    sse_keep_alive_s: float = 0.0
 
     @property
     def targets(self) -> tuple[tuple[str, int], ...]:

@@ -18,6 +18,7 @@ from gateway.config.addresses import (
     local_path,
     web_origin,
 )
+from gateway.config.auth import read_auth, read_rewriting
 from gateway.config.callers import asks_for_token, is_reachable_from_afar, read_rules
 from gateway.config.headers import header_name, read_headers, read_passed
 from gateway.config.model import (
@@ -55,6 +56,9 @@ _OF_HTTP: Final = {
     "allowed_hosts": _NO_HEADERS,
     "allowed_origins": _NO_HEADERS,
     "affinity": _NO_HEADERS,
+    "auth": _NO_HEADERS,
+    "rewrite_metadata": _NO_HEADERS,
+    "sse_keep_alive_s": _NO_HEADERS,
 }
 _ONE_AGENT: Final = "it leads to the one agent that upstream names"
 _OF_LOCAL_CALLERS: Final = {
@@ -62,6 +66,8 @@ _OF_LOCAL_CALLERS: Final = {
     "server_name": "its upstream is spoken to in plaintext",
     "addresses": _ONE_AGENT,
     "affinity": _ONE_AGENT,
+    "auth": "a caller's own credentials are meant for the local agent, and are passed on",
+    "rewrite_metadata": "the local agent's metadata are passed on as they are",
 }
 
 _Protocol = Literal["http", "tcp"]
@@ -160,9 +166,15 @@ class RouteReader:
             hosts = table.distinct("allowed_hosts", host_header)
             route = replace(route, affinity=_affinity(table))
         headers = table.table("headers")
+        attached = headers.entries()
+        passed = read_passed(table, attached=attached)
+        if route.kind == "http":
+            auth = read_auth(table, attached=attached, passed=passed)
+            route = replace(route, auth=auth, rewrite_metadata=read_rewriting(table, auth))
         return replace(
             route,
-            pass_headers=read_passed(table, attached=headers.entries()),
+            sse_keep_alive_s=table.seconds("sse_keep_alive_s", 0.0, least=1, most=3600),
+            pass_headers=passed,
             headers=read_headers(headers, project=self._project),
             allowed_hosts=hosts,
             allowed_origins=table.distinct("allowed_origins", web_origin),

@@ -98,6 +98,7 @@ class RequestHistory:
         return {
             "request": self._with_meaning(line),
             "upstream": routes[0].upstream_url if routes else None,
+            "auth": routes[0].auth if routes and routes[0].kind == "http" else None,
             "headers": _attached(routes[0]) if routes and _was_sent(line) else [],
             "certificate": self._certificate(line, identity_of(routes[0], config))
             if routes

@@ -147,7 +147,7 @@ def _route(route: Route, world: World) -> RouteSpec:
         listeners=tuple(_listener(item, route) for item in world.listeners.get(route.name, ())),
         upstream=_upstream(route, world),
         tls=_tls(route, world),
-        pass_headers=tuple(name.lower() for name in route.pass_headers),
+        pass_headers=_passed(route),
         headers=attached.headers,
         redact=attached.redact,
         unavailable=attached.unavailable,
@@ -164,7 +164,16 @@ def _route(route: Route, world: World) -> RouteSpec:
         ingress=route.kind == "ingress",
         affinity=route.affinity,
         identity=identity_of(route, world.config),
+        auth=route.auth,
+        rewrite_metadata=route.rewrite_metadata,
+        sse_keep_alive_s=route.sse_keep_alive_s,
     )
+
+
+def _passed(route: Route) -> tuple[str, ...]:
+    """What a client sends and the upstream gets, beside what is passed by default."""
+    credential = ["authorization"] if route.auth == "passthrough" else []
+    return tuple(dict.fromkeys([*(name.lower() for name in route.pass_headers), *credential]))
 
 
 def _listener(listener: BoundListener, route: Route) -> ListenerSpec:

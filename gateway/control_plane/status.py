@@ -369,6 +369,7 @@ def _route(route: Route, state: GatewayState) -> dict[str, Any]:
         "listeners": list(state.listening.get(route.name, ())),
         "listener_urls": [route.listen_url(at) for at in state.listening.get(route.name, ())],
         "upstream": route.upstream_url,
+        "auth": route.auth if route.kind == "http" else None,
         "peers": [str(peer) for peer in route.peer],
         "peer": stats.peer or None,
         "tls_version": stats.tls_version or None,

@@ -193,6 +193,8 @@ class ClientConnection(Downstream):
             self.route.note_rejected(refusal.reason)
             self.fail(refusal)
             return
+        if request.well_known:
+            self._rules.edits.prepare(request)
         body = request.body
         if self._buffer and not body.done:
             first = self.first = body.feed(self._buffer)
@@ -293,6 +295,8 @@ class ClientConnection(Downstream):
         if streaming:
             self.streaming = True
             self.first = self.first[:PEEKED_BYTES]
+            if self.upstream is not None:
+                self.upstream.watch_silence(self)
         self.relay(data)
 
     def relay(self, data: bytes) -> None:

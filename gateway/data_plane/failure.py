@@ -80,6 +80,13 @@ _KINDS: Final[dict[str, _Kind]] = {
         "a caller's TLS handshake failed",
         "callers of an ingress need TLS 1.3 and a certificate of the route's trust bundle",
     ),
+    "no_oauth_metadata": _Kind(
+        404,
+        "request",
+        "this route has no OAuth metadata for its clients",
+        "the gateway holds the credentials; where clients get tokens themselves, write auth = "
+        '"passthrough"',
+    ),
     "refused_method": _Kind(
         403, "request", "this method is not forwarded", "send the request itself to this port"
     ),
@@ -306,6 +313,7 @@ def problem_response(
 _PHRASES: Final = {
     400: b"Bad Request",
     403: b"Forbidden",
+    404: b"Not Found",
     417: b"Expectation Failed",
     421: b"Misdirected Request",
     431: b"Request Header Fields Too Large",

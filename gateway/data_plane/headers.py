@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gateway.data_plane.challenge import with_metadata, without_metadata
+from gateway.data_plane.edits import ResponseEdits
+from gateway.data_plane.origin_map import OriginMap
 from gateway.data_plane.scrub import scrubbed, scrubbed_line
 from gateway.data_plane.wire.fields import Field, FieldLines, NameTable, folded, name_of
-from gateway.data_plane.wire.request import MEMORABLE, RequestField, RequestHead
+from gateway.data_plane.wire.request import MEMORABLE, WELL_KNOWN, RequestField, RequestHead
 from gateway.data_plane.wire.response import ResponseHead, trailer_lines
 from gateway.ipc.snapshot import RouteSpec
 
@@ -53,6 +56,15 @@ _LOOK_ALIKES: Final = frozenset(map(folded, _DECIDING))
 # are told that none follows.
 _BODILESS: Final = frozenset((b"GET", b"HEAD"))
 _NO_CONTENT: Final = frozenset((b"", b"Content-Length: 0\r\n"))
+# RFC 9728 section 3, RFC 8414 section 3, OpenID Connect Discovery section 4.
+_OF_OAUTH: Final = tuple(
+    WELL_KNOWN + name
+    for name in (
+        b"oauth-protected-resource",
+        b"oauth-authorization-server",
+        b"openid-configuration",
+    )
+)
 UPGRADES: Final = frozenset((b"websocket",))
 # Fields of these names are forwarded, but their values aren't kept in the worker's memory.
 _SECRETIVE: Final = re.compile(rb"token|secret|key|auth|session|cookie|password")
@@ -64,35 +76,37 @@ class HeaderRules:
     A client's field is stripped when its name, by its letters and digits alone, is hop-by-hop, a
     credential, a forwarding statement or one of the route's own headers, unless the route passes it
     through. The route's own headers are attached last, from the snapshot only.
+
+    Attributes:
+        edits: what is changed in bodies.
     """
 
     __slots__ = (
         "_attached",
         "_credentials",
         "_host",
-        "_link",
-        "_local_scheme",
-        "_location",
+        "_injects",
         "_managed",
+        "_maps_metadata",
+        "_origin",
         "_passed",
         "_secrets",
+        "edits",
         "lines",
     )
 
     def __init__(self, spec: RouteSpec) -> None:
         self._passed = frozenset(name.encode("ascii") for name in spec.pass_headers)
         # A remote workload's own credentials are meant for the local agent.
+        self._injects = spec.auth == "inject" and not spec.ingress
         self._credentials = _PROXY_CREDENTIALS if spec.ingress else _CREDENTIALS
         managed = {folded(name.encode("ascii")) for name, _ in spec.headers}
         self._managed = managed | {_EVIDENCE} if spec.ingress else managed
         self.lines = FieldLines(NameTable(self._classify), MEMORABLE)
-        authority = spec.upstream.authority.encode("ascii")
-        self._host = b"Host: %b\r\n" % authority
-        self._local_scheme = b"https://" if spec.ingress else b"http://"
-        origin = _origin(authority, ingress=spec.ingress)
-        # Only at the start: behind that the origin is another site's parameter.
-        self._location = re.compile(rb"(\A)" + origin, re.I)
-        self._link = re.compile(rb"((?:\A|,)[ \t]*<)" + origin, re.I)
+        self._host = b"Host: %b\r\n" % spec.upstream.authority.encode("ascii")
+        self._origin = OriginMap(spec)
+        self._maps_metadata = spec.rewrite_metadata
+        self.edits = ResponseEdits(spec, self._origin, self.trailers)
         self._attached = b"".join(
             b"%b: %b\r\n" % (name.encode("ascii"), value.encode("latin-1"))
             for name, value in spec.headers
@@ -148,10 +162,7 @@ class HeaderRules:
         line or b"".
         """
         for index in response.locations:
-            name, value = _name_and_value(response.forwarded[index])
-            origin = self._link if name.lower() == b"link" else self._location
-            value = origin.sub(rb"\1" + self._local_scheme + local, value)
-            response.forwarded[index] = b"%b: %b\r\n" % (name, value)
+            response.forwarded[index] = self._located(response.forwarded[index], local)
         if response.upgrade in UPGRADES:
             connection = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.upgrade
         reason = response.reason
@@ -171,25 +182,32 @@ class HeaderRules:
             connection,
         )
 
+    def hides(self, target: bytes) -> bool:
+        """Whether the well-known `target` would tell the client where to get a token that it can't
+        use: the route's own stands in its place.
+        """
+        return self._injects and target.startswith(_OF_OAUTH)
+
+    def _located(self, line: bytes, local: bytes) -> bytes:
+        """A line that says where to go, as the client may follow it."""
+        name, value = _name_and_value(line)
+        small = name.lower()
+        if small == b"link":
+            value = self._origin.links(value, local)
+        elif small != b"www-authenticate":
+            value = self._origin.location(value, local)
+        elif self._injects:
+            value = without_metadata(value)
+        elif self._maps_metadata:
+            value = with_metadata(value, lambda url: self._origin.localised(url, local))
+        else:
+            return line
+        return b"%b: %b\r\n" % (name, value)
+
     def trailers(self, fields: list[Field]) -> bytes:
         """The trailer lines for the client."""
         lines = [scrubbed_line(b"%b: %b\r\n" % field, self._secrets) for field in fields]
         return trailer_lines([_name_and_value(line) for line in lines if line])
-
-
-def _origin(authority: bytes, *, ingress: bool) -> bytes:
-    """A pattern of the origins by which an upstream calls itself: behind something that ends TLS
-    for it, it takes the authority from Host and doesn't know that there is TLS.
-    """
-    host = re.escape(authority)
-    has_port = b":" in authority.rpartition(b"]")[2]
-    if ingress:
-        origins = b"http://" + host + (b"" if has_port else b"(?::80)?")
-    elif has_port:
-        origins = b"https?://" + host
-    else:
-        origins = b"https://%b(?::443)?|http://%b" % (host, host)
-    return b"(?:%b)(?=[/?#>]|\\Z)" % origins
 
 
 def _name_and_value(line: bytes) -> tuple[bytes, bytes]:

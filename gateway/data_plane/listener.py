@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _ACCEPTS_A_TURN: Final = 32
 _LOOPBACK: Final = frozenset(("127.0.0.1", "::1"))
+_NO_METADATA: Final = Failure(
+    "no_oauth_metadata", "clients of this route need no token of their own"
+)
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
@@ -225,6 +228,8 @@ class Listener:
         site = request.fetch_site
         if site is not None and not _is_own_site(site.lower(), origin):
             return Failure("foreign_origin", "a browser says that another site's page asks")
+        if request.well_known and self.route.rules.hides(request.target):
+            return self.caller_refusal(client) or _NO_METADATA
         return self.caller_refusal(client)
 
     def caller_refusal(self, client: Downstream) -> Failure | None:

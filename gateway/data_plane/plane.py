@@ -23,6 +23,7 @@ from gateway.data_plane.reactor import Reactor, system_poller
 from gateway.data_plane.room import Room
 from gateway.data_plane.route import Route
 from gateway.data_plane.route_numbers import BUCKETS, gather
+from gateway.data_plane.silence import WatchedStream
 from gateway.data_plane.tls import Material, client_context, load_material, server_context
 from gateway.ipc import events
 from gateway.ipc.sessions import Sessions
@@ -55,6 +56,7 @@ class DataPlane:
 
     Attributes:
         clients: open downstream connections; `arrivals` are still shaking hands, oldest first.
+        watched_streams: event streams that get a comment when they are silent.
         limits: bounds of the snapshot in use.
         draining: whether new requests end their connections.
         sessions: where upstreams' sessions are, of all workers.
@@ -68,6 +70,7 @@ class DataPlane:
         self.clients: set[Downstream] = set()
         self.arrivals: dict[Arrival, None] = {}
         self.room = Room(self)
+        self.watched_streams: list[WatchedStream] = []
         self.callers = CallerLookup()
         self.own_uid = os.getuid() if hasattr(os, "getuid") else -1
         self.routes: dict[str, Route] = {}
@@ -216,6 +219,7 @@ class DataPlane:
             self.awake(wall)
         self.asleep_from = wall + _SLEPT_S
         self._sweep_clients(now, wall)
+        self.watched_streams = [item for item in self.watched_streams if item.on_tick(now)]
         self._leaving = [route for route in self._leaving if route.pool.connections]
         for route in (*self.routes.values(), *self._leaving):
             route.pool.sweep(now)

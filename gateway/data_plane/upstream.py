@@ -7,12 +7,15 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from gateway.data_plane.connection import Connection
+from gateway.data_plane.event_edges import EventEdges
 from gateway.data_plane.failure import Failure
 from gateway.data_plane.liveness import HEARD_AFTER_S
 from gateway.data_plane.reactor import READ
+from gateway.data_plane.silence import WatchedStream
 from gateway.data_plane.stream import ConnectionLost
 from gateway.data_plane.tunnel import Tunnel
 from gateway.data_plane.wire.body import NO_BODY, Body
+from gateway.data_plane.wire.edited import EditedBody
 from gateway.data_plane.wire.response import ResponseHead, check_beginning, parse_response_head
 from gateway.data_plane.wire.violation import ProtocolViolation
 
@@ -232,6 +235,8 @@ class UpstreamConnection(Connection):
         if not self.exchanges:
             self.route.refusals.accepted(self.generation)
         self._response = response
+        if response.event_stream or client.request.well_known:
+            self.rules.edits.apply(response, client.request)
         body = self._body = response.body
         self._state = UpstreamState.BODY
         self.deadline = inf
@@ -249,6 +254,19 @@ class UpstreamConnection(Connection):
         client.respond(data, response.status, streaming=response.event_stream)
         if body.done:
             self._complete(leftover=rest)
+
+    def watch_silence(self, client: ClientConnection) -> None:
+        """Have an event stream looked at every second, where the route asks for it."""
+        body = self._body
+        if isinstance(body, EditedBody) and isinstance(body.editor, EventEdges):
+            limit_s = self.rules.edits.keep_alive_s
+            stream = WatchedStream(client, self, body.editor, limit_s=limit_s)
+            self.route.plane.watched_streams.append(stream)
+
+    def carries(self, edges: EventEdges) -> bool:
+        """Whether the response that `edges` follows still goes on."""
+        body = self._body
+        return isinstance(body, EditedBody) and body.editor is edges and not body.done
 
     def _relay_body(self, client: ClientConnection, data: bytes) -> None:
         body = self._body

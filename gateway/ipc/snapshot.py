@@ -95,6 +95,9 @@ class RouteSpec:
         redact: secret values that must never travel to the client in a response head.
         unavailable: "" or why the route can't serve now (a missing secret, by name).
         allow: which local callers may use the route; none means the gateway's own user.
+        auth: whose credentials the upstream gets: the route's, or the client's.
+        rewrite_metadata: whether the upstream's OAuth metadata are mapped to the local origin.
+        sse_keep_alive_s: after how many silent seconds an event stream gets a comment; 0 for never.
     """
 
     name: str
@@ -110,6 +113,9 @@ class RouteSpec:
     ingress: bool = False
     affinity: str = ""
     identity: str = "default"
+    auth: Literal["inject", "passthrough"] = "inject"
+    rewrite_metadata: bool = False
+    sse_keep_alive_s: float = 0.0
 
     def __repr__(self) -> str:
         return f"RouteSpec({self.name} → {self.upstream.authority})"
@@ -235,4 +241,7 @@ def _route(raw: dict[str, Any], pems: list[str]) -> RouteSpec:
         ingress=raw["ingress"],
         affinity=raw["affinity"],
         identity=raw["identity"],
+        auth=raw["auth"],
+        rewrite_metadata=raw["rewrite_metadata"],
+        sse_keep_alive_s=raw["sse_keep_alive_s"],
     )

@@ -5,10 +5,16 @@ error, and what it accepts has one reading.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.bridge.event_stream import EventReader
+from gateway.data_plane.endpoint_event import EndpointEvent
+from gateway.data_plane.event_edges import EventEdges
 from gateway.data_plane.mcp_peek import peeked
+from gateway.data_plane.origin_map import OriginMap
+from gateway.data_plane.silence import COMMENT
 from gateway.data_plane.wire.body import Body, Chunked, FixedLength
 from gateway.data_plane.wire.fields import MAX_FIELDS, parse_fields
 from gateway.data_plane.wire.request import RequestHead, parse_request_head
@@ -18,7 +24,7 @@ from gateway.ipc.frames import FrameDecoder, FrameError, Kind, encode
 from tests.compiled import attributes_of
 from tests.data.vectors import EVERY_VECTOR, RESPONSES
 from tests.fakes.canary import check_requests, check_responses
-from tests.fakes.routes import header_rules
+from tests.fakes.routes import header_rules, route_spec
 from tests.fakes.two_requests import CANARY
 from tests.property.cuts import in_steps
 
@@ -211,6 +217,34 @@ def check_mcp_peek(data: bytes) -> None:
         assert not name or body["params"]["name"] == name.decode()
 
 
+def _events(stream: bytes) -> list[tuple[str, bytes]]:
+    return [(event.kind, event.data) for event in EventReader(1 << 20).feed(stream)]
+
+
+def check_event_stream(data: bytes) -> None:
+    """Edited in pieces, with comments wherever they may stand, it has the events that it had: only
+    the URL of one may be another, and that by no more than its origin.
+
+    The first byte says how the rest is cut.
+    """
+    mapped = EndpointEvent(OriginMap(route_spec()), b"127.0.0.1:1")
+    edges = EventEdges(mapped)
+    passed = edges.insert(COMMENT)
+    for piece in _pieces(data):
+        passed += edges.feed(piece)
+        passed += edges.insert(COMMENT) if edges.between else b""
+    before, after = _events(data[1:]), _events(passed + edges.end())
+    if before != after:
+        places = [place for place, event in enumerate(before) if event != after[place]]
+        assert len(places) == 1
+        assert len(before) == len(after)
+        kind, url = before[places[0]]
+        assert (kind, after[places[0]][0]) == ("endpoint", "endpoint")
+        assert re.sub(rb"(?i)\Ahttps://agent\.example(:443)?", b"", url) == after[places[0]][
+            1
+        ].removeprefix(b"http://127.0.0.1:1")
+
+
 _CALLS = (
     b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"sum","arguments":{}}}',
     b'{"method":"prompts/get","params":{"_meta":{"name":"x"},"name":"plan"},"id":"\\u0031"}',
@@ -231,6 +265,12 @@ _CHUNKS = (
     b"1\r\n\r\r\n2\r\n\r\n\r\n000\r\nA: 1\r\nB: 2\r\n\r\n",
 )
 _FRAMES = encode(Kind.STATS) + encode(Kind.EVENT, b'{"event":"x"}') + encode(Kind.DRAIN, b"{}")
+
+_STREAMS = (
+    b"event: endpoint\ndata: https://agent.example/message?sessionId=1\n\ndata: 1\n\n",
+    b": hi\r\n\r\nid: 1\r\nretry: 5\r\nevent: endpoint\r\ndata:https://AGENT.example:443\r\n\r\n",
+    b"\xef\xbb\xbfevent: endpoint\rdata: https://agent.example@evil/\r\rdata: 2\r\r: \r",
+)
 
 TARGETS = {
     "request": Target(
@@ -261,5 +301,9 @@ TARGETS = {
         ),
     ),
     "mcp-peek": Target(check=check_mcp_peek, seeds=_CALLS),
+    "event-stream": Target(
+        check=check_event_stream,
+        seeds=tuple(first + stream for stream in _STREAMS for first in (b"\x00", b"\x06", b"\x1f")),
+    ),
     "frames": Target(check=check_frames, seeds=(b"\x00" + _FRAMES, b"\x1f" + _FRAMES)),
 }

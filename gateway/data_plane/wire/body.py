@@ -221,6 +221,19 @@ class Chunked(Body):
         kept.append(data[mark:at])
         return b"".join(kept)
 
+    def stop_decoding(self, payload: bytes, trailers: Callable[[list[Field]], bytes]) -> bytes:
+        """Answer chunks as they come from now on, and trailer fields by other rules. What to pass
+        on of `payload`, which was decoded already and ends where the body stands; b"" when nothing
+        was decoded that a chunk could be made of: then it goes on decoding.
+        """
+        size = len(payload) + self._left
+        if not size:
+            return b""
+        self._decode = False
+        self._trailers = trailers
+        behind = b"" if self._left else b"\r\n"[: 2 - self._crlf]
+        return b"%x\r\n%b%b" % (size, payload, behind)
+
     def end(self) -> bytes | None:
         """Only the last chunk ends a chunked body."""
         return b"" if self.done else None

@@ -81,8 +81,10 @@ _REQUEST_LINE: Final = re.compile(
 )
 _MOST_REQUEST_LINES: Final = 256
 _LONGEST_REQUEST_LINE: Final = 256
-#: Method, target and minor version of request lines that came before, by their bytes.
-_request_lines: Final[dict[bytes, tuple[bytes, bytes, int]]] = {}
+#: What request lines that came before were read as, by their bytes.
+_request_lines: Final[dict[bytes, tuple[bytes, bytes, int, bool]]] = {}
+#: What well-known targets begin with (RFC 8615 section 3).
+WELL_KNOWN: Final = b"/.well-known/"
 _ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?#@]++)(/[^#]*+)?")
 _HOST: Final = re.compile(
     rb"(?:[A-Za-z0-9._~!$&'()*+,;=%\-]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{0,5})?"
@@ -114,6 +116,7 @@ class RequestHead:
         local_token: value of X-Devwiz-Gw-Token, b"" when absent; it is never forwarded.
         mcp_method, mcp_name: values of Mcp-Method and Mcp-Name, b"" when absent.
         traceparent: the value of that header; b"" when absent, or sent repeatedly.
+        well_known: whether the target is a well-known one (RFC 8615).
     """
 
     __slots__ = (
@@ -132,6 +135,7 @@ class RequestHead:
         "target",
         "traceparent",
         "upgrade",
+        "well_known",
     )
 
     method: bytes
@@ -149,6 +153,7 @@ class RequestHead:
     mcp_method: bytes
     mcp_name: bytes
     traceparent: bytes
+    well_known: bool
 
 
 def _without_head(method: bytes) -> RequestHead:
@@ -160,7 +165,7 @@ def _without_head(method: bytes) -> RequestHead:
     request.mcp_method = request.mcp_name = request.traceparent = b""
     request.forwarded = []
     request.body = NO_BODY
-    request.keep_alive = request.ends_connection = False
+    request.keep_alive = request.ends_connection = request.well_known = False
     request.origin = request.fetch_site = None
     return request
 
@@ -182,7 +187,8 @@ def parse_request_head(head: bytes, lines: FieldLines) -> RequestHead:
     texts = head.split(b"\r\n")
     first = texts[0]
     request = RequestHead()
-    request.method, request.target, request.minor = _request_lines.get(first) or _read(first)
+    read = _request_lines.get(first) or _read(first)
+    request.method, request.target, request.minor, request.well_known = read
     request.upgrade = b""
     request.ends_connection = False
     special: dict[int, bytes] = {}
@@ -210,15 +216,15 @@ def parse_request_head(head: bytes, lines: FieldLines) -> RequestHead:
     return request
 
 
-def _read(line: bytes) -> tuple[bytes, bytes, int]:
-    """A request line's method, target and minor version, remembered unless there is a query, which
-    may hold what is nobody's business.
+def _read(line: bytes) -> tuple[bytes, bytes, int, bool]:
+    """A request line's method, target, minor version, and whether the target is a well-known one;
+    remembered unless there is a query, which may hold what is nobody's business.
     """
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
         raise ProtocolViolation("bad_request_line", _no_request_line(line))
     method, target, minor = match.groups()
-    read = method, target, int(minor)
+    read = method, target, int(minor), target.startswith(WELL_KNOWN)
     few_and_short = len(_request_lines) < _MOST_REQUEST_LINES and len(line) <= _LONGEST_REQUEST_LINE
     if few_and_short and b"?" not in target:
         _request_lines[line] = read
@@ -303,6 +309,7 @@ def _settle_host(request: RequestHead, special: dict[int, bytes]) -> None:
         )
     # An empty path is "/", but "*" for OPTIONS (RFC 9112 section 3.2.4).
     request.target = absolute[2] or (b"*" if request.method == b"OPTIONS" else b"/")
+    request.well_known = request.target.startswith(WELL_KNOWN)
 
 
 def _settle_body(request: RequestHead, special: dict[int, bytes]) -> None:

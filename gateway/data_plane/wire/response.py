@@ -70,7 +70,7 @@ _CODES: Final[dict[bytes, int]] = {
     b"set-cookie": ResponseField.SESSION,
     b"mcp-session-id": ResponseField.SESSION,
     b"authentication-info": ResponseField.SESSION,
-    b"www-authenticate": ResponseField.SESSION,
+    b"www-authenticate": ResponseField.LOCATION,  # its challenge may name where to get a token
 }
 
 _RESERVED: Final = frozenset(
@@ -101,7 +101,7 @@ class ResponseHead:
     Attributes:
         status: status code; `reason` the phrase as sent.
         forwarded: lines to pass on, each ended by CRLF, Location included.
-        locations: indexes in `forwarded` of Location, Content-Location and Link.
+        locations: indexes in `forwarded` of Location, Content-Location, Link and WWW-Authenticate.
         body: tracker of the body, in the framing that the client gets.
         keep_alive: whether the upstream keeps its connection.
         upgrade: lower-case protocol of a 101, else b"".
@@ -236,13 +236,16 @@ def _apply_connection(response: ResponseHead, special: dict[int, bytes], connect
         response.upgrade = special.get(_UPGRADE, b"").lower()
     nominated = options - {b"close", b"keep-alive", b"upgrade"}
     if nominated:
-        kept = [
-            (index, item)
-            for index, item in enumerate(response.forwarded)
-            if name_of(item) not in nominated
-        ]
-        response.locations = [new for new, (old, _) in enumerate(kept) if old in response.locations]
-        response.forwarded = [item for _, item in kept]
+        drop_fields(response, nominated)
+
+
+def drop_fields(response: ResponseHead, names: frozenset[bytes]) -> None:
+    """Pass none of these on."""
+    kept = [
+        (index, item) for index, item in enumerate(response.forwarded) if name_of(item) not in names
+    ]
+    response.locations = [new for new, (old, _) in enumerate(kept) if old in response.locations]
+    response.forwarded = [item for _, item in kept]
 
 
 def _check_framing(response: ResponseHead, length: bytes | None, encoding: bytes | None) -> None:

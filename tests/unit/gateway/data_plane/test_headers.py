@@ -346,3 +346,46 @@ def test_trailers_are_chosen_and_scrubbed() -> None:
 def test_a_response_may_not_announce_trailers_or_another_way() -> None:
     head = client_head(b"Trailer: X-Sum", b'Alt-Svc: h3=":443"', b"Proxy-Authenticate: Basic")
     assert head == b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+CHALLENGE = b'WWW-Authenticate: Bearer resource_metadata="https://agent.example/x", scope="a"'
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, b'WWW-Authenticate: Bearer scope="a"'),
+        ({"auth": "passthrough"}, CHALLENGE),
+        (
+            {"auth": "passthrough", "rewrite_metadata": True},
+            b'WWW-Authenticate: Bearer resource_metadata="http://%b/x", scope="a"' % LOCAL,
+        ),
+        ({"ingress": True}, CHALLENGE),
+    ],
+)
+def test_a_challenge_sends_a_client_for_a_token_only_where_it_may_bring_one(
+    changes: dict[str, Any], line: bytes
+) -> None:
+    head = client_head(
+        CHALLENGE, line=b"HTTP/1.1 401 Unauthorized", rules=header_rules(headers=(), **changes)
+    )
+    assert line + b"\r\n" in head
+
+
+@pytest.mark.parametrize(
+    ("target", "hidden"),
+    [
+        (b"/.well-known/oauth-protected-resource", True),
+        (b"/.well-known/oauth-protected-resource/mcp?a", True),
+        (b"/.well-known/oauth-authorization-server", True),
+        (b"/.well-known/openid-configuration", True),
+        (b"/.well-known/agent-card.json", False),
+        (b"/mcp/.well-known/oauth-protected-resource", False),
+    ],
+)
+def test_oauth_metadata_is_hidden_where_the_route_has_the_credentials(
+    target: bytes, hidden: bool
+) -> None:
+    assert header_rules().hides(target) == hidden
+    assert not header_rules(auth="passthrough").hides(target)
+    assert not header_rules(ingress=True).hides(target)
