@@ -29,14 +29,8 @@ _LOOPBACK: Final = frozenset(("127.0.0.1", "::1"))
 _NO_METADATA: Final = Failure(
     "no_oauth_metadata", "clients of this route need no token of their own"
 )
+_OWN_SITES: Final = (b"none", b"same-origin")
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-
-
-def _is_own_site(site: bytes, origin: bytes | None) -> bool:
-    """Whether Sec-Fetch-Site speaks of a page that may ask. A page on another local port is
-    "same-site", and may send a GET without an Origin: then nobody allowed it.
-    """
-    return site in (b"none", b"same-origin") or (site == b"same-site" and origin is not None)
 
 
 def _is_local(listening: socket.socket) -> bool:
@@ -226,11 +220,22 @@ class Listener:
         if origin is not None and origin.lower() not in self._origins:
             return Failure("foreign_origin", "the Origin is not one that this route allows")
         site = request.fetch_site
-        if site is not None and not _is_own_site(site.lower(), origin):
+        if site is not None and not self._may_ask(site.lower(), origin):
             return Failure("foreign_origin", "a browser says that another site's page asks")
         if request.well_known and self.route.rules.hides(request.target):
             return self.caller_refusal(client) or _NO_METADATA
         return self.caller_refusal(client)
+
+    def _may_ask(self, site: bytes, origin: bytes | None) -> bool:
+        """Whether Sec-Fetch-Site speaks of a page that may ask, whose Origin was let in if there is
+        one. A page on another local port is "same-site", and may send a GET without an Origin: then
+        nobody allowed it. One of another site may ask if it was allowed by name; none has our own
+        origin.
+        """
+        if origin is None or site in _OWN_SITES:
+            return site in _OWN_SITES
+        is_ours = origin.lower().removeprefix(b"http://") in self._hosts
+        return site == b"same-site" or (site == b"cross-site" and not is_ours)
 
     def caller_refusal(self, client: Downstream) -> Failure | None:
         """Why the route's rules don't allow the caller, if so."""

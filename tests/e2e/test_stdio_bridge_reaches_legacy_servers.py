@@ -7,11 +7,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +16,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 
 from tests.components import require_program
 from tests.fakes.gateway_process import DEADLINE_S
-from tests.fakes.scripted_upstream import wait_until
+from tests.fakes.mcp_everything import PATHS, everything
 from tests.fakes.two_gateways import TwoGateways, two_gateways
 
 SCRIPT = """
@@ -43,41 +40,12 @@ await client.close();
 """
 
 
-@contextmanager
-def everything(node: Path, packages: Path, transport: str) -> Iterator[int]:
-    """The server, in plaintext; its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    entry = packages / "node_modules/@modelcontextprotocol/server-everything/dist/index.js"
-    process = subprocess.Popen(
-        [str(node), str(entry), transport],
-        env=os.environ | {"PORT": str(port)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-    def listens() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        wait_until(listens, DEADLINE_S)
-        yield port
-    finally:
-        process.kill()
-        process.wait(DEADLINE_S)
-
-
 pytestmark = [
     pytest.mark.program("node"),
     pytest.mark.program("mcp-everything"),
     pytest.mark.timeout(120),
 ]
-TRANSPORTS = pytest.mark.parametrize(
-    ("transport", "path"), [("streamableHttp", "/mcp"), ("sse", "/sse")]
-)
+TRANSPORTS = pytest.mark.parametrize(("transport", "path"), PATHS.items())
 
 
 @TRANSPORTS
@@ -87,7 +55,7 @@ def test_tools_and_progress(transport: str, path: str, tmp_path: Path) -> None:
     script.write_text(SCRIPT)
     (tmp_path / "node_modules").symlink_to(packages / "node_modules")
     with (
-        everything(node, packages, transport) as port,
+        everything(transport) as port,
         two_gateways(tmp_path, port, protocol="http", life_s=60) as both,
     ):
         bridge = [sys.executable, "-m", "gateway", "stdio", "outbound", "--path", path]
@@ -109,8 +77,6 @@ def test_tools_and_progress(transport: str, path: str, tmp_path: Path) -> None:
 
 @TRANSPORTS
 def test_a_client_of_both_eras_falls_back(transport: str, path: str, tmp_path: Path) -> None:
-    node, packages = require_program("node"), require_program("mcp-everything")
-
     async def work(both: TwoGateways) -> tuple[str, str]:
         words = ["-m", "gateway", "stdio", "outbound", "--path", path]
         command = StdioServerParameters(
@@ -123,7 +89,7 @@ def test_a_client_of_both_eras_falls_back(transport: str, path: str, tmp_path: P
             return client.protocol_version, str(result.content)
 
     with (
-        everything(node, packages, transport) as port,
+        everything(transport) as port,
         two_gateways(tmp_path, port, protocol="http", life_s=60) as both,
     ):
         version, said = asyncio.run(asyncio.wait_for(work(both), 2 * DEADLINE_S))

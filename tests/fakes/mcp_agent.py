@@ -19,8 +19,8 @@ from tests.fakes.gateway_process import DEADLINE_S
 from tests.fakes.scripted_upstream import wait_until
 
 
-class _Agent:
-    """The demonstration's tools behind uvicorn, in a thread of its own.
+class AnyAgent:
+    """An application behind uvicorn, in a thread of its own.
 
     Attributes:
         port: where.
@@ -52,14 +52,14 @@ class _Agent:
         return port
 
 
-class McpAgent(_Agent):
-    """Over mutual TLS.
+class McpAgent(AnyAgent):
+    """Over mutual TLS: the demonstration's tools, or another application.
 
     Attributes:
         serials: of the client certificates, one for each connection.
     """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, application: ASGIApp | None = None) -> None:
         self.serials: list[str] = []
         serials = self.serials
 
@@ -70,13 +70,13 @@ class McpAgent(_Agent):
                 super().connection_made(transport)
 
         super().__init__(
-            mcp_application(),
+            application or mcp_application(),
             http=Noting,
             ssl_context_factory=lambda _config, _default: context,
         )
 
 
-class LocalMcpAgent(_Agent):
+class LocalMcpAgent(AnyAgent):
     """In plaintext.
 
     Attributes:
