@@ -21,6 +21,7 @@ from gateway.control_plane import status
 from gateway.control_plane.listeners import open_unix_socket, remove_own_socket
 from gateway.control_plane.probes import add_probes
 from gateway.control_plane.rotations_api import Rotations, add_rotations
+from gateway.injection.ancestors import ProcessGone, agent_behind
 from identity.fault import Fault
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class Controls(Protocol):
         """What is public of an identity; see `Outlets.certificates`. Raises `Fault`."""
         ...
 
-    def denied(self, uid: int, what: str) -> None:
-        """Told of each request of another user, which was refused."""
+    def denied(self, uid: int, what: str, *, agent: str = "") -> None:
+        """Told of each request that was refused: of another user, or with a coding agent behind."""
         ...
 
 
@@ -102,11 +103,14 @@ class AdminApi:
         rotations: Rotations,
         *,
         uid: int | None = None,
+        agent_behind: Callable[[int], str] = agent_behind,
     ) -> None:
+        """`agent_behind` names the coding agent behind a process; see `injection.ancestors`."""
         self._path = path
         self._controls = controls
         self._history = history
         self._rotations = rotations
+        self._agent_behind = agent_behind
         self._uids = {0, os.geteuid() if uid is None else uid}
         self._runner: web.AppRunner | None = None
         self._inode = (0, 0)
@@ -139,13 +143,13 @@ class AdminApi:
         application.router.add_post("/identity/renew", self._renew)
         application.router.add_get("/identity/certificates", self._certificates)
         application.router.add_post("/identity/export", self._export)
-        add_rotations(application, self._rotations, _who)
+        add_rotations(application, self._rotations, _who, self._refuse_agents)
         return application
 
     @web.middleware
     async def _own_user_only(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        transport = request.transport
-        uid = peer_uid(transport.get_extra_info("socket")) if transport else None
+        peer = _peer(request)
+        uid = None if peer is None else peer[1]
         if uid is not None and uid not in self._uids:
             _LOG.warning(
                 "refused %s %s to uid %d",
@@ -157,6 +161,25 @@ class AdminApi:
             self._controls.denied(uid, f"{request.method} {request.path}")
             return problem(403, "only the user who runs the gateway may talk to it", "")
         return await handler(request)
+
+    async def _refuse_agents(self, request: web.Request) -> None:
+        """For what gives keys or changes secrets, which takes a person's word.
+
+        Raises:
+            HTTPForbidden: a coding agent is behind the caller, or nobody can be seen there.
+        """
+        peer = _peer(request)
+        if peer is None or peer[0] <= 0:
+            return  # it is of another machine's view, or the system doesn't tell
+        try:
+            agent = await asyncio.to_thread(self._agent_behind, peer[0])
+        except ProcessGone:
+            agent = "a process that has ended"
+        if agent:
+            self._controls.denied(peer[1], f"{request.method} {request.path}", agent=agent)
+            raise web.HTTPForbidden(
+                reason=f"{agent} asks for it: run the command yourself in a terminal"
+            )
 
     async def _status(self, _request: web.Request) -> web.Response:
         return web.json_response(status.document(await self._controls.state()))
@@ -205,6 +228,7 @@ class AdminApi:
         return web.json_response(self._controls.certificates(name))
 
     async def _export(self, request: web.Request) -> web.Response:
+        await self._refuse_agents(request)
         who = _who(request)
         folder = request.query.get("dir", "")
         material = await self._controls.material(
@@ -218,9 +242,14 @@ class AdminApi:
 
 def _who(request: web.Request) -> str:
     """The user who asks, for the journal."""
+    peer = _peer(request)
+    return "an unknown user" if peer is None else f"uid:{peer[1]}"
+
+
+def _peer(request: web.Request) -> tuple[int, int] | None:
+    """Process and user of who asks, as far as the kernel tells."""
     transport = request.transport
-    uid = peer_uid(transport.get_extra_info("socket")) if transport else None
-    return "an unknown user" if uid is None else f"uid:{uid}"
+    return peer_of(transport.get_extra_info("socket")) if transport else None
 
 
 def _seconds_of(request: web.Request, name: str) -> float:
@@ -250,8 +279,8 @@ def _seconds(begin: datetime | None, end: datetime | None) -> float:
     return max(0.0, (end - begin).total_seconds()) if begin and end else 0.0
 
 
-def peer_uid(sock: socket.socket | None) -> int | None:
-    """The user id at the other end of a Unix socket, as the kernel saw it at `connect`.
+def peer_of(sock: socket.socket | None) -> tuple[int, int] | None:
+    """Process and user at the other end of a Unix socket, as the kernel saw them at `connect`.
 
     None where the system has no such question; there the socket's mode is the guard.
     """
@@ -259,8 +288,8 @@ def peer_uid(sock: socket.socket | None) -> int | None:
     if option is None or sock is None:
         return None
     data = sock.getsockopt(socket.SOL_SOCKET, option, _UCRED.size)
-    uid: int = _UCRED.unpack(data)[1]
-    return uid
+    pid, uid, _gid = _UCRED.unpack(data)
+    return pid, uid
 
 
 def problem(code: int, title: str, detail: str, **more: Any) -> web.Response:

@@ -40,9 +40,12 @@ class Rotations(Protocol):
 
 
 def add_rotations(
-    application: web.Application, rotations: Rotations, who: Callable[[web.Request], str]
+    application: web.Application,
+    rotations: Rotations,
+    who: Callable[[web.Request], str],
+    refuse_agents: Callable[[web.Request], Awaitable[None]],
 ) -> None:
-    """Add the routes; `who` names the caller."""
+    """Add the routes; `who` names the caller, and `refuse_agents` raises for coding agents."""
 
     async def listed(_request: web.Request) -> web.Response:
         return web.json_response(await rotations.listed())
@@ -52,6 +55,7 @@ def add_rotations(
 
     async def ask(request: web.Request) -> web.Response:
         _refuse_browsers(request)
+        await refuse_agents(request)
         told = await _told(request)
         try:
             answer = await rotations.ask(

@@ -254,9 +254,10 @@ class Supervisor:
         held = self._identities.held().get(name)
         return self._outlets.certificates(name, held.crl if held is not None else "")
 
-    def denied(self, uid: int, what: str) -> None:
-        """Somebody else's user knocked at the admin socket."""
-        self._audit.put("admin.access", outcome="denied", name=what, reason=f"uid {uid}")
+    def denied(self, uid: int, what: str, *, agent: str = "") -> None:
+        """Somebody else's user, or a coding agent, knocked at the admin socket."""
+        why = f"uid {uid}, {agent}" if agent else f"uid {uid}"
+        self._audit.put("admin.access", outcome="denied", name=what, reason=why)
 
     def drain(self) -> None:
         """Begin to stop; asked a second time, stop at once. It ends a `leave`, too."""

@@ -7,7 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,10 +18,11 @@ import aiohttp
 import pytest
 
 from gateway.config.model import Config
-from gateway.control_plane.admin_api import AdminApi, peer_uid
+from gateway.control_plane.admin_api import AdminApi, peer_of
 from gateway.control_plane.status import GatewayState
 from gateway.control_plane.views import IdentityView
 from gateway.errors import StartFailed
+from gateway.injection.ancestors import ProcessGone, agent_behind
 from tests.unit.gateway.control_plane.test_status import gateway_state
 
 CLIENT = """
@@ -72,8 +73,8 @@ class FakeControls:
             raise self.fault
         return {"identity": name}
 
-    def denied(self, uid: int, what: str) -> None:
-        self.called.append(f"denied {uid} {what}")
+    def denied(self, uid: int, what: str, *, agent: str = "") -> None:
+        self.called.append(f"denied {uid} {what} {agent}".rstrip())
 
 
 class FakeHistory:
@@ -101,9 +102,11 @@ class FakeRotations:
 
 
 @asynccontextmanager
-async def api(folder: Path, controls: FakeControls) -> AsyncIterator[Path]:
+async def api(
+    folder: Path, controls: FakeControls, *, behind: Callable[[int], str] = agent_behind
+) -> AsyncIterator[Path]:
     path = folder / "admin.sock"
-    made = AdminApi(path, controls, FakeHistory(), FakeRotations())
+    made = AdminApi(path, controls, FakeHistory(), FakeRotations(), agent_behind=behind)
     await made.start()
     try:
         yield path
@@ -266,5 +269,59 @@ async def test_another_user_is_refused_even_if_the_mode_lets_them_in(tmp_path: P
 def test_the_kernel_names_the_user_at_the_other_end() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert peer_uid(ours) == os.geteuid()
-    assert peer_uid(None) is None
+        assert peer_of(ours) == (os.getpid(), os.geteuid())
+    assert peer_of(None) is None
+
+
+POST = """
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+body = b'{"name": "key"}'
+head = "POST %s HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nContent-Type: application/json"
+head += "\\r\\nContent-Length: %d\\r\\n\\r\\n"
+s.sendall((head % (sys.argv[2], len(body))).encode() + body)
+while data := s.recv(65536):
+    sys.stdout.buffer.write(data)
+"""
+IN_CHILD = "import subprocess, sys; subprocess.run(sys.argv[1:], env={}, check=True)"
+
+
+@pytest.mark.parametrize("target", ["/rotations", "/identity/export"])
+@pytest.mark.parametrize(
+    ("mark", "in_child", "status"),
+    [
+        ({}, False, 200),
+        ({}, True, 200),
+        ({"CLAUDECODE": "1"}, False, 403),
+        ({"CURSOR_AGENT": "1"}, True, 403),
+    ],
+)
+async def test_an_agent_gets_no_keys_and_changes_no_secrets(
+    tmp_path: Path, target: str, mark: dict[str, str], *, in_child: bool, status: int
+) -> None:
+    """Not by the socket itself either, nor from a child whose environment it emptied."""
+    controls = FakeControls()
+    command = [sys.executable, "-c", POST]
+    if in_child:
+        command = [sys.executable, "-c", IN_CHILD, *command]
+    async with api(tmp_path, controls) as path:
+        asking = await asyncio.create_subprocess_exec(
+            *command, str(path), target, env=mark, stdout=asyncio.subprocess.PIPE
+        )
+        answer, _ = await asking.communicate()
+    assert int(answer.split()[1]) == status, answer
+    refused = [item for item in controls.called if item.startswith("denied")]
+    assert bool(refused) is (status == 403)
+    if refused:
+        assert f"POST {target} C" in refused[0]
+
+
+async def test_who_has_ended_gets_no_keys(tmp_path: Path) -> None:
+    def gone(pid: int) -> str:
+        raise ProcessGone(str(pid))
+
+    controls = FakeControls()
+    async with api(tmp_path, controls, behind=gone) as path:
+        assert (await ask(path, "POST", "/identity/export"))[0] == 403
+        assert (await ask(path, "POST", "/reload"))[0] == 200
