@@ -35,6 +35,7 @@ from gateway.control_plane.span_destination import span_destination
 from gateway.control_plane.status import GatewayState, Phase
 from gateway.control_plane.trust_feed import TrustFeed
 from gateway.control_plane.views import IdentityView
+from gateway.control_plane.worker_grants import worker_grants
 from gateway.control_plane.worker_pool import WorkerPool
 from gateway.control_plane.worker_process import COMMAND
 from gateway.errors import StartFailed
@@ -104,7 +105,7 @@ class Supervisor:
             config.limits.workers,
             on_access=self._on_access,
             on_event=self._on_event,
-            command=parts.worker_command,
+            command=(*parts.worker_command, *worker_grants(config.routes)),
         )
         self._resolver = Resolver(self._publish, lookup=parts.lookup)
         self._identities = Identities(
@@ -492,6 +493,7 @@ class Supervisor:
             identities = self._identities.prepare(config)
             await self._look_ahead(config)
             self._refuse_when_stopping()
+            await self._grant(config)
         except BaseException:
             await asyncio.to_thread(change.undo)
             if identities is not None:
@@ -513,6 +515,12 @@ class Supervisor:
         self._parts.journal.keep(file_bytes=kept.file_bytes, files=kept.keep_files)
         if self._snapshot is not None:
             await self._pool.wait_applied(self._snapshot.number, RELOAD_TIMEOUT_S)
+
+    async def _grant(self, config: Config) -> None:
+        """Workers give rights up for good when they start: for others there are fresh ones."""
+        grants = worker_grants(config.routes)
+        if grants != worker_grants(self._config.routes):
+            await self._pool.replace(None, command=(*self._parts.worker_command, *grants))
 
     async def _prepare_listeners(self, config: Config) -> ListenerChange:
         opening = asyncio.ensure_future(asyncio.to_thread(self._listeners.prepare, config.routes))

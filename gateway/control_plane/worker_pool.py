@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.control_plane.listeners import OpenListener
@@ -154,10 +154,13 @@ class WorkerPool:
         if askers:
             await asyncio.wait(askers, timeout=timeout_s)
 
-    async def replace(self, deadline_s: float | None) -> None:
+    async def replace(
+        self, deadline_s: float | None, *, command: Sequence[str] | None = None
+    ) -> None:
         """Put fresh workers in the place of all. They accept on the same sockets before the old
         ones stop, so that nobody is refused; what the old ones carry goes on until it ends, or
-        until the deadline, which holds for those that were replaced before as well.
+        until the deadline, which holds for those that were replaced before as well. With a
+        `command` it starts them, and those to come.
 
         Raises:
             ReplacementFailed: the present workers go on.
@@ -172,13 +175,17 @@ class WorkerPool:
                 hint="`devwiz-gw status` shows them: wait until they end, or end them by "
                 "`devwiz-gw reload --workers --deadline SECONDS` and ask again after that time",
             )
-        fresh = [self._begin(life) for life in map(self._new_life, range(len(self._slots)))]
+        hooks = replace(self._hooks, command=command or self._hooks.command)
+        fresh = [
+            self._begin(WorkerLife(index, self._world, hooks)) for index in range(len(self._slots))
+        ]
         try:
             await self._wait_until_serving(fresh)
         except BaseException:
             for life in fresh:
                 life.retire(None)
             raise
+        self._hooks = hooks
         for slot, life in zip(self._slots, fresh, strict=True):
             old, slot.life, slot.failures = slot.life, life, 0
             old.retire(deadline_s)

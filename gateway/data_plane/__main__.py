@@ -1,4 +1,4 @@
-"""A worker process: `python -I -m gateway.data_plane FD`, started by the supervisor only."""
+"""A worker, started by the supervisor only: `python -I -m gateway.data_plane [GRANT…] FD`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 
+from gateway.data_plane.confinement import confine
 from gateway.data_plane.link import SupervisorLink
 from identity.hardening import harden_process
 
@@ -17,7 +18,12 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     harden_process()
-    link = SupervisorLink(socket.socket(fileno=int(sys.argv[1])))
+    *grants, descriptor = sys.argv[1:]
+    link = SupervisorLink(socket.socket(fileno=int(descriptor)))
+    try:
+        confine(grants)
+    except OSError as error:
+        sys.stderr.write(f"not confined: {error.strerror}\n")
     # What exists now lives for ever: keep the collector from walking it again and again.
     gc.freeze()
     link.run()

@@ -61,6 +61,7 @@ class WorkerRig:
         unix_socket: Path | None = None,
         descriptors: int = 0,
         within: tuple[str, ...] = (),
+        grants: tuple[str, ...] = (),
         headers: tuple[tuple[str, str], ...] = (("Authorization", f"Bearer {TOKEN}"),),
         peers: tuple[str, ...] = (PEER,),
         route: dict[str, Any] | None = None,
@@ -76,7 +77,14 @@ class WorkerRig:
         self._arrived = threading.Condition()
         self._link, worker_end = socket.socketpair()
         self._process = subprocess.Popen(
-            [*within, sys.executable, "-m", "gateway.data_plane", str(worker_end.fileno())],
+            [
+                *within,
+                sys.executable,
+                "-m",
+                "gateway.data_plane",
+                *grants,
+                str(worker_end.fileno()),
+            ],
             pass_fds=[worker_end.fileno()],
             stderr=self._stderr,
             preexec_fn=_limiter(descriptors) if descriptors else None,  # noqa: PLW1509

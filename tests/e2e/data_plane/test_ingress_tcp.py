@@ -14,6 +14,7 @@ import pytest
 
 from gateway.data_plane.tcp import HTTP_2_PREFACE
 from gateway.ipc import events
+from gateway.ipc.grants import UNIX_SOCKETS
 from tests.e2e.data_plane.conftest import CALLER, StartDoor
 from tests.fakes.authority import Authority, client_context
 from tests.fakes.scripted_upstream import Conversation, wait_until
@@ -154,7 +155,7 @@ def test_an_agent_on_a_unix_socket(door: StartDoor, tmp_path: Path) -> None:
 
     agent = threading.Thread(target=serve)
     agent.start()
-    here = door(echoing, carries="tcp", alpn=())
+    here = door(echoing, carries="tcp", alpn=(), grants=(UNIX_SOCKETS,))
     here.worker.change(upstream={"authority": "localhost", "addresses": ((path, 0),)})
     client = here.call(alpn=())
     client.send(b"hello")

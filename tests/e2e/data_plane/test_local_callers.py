@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.ipc import events
+from gateway.ipc.grants import OTHER_PROGRAMS
 from gateway.ipc.snapshot import AllowSpec
 from tests.e2e.data_plane.conftest import StartLab
 from tests.fakes.other_user import AS_ROOT, STRANGER, ask_as
@@ -79,7 +80,7 @@ def by_program(exe: str) -> AllowSpec:
 @pytest.mark.parametrize("over", ["TCP", "a Unix socket"])
 def test_a_rule_by_program(lab: StartLab, tmp_path: Path, over: str) -> None:
     unix_socket = None if over == "TCP" else tmp_path / "s"
-    here = lab(fixed(response(b"served")), unix_socket=unix_socket)
+    here = lab(fixed(response(b"served")), unix_socket=unix_socket, grants=(OTHER_PROGRAMS,))
     here.worker.change(allow=(by_program("/usr/bin/other"),))
     assert here.connect().get("/").status == 403
     here.worker.change(allow=(by_program("/usr/bin/other"), by_program(OURS)))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.ipc.grants import OTHER_PROGRAMS
 from gateway.ipc.snapshot import AllowSpec
 from tests.e2e.data_plane.conftest import StartLab
 from tests.fakes.authority import Authority, client_context
@@ -149,7 +150,7 @@ def test_an_address_that_failed_is_named(lab: StartLab) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells on Linux only")
 def test_the_rule_that_let_a_caller_in_is_named(lab: StartLab) -> None:
-    here = lab(answering(echo))
+    here = lab(answering(echo), grants=(OTHER_PROGRAMS,))
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     exe = str(Path("/proc/self/exe").readlink())
     here.worker.change(
@@ -169,7 +170,7 @@ def test_the_rule_that_let_a_caller_in_is_named(lab: StartLab) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells on Linux only")
 def test_a_unix_socket_tells_the_process_too(lab: StartLab, tmp_path: Path) -> None:
-    here = lab(answering(echo), unix_socket=tmp_path / "x.sock")
+    here = lab(answering(echo), unix_socket=tmp_path / "x.sock", grants=(OTHER_PROGRAMS,))
     here.connect().get()
     (line,) = here.worker.access_log(1)
     program = Path("/proc/self/exe").readlink()
