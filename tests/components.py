@@ -35,7 +35,7 @@ def require_component(program: str) -> str:
     path = shutil.which(program)
     if path is not None:
         return path
-    raise _missing(f"{program} is not installed (Debian package {package})")
+    raise missing(f"{program} is not installed (Debian package {package})")
 
 
 def require_program(name: str) -> Path:
@@ -47,7 +47,7 @@ def require_program(name: str) -> Path:
     path = _cached(name)
     if path.exists():
         return path
-    raise _missing(_failures.get(name, f"{name} is not built: mark the test program({name!r})"))
+    raise missing(_failures.get(name, f"{name} is not built: mark the test program({name!r})"))
 
 
 def make_program(name: str) -> None:
@@ -140,7 +140,8 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _missing(reason: str) -> BaseException:
+def missing(reason: str) -> BaseException:
+    """What a test raises that can't have what it needs: it skips, or fails where `CI` is set."""
     outcome = pytest.fail if os.environ.get("CI") else pytest.skip
     return outcome.Exception(reason)
 

@@ -100,14 +100,14 @@ class Engine:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return kept | {"DOCKER_HOST": self.host, "DOCKER_CONFIG": str(self.folder / "client")}
 
-    def docker(self, *arguments: str, timeout: float = 60) -> str:
+    def docker(self, *arguments: str, timeout: float = 120) -> str:
         """What `docker ARGUMENTS` prints. Raises `AssertionError` with all it said."""
         return self.run("docker", *arguments, timeout=timeout)
 
     def run(
         self,
         *command: str,
-        timeout: float = 60,
+        timeout: float = 120,
         cwd: Path | None = None,
         more: dict[str, str] | None = None,
     ) -> str:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.components import missing
 from tests.e2e.compose import images
 from tests.e2e.compose.project import Project, copied
 from tests.engine import Engine, engine_trouble, require_engine
@@ -32,7 +33,7 @@ def engine() -> Iterator[Engine]:
     """One engine for all of this worker's tests."""
     require_engine()
     if images.failure:
-        pytest.fail(images.failure[0])
+        raise missing(images.failure[0])
     with Engine() as engine:
         images.load_images(engine)
         yield engine

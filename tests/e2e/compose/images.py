@@ -13,7 +13,8 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -34,20 +35,31 @@ failure: list[str] = []
 
 def make_images() -> None:
     """Make the images unless they are there; a failure is kept in `failure`."""
-    cache_folder().mkdir(parents=True, exist_ok=True)
     try:
-        with locked(cache_folder()):
-            offline = _offline()
-            if not _images(offline).exists():
-                _build(offline, _images(offline))
+        with _made():
+            pass
     except (OSError, subprocess.SubprocessError, AssertionError) as error:
         said = getattr(error, "stderr", None) or str(error)
         failure[:] = [f"the images can't be made: {said.strip()[-3000:]}"]
 
 
 def load_images(engine: Engine) -> None:
-    """Give the engine what `make_images` made."""
-    engine.docker("load", "--input", str(_images(_offline_folder())))
+    """Give the engine the images; another run may have deleted them since they were made."""
+    with _made() as images:
+        engine.docker("load", "--input", str(images), timeout=150)
+
+
+@contextmanager
+def _made() -> Iterator[Path]:
+    """The file of images, which nobody deletes meanwhile."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with locked(cache_folder()):
+        offline = _offline()
+        images = _images(offline)
+        if not images.exists():
+            _build(offline, images)
+        images.touch()
+        yield images
 
 
 def _offline_folder() -> Path:
@@ -87,7 +99,7 @@ def _build(offline: Path, images: Path) -> None:
         fresh = images.with_suffix(".new")
         engine.docker("save", "--output", str(fresh), *NAMES)
     fresh.rename(images)
-    _forget_old(keep=2)
+    _forget_old(keep=4)
 
 
 def copy_tree(tree: Path) -> None:

@@ -59,7 +59,7 @@ class Project:
             "COMPOSE_PROJECT_NAME": self._name,
         }
 
-    def run(self, *arguments: str, timeout: float = 60) -> str:
+    def run(self, *arguments: str, timeout: float = 120) -> str:
         """What `docker-compose ARGUMENTS` prints. Raises `AssertionError` with all it said."""
         options = ("--file", self._file, "--project-name", self._name)
         command = ("docker-compose", *options, *arguments)
@@ -67,7 +67,7 @@ class Project:
 
     def up(self, *services: str) -> None:
         """Start the services and what they depend on; returns when these are healthy."""
-        self.run("up", "--detach", "--no-build", *services, timeout=100)
+        self.run("up", "--detach", "--no-build", *services, timeout=150)
 
     def container(self, service: str) -> str:
         """The id of the service's container."""

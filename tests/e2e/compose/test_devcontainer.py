@@ -41,7 +41,7 @@ def _take_images_as_they_are(project: Project) -> None:
     file = project.folder / "services.yaml"
     services = yaml.safe_load(file.read_text())["services"]
     for service in services.values():
-        del service["build"]
+        service.pop("build", None)
     file.write_text(yaml.safe_dump({"services": services}))
 
 

@@ -33,19 +33,30 @@ def _crash(project: Project) -> None:
     project.engine.docker("exec", "--detach", project.container("gateway"), "python3", "-c", _CRASH)
 
 
-@pytest.mark.parametrize("end", [_restart, _make_anew, _crash])
+@pytest.mark.parametrize("end", [_restart, _crash])
 def test_agents_reach_it_again(sidecar: Project, end: Callable[[Project], None]) -> None:
     agent, gateway = sidecar.inspect("local-agent"), sidecar.inspect("gateway")
     end(sidecar)
-    sidecar.wait(
-        "another gateway", lambda: sidecar.started("gateway") != gateway["State"]["StartedAt"]
-    )
-    sidecar.wait("a healthy one", lambda: sidecar.health("gateway") == "healthy")
+    _wait_for_another(sidecar, gateway["State"]["StartedAt"])
     sidecar.work("http://127.0.0.1:8701/mcp")
     now = sidecar.inspect("local-agent")
     assert (now["Id"], now["State"]["StartedAt"]) == (agent["Id"], agent["State"]["StartedAt"])
+
+
+def test_an_agent_works_on_by_itself_with_one_that_was_made_anew(sidecar: Project) -> None:
+    agent, gateway = sidecar.inspect("local-agent"), sidecar.inspect("gateway")
+    _make_anew(sidecar)
+    assert sidecar.container("gateway") != gateway["Id"]
+    _wait_for_another(sidecar, gateway["State"]["StartedAt"])
     done = len(sidecar.rounds())
     sidecar.wait(
-        "the agent's own next round without a failure",
+        "a round without a failure",
         lambda: any(line.endswith(" 0 failures") for line in sidecar.rounds()[done:]),
     )
+    now = sidecar.inspect("local-agent")
+    assert (now["Id"], now["State"]["StartedAt"]) == (agent["Id"], agent["State"]["StartedAt"])
+
+
+def _wait_for_another(sidecar: Project, began: str) -> None:
+    sidecar.wait("another gateway", lambda: sidecar.started("gateway") != began)
+    sidecar.wait("a healthy one", lambda: sidecar.health("gateway") == "healthy")
