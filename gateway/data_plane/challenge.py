@@ -52,7 +52,7 @@ def without_metadata(value: bytes) -> bytes:
 def with_metadata(value: bytes, changed: Callable[[bytes], bytes]) -> bytes:
     """The challenges with each such URL as `changed` answers it."""
     items = _items(value)
-    return value if items is None else b", ".join(_with_url(item, changed) for item in items)
+    return value if items is None else b", ".join([_with_url(item, changed) for item in items])
 
 
 def _with_url(item: bytes, changed: Callable[[bytes], bytes]) -> bytes:

@@ -112,7 +112,7 @@ class EndpointEvent(Editor):
         if b":" not in text:
             return any(field.startswith(name) for field in _FIELDS)
         if name == b"event":
-            return _KIND.startswith(value)
+            return value == _KIND[: len(value)]
         if name == b"data":
             return self._origin.may_begin(value)
         return name in _IGNORED

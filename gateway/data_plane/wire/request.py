@@ -224,11 +224,15 @@ def _read(line: bytes) -> tuple[bytes, bytes, int, bool]:
     if match is None:
         raise ProtocolViolation("bad_request_line", _no_request_line(line))
     method, target, minor = match.groups()
-    read = method, target, int(minor), target.startswith(WELL_KNOWN)
+    read = method, target, int(minor), _is_well_known(target)
     few_and_short = len(_request_lines) < _MOST_REQUEST_LINES and len(line) <= _LONGEST_REQUEST_LINE
     if few_and_short and b"?" not in target:
         _request_lines[line] = read
     return read
+
+
+def _is_well_known(target: bytes) -> bool:
+    return target[: len(WELL_KNOWN)] == WELL_KNOWN
 
 
 def check_beginning(beginning: bytes) -> None:
@@ -309,7 +313,7 @@ def _settle_host(request: RequestHead, special: dict[int, bytes]) -> None:
         )
     # An empty path is "/", but "*" for OPTIONS (RFC 9112 section 3.2.4).
     request.target = absolute[2] or (b"*" if request.method == b"OPTIONS" else b"/")
-    request.well_known = request.target.startswith(WELL_KNOWN)
+    request.well_known = _is_well_known(request.target)
 
 
 def _settle_body(request: RequestHead, special: dict[int, bytes]) -> None:

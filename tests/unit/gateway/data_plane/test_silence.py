@@ -10,6 +10,9 @@ from gateway.data_plane.event_edges import EventEdges
 from gateway.data_plane.silence import COMMENT, WatchedStream
 from gateway.data_plane.upstream import UpstreamConnection
 from gateway.data_plane.wire.edited import chunk
+from tests.compiled import sources_only
+
+pytestmark = sources_only
 
 
 @dataclass

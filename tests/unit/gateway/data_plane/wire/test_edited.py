@@ -8,6 +8,9 @@ from gateway.data_plane.wire.body import Chunked, FixedLength, UntilClose
 from gateway.data_plane.wire.edited import EditedBody, Editor, chunk
 from gateway.data_plane.wire.response import trailer_lines
 from gateway.data_plane.wire.violation import ProtocolViolation
+from tests.compiled import sources_only
+
+pytestmark = sources_only
 
 
 class Louder(Editor):

@@ -506,3 +506,20 @@ def test_invented_request_lines_cannot_fill_the_memory() -> None:
     for number in range(1000):
         assert parse(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number).target == b"/%d" % number
     assert len(wire_request._request_lines) == 256
+
+
+@pytest.mark.parametrize(
+    ("target", "well_known"),
+    [
+        (b"/.well-known/a", True),
+        (b"/.well-known/a?b", True),
+        (b"http://h/.well-known/a", True),
+        (b"/.well-known", False),
+        (b"/a/.well-known/b", False),
+        (b"http://h/a", False),
+        (b"http://h", False),
+    ],
+)
+def test_well_known_targets_are_told(target: bytes, well_known: bool) -> None:
+    for _ in range(2):
+        assert parse(with_line(b"GET %b HTTP/1.1" % target)).well_known is well_known
