@@ -91,6 +91,7 @@ lock: ## write the requirement files again (LOCK_OPTIONS=--upgrade for newer ver
 	@command -v uv >/dev/null || { echo 'make lock needs uv on the PATH' >&2; exit 1; }
 	$(LOCK) --output-file requirements.txt
 	$(LOCK) --extra demo --extra google --group dev --constraints requirements.txt --no-annotate --output-file requirements-dev.txt
+	$(LOCK) --extra google --constraints requirements.txt --no-annotate --output-file compose/requirements-google.txt
 	$(LOCK) --extra demo --constraints requirements.txt --no-annotate --output-file compose/requirements-demo.txt
 	$(LOCK:pyproject.toml=-) --no-annotate --output-file compose/requirements-build.txt <<< "$$(sed -n 's/^build = \["\([^"]*\)".*/\1/p' pyproject.toml)"
 
