@@ -6,8 +6,7 @@ sign ourselves, in a thread.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,12 +19,12 @@ from certs.errors import SourceDenied, SourceUnavailable
 from certs.sources.credential import ReadCredential, credential
 from certs.sources.https_call import json_object
 from certs.sources.signing_key import read_signing_key
+from identity.retry_after import retry_after_s
 from identity.token_sources.google_transport import HostRefused, PinnedTransport, told_by
 
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 _MAX_FILE_BYTES: Final = 64 * 1024
 _SUBJECT_LIFE_S: Final = 300
-_LONGEST_RETRY_AFTER_S: Final = 3600.0
 # What google-auth lets through where a file or an answer has another shape than it expects.
 _ODD: Final = (ValueError, OSError, KeyError, TypeError, AttributeError)
 _JWT_TYPE: Final = "urn:ietf:params:oauth:token-type:jwt"
@@ -165,7 +164,9 @@ class GoogleTokens:
         last = self._transport.last
         text = f"token: {told_by(error)}"
         if last is not None and (last.status == 429 or last.status >= 500):
-            return SourceUnavailable(text, retry_after_s=_retry_after_s(last.headers))
+            return SourceUnavailable(
+                text, retry_after_s=retry_after_s(last.headers.get("Retry-After", ""))
+            )
         return SourceDenied(
             text,
             hint="check the pool's provider: issuer, allowed audiences, attribute mapping and "
@@ -181,11 +182,3 @@ class _Given(identity_pool.SubjectTokenSupplier):
 
     def get_subject_token(self, _context: object, _request: object) -> str:
         return self._token
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    try:
-        seconds = float(headers.get("Retry-After", ""))
-    except ValueError:
-        return None
-    return min(seconds, _LONGEST_RETRY_AFTER_S) if math.isfinite(seconds) else None

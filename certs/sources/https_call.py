@@ -5,7 +5,6 @@ failure mapped to what the caller can do about it.
 from __future__ import annotations
 
 import json
-import math
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from yarl import URL
 
 from certs.clock_skew import ahead_s
 from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
+from identity.retry_after import retry_after_s
 
 _MAX_REPLY_BYTES: Final = 131_072
-_MAX_RETRY_AFTER_S: Final = 3_600.0
 _MAX_TAG: Final = 256
 
 
@@ -132,7 +131,7 @@ class HttpsCaller:
                 return Answer(
                     status=response.status,
                     body=content,
-                    retry_after_s=_retry_after_s(response.headers.get("Retry-After", "")),
+                    retry_after_s=retry_after_s(response.headers.get("Retry-After", "")),
                     skew_s=self._skew_s(response.headers.get("Date", ""), sent),
                     tag=_tag(response.headers.get("ETag", "")),
                 )
@@ -245,14 +244,6 @@ async def _bounded(step: str, response: aiohttp.ClientResponse, most: int) -> by
 def _tag(text: str) -> str:
     """An entity tag that can be sent back (RFC 9110 §8.8.3); "" for another one."""
     return text if text.isascii() and text.isprintable() and len(text) <= _MAX_TAG else ""
-
-
-def _retry_after_s(text: str) -> float | None:
-    try:
-        seconds = float(text)
-    except ValueError:
-        return None
-    return min(seconds, _MAX_RETRY_AFTER_S) if math.isfinite(seconds) and seconds >= 0 else None
 
 
 def _date(text: str) -> datetime | None:

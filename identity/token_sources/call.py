@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,19 +19,41 @@ import aiohttp
 from yarl import URL
 
 from identity.errors import TokenDenied, TokenUnavailable
+from identity.retry_after import retry_after_s
 
 TIMEOUT_S: Final = 15.0
 _MAX_REPLY_BYTES: Final = 256 * 1024
 _MOST_WORDS: Final = 200
+#: So many characters in a row are no accident; fewer tell too little of a secret.
+_QUOTE: Final = 8
+#: What is sent under these names is no secret, and helps in a message.
+_NAMES: Final = frozenset(
+    {
+        "set",
+        "key",
+        "name",
+        "description",
+        "type",
+        "algorithm",
+        "email",
+        "Org",
+        "grant_type",
+        "scope",
+    }
+    | {"audience", "resource", "client_id", "subject_token_type", "requested_token_type"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Answer:
-    """What came back; it may hold tokens, so it has no repr that tells."""
+    """What came back; it may hold tokens, so it has no repr that tells. `sent` are the texts that
+    the server was sent: none of them may come back in a message.
+    """
 
     status: int
     body: bytes
     retry_after_s: float | None = None
+    sent: tuple[str, ...] = ()
 
     @property
     def is_temporary(self) -> bool:
@@ -124,7 +147,8 @@ class Caller:
                 return Answer(
                     status=response.status,
                     body=await self._bounded(response),
-                    retry_after_s=_retry_after_s(response.headers.get("Retry-After", "")),
+                    retry_after_s=retry_after_s(response.headers.get("Retry-After", "")),
+                    sent=tuple(_texts([dict(headers or {}), dict(form or {}), dict(body or {})])),
                 )
         except TimeoutError as error:
             raise TokenUnavailable(
@@ -191,18 +215,34 @@ def error_word(answer: Answer) -> str:
     words = words or told.get("detail")
     parts = [part for part in (code, words) if isinstance(part, str) and part]
     text = "".join(char if char.isprintable() else " " for char in ": ".join(parts))
-    return text[:_MOST_WORDS]
+    return _without(text[: 2 * _MOST_WORDS], answer.sent)[:_MOST_WORDS]
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a JSON value, but those that only name something."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name not in _NAMES:
+                yield from _texts(item)
+
+
+def _without(text: str, sent: Iterable[str]) -> str:
+    """The text, with three dots for each part that quotes what was sent."""
+    texts = tuple(sent)
+    quoted = [False] * len(text)
+    for at in range(len(text) - _QUOTE + 1):
+        if any(text[at : at + _QUOTE] in item for item in texts):
+            quoted[at : at + _QUOTE] = [True] * _QUOTE
+    parts = groupby(zip(quoted, text, strict=True), key=itemgetter(0))
+    return "".join("…" if hidden else "".join(char for _, char in part) for hidden, part in parts)
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def _retry_after_s(text: str) -> float | None:
-    try:
-        seconds = float(text)
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from google.oauth2 import credentials as person
 from google.oauth2 import service_account
 
 from identity.errors import TokenDenied, TokenError, TokenUnavailable
+from identity.retry_after import retry_after_s
 from identity.secret_stores.base import Secret
 from identity.token_sources.base import Token
 from identity.token_sources.google_transport import HostRefused, PinnedTransport, told_by
@@ -177,7 +177,9 @@ class GoogleTokenSource:
         last = self._transport.last
         text = f"Google gave no token: {told_by(error)}"
         if last is not None and (last.status == 429 or last.status >= 500):
-            return TokenUnavailable(text, retry_after_s=_retry_after_s(last.headers))
+            return TokenUnavailable(
+                text, retry_after_s=retry_after_s(last.headers.get("Retry-After", ""))
+            )
         return TokenDenied(
             text, hint="check the file and its rights; a person signs in again with gcloud"
         )
@@ -217,11 +219,3 @@ def _impersonation(info: Mapping[str, Any]) -> str:
 def _account(url: str) -> str:
     found = _ACCOUNT.search(url)
     return found[1] if found else ""
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    try:
-        seconds = float(headers.get("Retry-After", ""))
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None

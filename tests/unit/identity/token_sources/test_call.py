@@ -79,3 +79,26 @@ async def test_a_value_that_would_break_the_head_is_not_sent_nor_shown() -> None
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(TokenDenied):
         Caller(text, what="it")
+
+
+@pytest.mark.parametrize("quoted", ["canary-key-0123456789", "canary-key", "ey-0123456789"])
+async def test_what_was_sent_is_not_quoted_in_a_message(quoted: str) -> None:
+    class Echo(HttpThread):
+        def answer(self, request: Request) -> Reply:
+            told = {"code": "bad", "message": f"the value {quoted} is none for DATABASE_URL"}
+            return Reply(status=400, body=told)
+
+    with Echo() as server:
+        caller = Caller(server.url, what="the server")
+        body = {"configs": [{"key": "DATABASE_URL", "value": "canary-key-0123456789"}]}
+        for more in (
+            {"body": body},
+            {"form": {"password": "canary-key-0123456789"}},
+            {"headers": {"Authorization": "Bearer canary-key-0123456789"}},
+        ):
+            answer = await caller.call("POST", "/x", **more)
+            said = str(caller.refused(answer))
+            assert "answered 400: bad: the value" in said
+            assert said.endswith("… is none for DATABASE_URL")
+            assert "0123456789" not in said
+            assert "canary" not in repr(answer)
