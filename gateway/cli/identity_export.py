@@ -132,7 +132,7 @@ def _tell(found: Mapping[str, Any], args: argparse.Namespace) -> None:
     from gateway.control_plane.export_hook import hook_environment, run_command, send_signal
 
     if command := shlex.split(args.exec):
-        more = hook_environment(args.dir, found["spiffe_id"], found["serial"], args.identity)
+        more = hook_environment(args.dir, found["spiffe_id"], found["serial"], args.name)
         asyncio.run(run_command(command, more))
     if args.signal:
         send_signal(args.signal, args.pid_file)
