@@ -17,6 +17,7 @@ from yarl import URL
 
 from certs.clock_skew import ahead_s
 from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
+from identity.http_exchange import ReplyTooLarge, exchange
 from identity.retry_after import retry_after_s
 
 _MAX_REPLY_BYTES: Final = 131_072
@@ -88,7 +89,7 @@ class HttpsCaller:
         self._max_reply_bytes = max_reply_bytes
         self._url = _origin(url, far.name)
         self._far = far
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
 
     def __str__(self) -> str:
         return str(self._url)
@@ -112,34 +113,25 @@ class HttpsCaller:
                 sent.
             ReplyRejected: the answer is too large.
         """
-        connector, sent = aiohttp.TCPConnector(ssl=context), self._now()
+        sent = self._now()
         try:
-            async with (
-                aiohttp.ClientSession(
-                    connector=connector, timeout=self._timeout, trust_env=False
-                ) as session,
-                session.request(
-                    method,
-                    self._url / path,
-                    params=query,
-                    json=body,
-                    headers=headers,
-                    allow_redirects=False,
-                ) as response,
-            ):
-                content = await _bounded(step, response, self._max_reply_bytes)
-                return Answer(
-                    status=response.status,
-                    body=content,
-                    retry_after_s=retry_after_s(response.headers.get("Retry-After", "")),
-                    skew_s=self._skew_s(response.headers.get("Date", ""), sent),
-                    tag=_tag(response.headers.get("ETag", "")),
-                )
+            reply = await exchange(
+                method,
+                (self._url / path).update_query(query or {}),
+                timeout_s=self._timeout_s,
+                most_bytes=self._max_reply_bytes,
+                headers=headers or {},
+                context=context,
+                body=body,
+            )
         except TimeoutError as error:
             raise SourceUnavailable(
-                f"{step}: {self._far.name} {self._url} didn't answer "
-                f"in {self._timeout.total or 0:g} s"
+                f"{step}: {self._far.name} {self._url} didn't answer in {self._timeout_s:g} s"
             ) from error
+        except ReplyTooLarge:
+            raise ReplyRejected(
+                f"{step}: the reply is larger than {self._max_reply_bytes} bytes"
+            ) from None
         except (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError) as error:
             raise self._stranger(step, error) from error
         except (aiohttp.ClientError, OSError) as error:
@@ -151,6 +143,13 @@ class HttpsCaller:
                 "a credential has characters that no header can hold",
                 hint="is the credential one line, and nothing but itself?",
             ) from None
+        return Answer(
+            status=reply.status,
+            body=reply.body,
+            retry_after_s=retry_after_s(reply.headers.get("Retry-After", "")),
+            skew_s=self._skew_s(reply.headers.get("Date", ""), sent),
+            tag=_tag(reply.headers.get("ETag", "")),
+        )
 
     def _skew_s(self, text: str, sent: datetime) -> float | None:
         date = _date(text)
@@ -230,15 +229,6 @@ def _origin(text: str, name: str) -> URL:
 
 def _article(noun: str) -> str:
     return "an" if noun[:1] in "aeiouAEIO" else "a"
-
-
-async def _bounded(step: str, response: aiohttp.ClientResponse, most: int) -> bytes:
-    content = bytearray()
-    async for chunk in response.content.iter_any():
-        content += chunk
-        if len(content) > most:
-            raise ReplyRejected(f"{step}: the reply is larger than {most} bytes")
-    return bytes(content)
 
 
 def _tag(text: str) -> str:

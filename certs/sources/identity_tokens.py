@@ -16,6 +16,7 @@ from certs.errors import CertsError, SourceDenied, SourceUnavailable
 from certs.sources.credential import ReadCredential
 from certs.sources.https_call import json_object
 from certs.sources.token_url import is_token_url
+from identity.http_exchange import ReplyTooLarge, exchange
 from identity.secret_stores.base import Secret
 
 _MAX_TOKEN_BYTES: Final = 16_384
@@ -63,21 +64,14 @@ def token_from_command(arguments: Sequence[str], *, member: str = "") -> ReadCre
 
 async def _fetched(url: URL, headers: Mapping[str, str]) -> bytes:
     where = f"{url.scheme}://{url.host}"
-    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
-            session.get(url, headers=headers, allow_redirects=False) as response,
-        ):
-            content = await response.content.read(_MAX_TOKEN_BYTES + 1)
-            while chunk := await response.content.read(_MAX_TOKEN_BYTES):
-                content += chunk
-                if len(content) > _MAX_TOKEN_BYTES:
-                    break
-            if response.status == 200:
-                return content
-            error = SourceUnavailable if response.status >= 429 else SourceDenied
-            raise error(f"{where} answered status {response.status}")
+        reply = await exchange(
+            "GET", url, timeout_s=_TIMEOUT_S, most_bytes=_MAX_TOKEN_BYTES, headers=headers
+        )
+    except ReplyTooLarge:
+        raise SourceDenied(
+            f"the token from {where} is larger than {_MAX_TOKEN_BYTES} bytes"
+        ) from None
     except TimeoutError:
         raise SourceUnavailable(f"{where} didn't answer in {_TIMEOUT_S:g} s") from None
     except (aiohttp.ClientError, OSError) as error:
@@ -88,6 +82,10 @@ async def _fetched(url: URL, headers: Mapping[str, str]) -> bytes:
             f"nothing was sent to {where}: what goes along has characters that no header can hold",
             hint="is the bearer token one line, and nothing but itself?",
         ) from None
+    if reply.status == 200:
+        return reply.body
+    refusal = SourceUnavailable if reply.status >= 429 else SourceDenied
+    raise refusal(f"{where} answered status {reply.status}")
 
 
 async def _printed(arguments: Sequence[str]) -> bytes:

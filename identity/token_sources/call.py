@@ -19,6 +19,7 @@ import aiohttp
 from yarl import URL
 
 from identity.errors import TokenDenied, TokenUnavailable
+from identity.http_exchange import ReplyTooLarge, exchange
 from identity.retry_after import retry_after_s
 
 TIMEOUT_S: Final = 15.0
@@ -102,7 +103,7 @@ class Caller:
             raise TokenDenied(f"the address of {what} is none", hint="write https://HOST") from None
         self._ca_file = ca_file
         self._most_bytes = most_bytes
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
         if self._base.scheme != "https" and not is_local(self._base):
             raise TokenDenied(
                 f"{self} is not https, and not on this machine",
@@ -129,31 +130,24 @@ class Caller:
             TokenDenied: somebody else answers, or the answer is too large.
         """
         url = self._base if not path else URL(str(self._base).rstrip("/") + path, encoded=True)
-        connector = aiohttp.TCPConnector(ssl=await self._context())
+        context = await self._context()
         try:
-            async with (
-                aiohttp.ClientSession(
-                    connector=connector, timeout=self._timeout, trust_env=False
-                ) as session,
-                session.request(
-                    method,
-                    url.update_query(query) if query else url,
-                    data=form,
-                    json=body,
-                    headers={"Accept": "application/json", **(headers or {})},
-                    allow_redirects=False,
-                ) as response,
-            ):
-                return Answer(
-                    status=response.status,
-                    body=await self._bounded(response),
-                    retry_after_s=retry_after_s(response.headers.get("Retry-After", "")),
-                    sent=tuple(_texts([dict(headers or {}), dict(form or {}), dict(body or {})])),
-                )
+            reply = await exchange(
+                method,
+                url.update_query(query) if query else url,
+                timeout_s=self._timeout_s,
+                most_bytes=self._most_bytes,
+                headers={"Accept": "application/json", **(headers or {})},
+                context=context,
+                form=form,
+                body=body,
+            )
         except TimeoutError as error:
-            raise TokenUnavailable(
-                f"{self} didn't answer in {self._timeout.total or 0:g} s"
-            ) from error
+            raise TokenUnavailable(f"{self} didn't answer in {self._timeout_s:g} s") from error
+        except ReplyTooLarge:
+            raise TokenDenied(
+                f"the answer of {self} is larger than {self._most_bytes} bytes"
+            ) from None
         except (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError) as error:
             raise TokenDenied(
                 f"the certificate of {self} is refused",
@@ -168,6 +162,12 @@ class Caller:
             raise TokenDenied(
                 f"{self} can't be asked: what is sent holds characters that a header can't"
             ) from None
+        return Answer(
+            status=reply.status,
+            body=reply.body,
+            retry_after_s=retry_after_s(reply.headers.get("Retry-After", "")),
+            sent=tuple(_texts([dict(headers or {}), dict(form or {}), dict(body or {})])),
+        )
 
     def refused(self, answer: Answer, *, hint: str = "") -> TokenUnavailable | TokenDenied:
         """The error for an answer that is no success; a word of the server's is in it."""
@@ -184,14 +184,6 @@ class Caller:
             return await asyncio.to_thread(_context, self._ca_file)
         except (OSError, ssl.SSLError) as error:
             raise TokenDenied(f"{self._ca_file} can't be used as authorities") from error
-
-    async def _bounded(self, response: aiohttp.ClientResponse) -> bytes:
-        content = bytearray()
-        async for chunk in response.content.iter_any():
-            content += chunk
-            if len(content) > self._most_bytes:
-                raise TokenDenied(f"the answer of {self} is larger than {self._most_bytes} bytes")
-        return bytes(content)
 
 
 def is_local(url: URL) -> bool:

@@ -9,11 +9,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from certs.issuer.joins.key_set import MAX_BYTES
 from certs.issuer.joins.rules import Provider
+from identity.http_exchange import ReplyTooLarge, exchange
 
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
+_TIMEOUT_S: Final = 5.0
 _MAX_BEARER_BYTES: Final = 16_384
 
 
@@ -29,29 +31,23 @@ async def fetch(url: str, provider: Provider) -> bytes:
     """
     try:
         headers = {"Accept": "application/json"} | await _credential(url, provider)
-        connector = aiohttp.TCPConnector(ssl=_context(provider.ca_pem))
-        async with (
-            aiohttp.ClientSession(
-                connector=connector, timeout=_TIMEOUT, trust_env=False
-            ) as session,
-            session.get(url, headers=headers, allow_redirects=False) as response,
-        ):
-            if response.status != 200:
-                raise FetchFailed(f"{url} answered status {response.status}")
-            return await _bounded(url, response)
+        reply = await exchange(
+            "GET",
+            URL(url),
+            timeout_s=_TIMEOUT_S,
+            most_bytes=MAX_BYTES,
+            headers=headers,
+            context=_context(provider.ca_pem),
+        )
     except TimeoutError:
-        raise FetchFailed(f"{url} didn't answer in {_TIMEOUT.total:g} s") from None
+        raise FetchFailed(f"{url} didn't answer in {_TIMEOUT_S:g} s") from None
+    except ReplyTooLarge:
+        raise FetchFailed(f"{url} answered with more than {MAX_BYTES} bytes") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise FetchFailed(f"{url} can't be fetched: {type(error).__name__}") from error
-
-
-async def _bounded(url: str, response: aiohttp.ClientResponse) -> bytes:
-    content = bytearray()
-    async for chunk in response.content.iter_any():
-        content += chunk
-        if len(content) > MAX_BYTES:
-            raise FetchFailed(f"{url} answered with more than {MAX_BYTES} bytes")
-    return bytes(content)
+    if reply.status != 200:
+        raise FetchFailed(f"{url} answered status {reply.status}")
+    return reply.body
 
 
 async def _credential(url: str, provider: Provider) -> dict[str, str]:
