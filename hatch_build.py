@@ -23,9 +23,14 @@ ROOT: Final = Path(__file__).parent
 MODULES: Final = (
     "access_log",
     "affinity",
+    "agent_card",
     "arrival",
     "balance",
     "caller",
+    "card_exchange",
+    "card_places",
+    "card_rules",
+    "card_security",
     "challenge",
     "client",
     "connection",
@@ -65,6 +70,7 @@ MODULES: Final = (
     "wire/request",
     "wire/response",
     "wire/violation",
+    "wire/whole",
 )
 #: The oldest mypy that makes code which passes the tests.
 NEEDS: Final = ("mypy>=2.4", "setuptools")

@@ -126,6 +126,7 @@ class Route:
         identity: names the table of the identity that is shown.
         auth: whose credentials the upstream gets: the route's, or those that the client sends.
         rewrite_metadata: whether the upstream's OAuth metadata are mapped to the local origin.
+        agent_card: whether an A2A agent's card is mapped to the local origin.
         sse_keep_alive_s: after how many silent seconds an event stream gets a comment; 0 for never.
     """
 
@@ -151,6 +152,7 @@ class Route:
     auth: Literal["inject", "passthrough"] = "inject"
     rewrite_metadata: bool = False
     sse_keep_alive_s: float = 0.0
+    agent_card: Literal["keep", "rewrite"] = "keep"
 
     @property
     def targets(self) -> tuple[tuple[str, int], ...]:

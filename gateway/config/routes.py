@@ -59,6 +59,7 @@ _OF_HTTP: Final = {
     "auth": _NO_HEADERS,
     "rewrite_metadata": _NO_HEADERS,
     "sse_keep_alive_s": _NO_HEADERS,
+    "agent_card": _NO_HEADERS,
 }
 _ONE_AGENT: Final = "it leads to the one agent that upstream names"
 _OF_LOCAL_CALLERS: Final = {
@@ -174,6 +175,7 @@ class RouteReader:
         return replace(
             route,
             sse_keep_alive_s=table.seconds("sse_keep_alive_s", 0.0, least=1, most=3600),
+            agent_card=_agent_card(table),
             pass_headers=passed,
             headers=read_headers(headers, project=self._project),
             allowed_hosts=hosts,
@@ -245,6 +247,14 @@ def _addresses(table: Table) -> tuple[tuple[str, int], ...]:
 def _affinity(table: Table) -> str:
     text = table.text("affinity", MCP_SESSION, empty=True)
     return (table.convert("affinity", text, header_name) or "") if text else ""
+
+
+def _agent_card(table: Table) -> Literal["keep", "rewrite"]:
+    return (
+        "rewrite"
+        if table.choice("agent_card", ("keep", "rewrite"), "keep") == "rewrite"
+        else "keep"
+    )
 
 
 def _server_name(table: Table, upstream: Origin) -> str:

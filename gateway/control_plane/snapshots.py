@@ -167,7 +167,28 @@ def _route(route: Route, world: World) -> RouteSpec:
         auth=route.auth,
         rewrite_metadata=route.rewrite_metadata,
         sse_keep_alive_s=route.sse_keep_alive_s,
+        agent_card=route.agent_card,
+        tunnels=_tunnels(route, world) if route.agent_card == "rewrite" else (),
     )
+
+
+def _tunnels(route: Route, world: World) -> tuple[tuple[str, str], ...]:
+    """Of the routes on the same side that carry bytes to the same host, where each of their
+    listeners leads to.
+    """
+    return tuple(
+        (f"{_bracketed(other.upstream_host)}:{other.upstream_port}", str(listener.bound))
+        for other in world.config.routes
+        if other.protocol == "tcp"
+        and (other.kind == "ingress") == (route.kind == "ingress")
+        and other.upstream_host == route.upstream_host
+        for listener in world.listeners.get(other.name, ())
+        if isinstance(listener.bound, TcpAddress)
+    )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host.lower()
 
 
 def _passed(route: Route) -> tuple[str, ...]:

@@ -251,8 +251,8 @@ class ClientConnection(Downstream):
             self._relay_up(piece)
 
     def _relay_up(self, piece: bytes) -> None:
-        if not self.bytes_up:
-            self.first = piece[:PEEKED_BYTES]
+        if self.bytes_up < PEEKED_BYTES:
+            self.first = (self.first + piece)[:PEEKED_BYTES]
         self.bytes_up += len(piece)
         self.resendable = False
         upstream = self.upstream

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from gateway.data_plane.card_exchange import CardExchange
 from gateway.data_plane.endpoint_event import EndpointEvent
 from gateway.data_plane.event_edges import EventEdges
 from gateway.data_plane.oauth_metadata import PROTECTED_RESOURCE, ProtectedResource
@@ -35,10 +36,11 @@ class ResponseEdits:
     """The edits of one route.
 
     Attributes:
+        cards: the exchanges that bring an agent's card, where it is rewritten.
         keep_alive_s: after how many silent seconds an event stream gets a comment; 0 for never.
     """
 
-    __slots__ = ("_origin", "_rewrites_metadata", "_trailers", "keep_alive_s")
+    __slots__ = ("_origin", "_rewrites_metadata", "_trailers", "cards", "keep_alive_s")
 
     def __init__(
         self, spec: RouteSpec, origin: OriginMap, trailers: Callable[[list[Field]], bytes]
@@ -46,6 +48,7 @@ class ResponseEdits:
         self._origin = origin
         self._trailers = trailers
         self._rewrites_metadata = spec.rewrite_metadata
+        self.cards = CardExchange(spec, origin) if spec.agent_card == "rewrite" else None
         self.keep_alive_s = spec.sse_keep_alive_s
 
     def prepare(self, request: RequestHead) -> None:

@@ -87,6 +87,13 @@ _KINDS: Final[dict[str, _Kind]] = {
         "the gateway holds the credentials; where clients get tokens themselves, write auth = "
         '"passthrough"',
     ),
+    "bad_agent_card": _Kind(
+        502,
+        "response",
+        "the agent's card can't be rewritten for local clients",
+        'correct the card at the agent; with agent_card = "keep" clients get it as it is, and are '
+        "led past the gateway",
+    ),
     "refused_method": _Kind(
         403, "request", "this method is not forwarded", "send the request itself to this port"
     ),

@@ -45,6 +45,14 @@ def peeked(first: bytes) -> tuple[bytes, bytes]:
     return method, name if method in _NAMED and _NAME.fullmatch(name) else b""
 
 
+def method_of(first: bytes) -> bytes:
+    """The method of the JSON-RPC request, of MCP or not, whose body begins with `first`; b"" where
+    it isn't found, or needs quoting in JSON.
+    """
+    start = first.find(b"{", 0, _FARTHEST_START)
+    return _found(first, start)[0] if start >= 0 else b""
+
+
 def _found(first: bytes, position: int) -> tuple[bytes, bytes]:
     """The top-level "method" and the "name" in "params", as far as they are there."""
     method = name = key = b""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
+from gateway.data_plane.card_rules import rules_of
 from gateway.data_plane.endpoint import Endpoint, Endpoints
 from gateway.data_plane.epoch import PLAINTEXT, Credentials, Epoch, next_epoch
 from gateway.data_plane.failure import Failure, is_server_fault
-from gateway.data_plane.headers import HeaderRules
 from gateway.data_plane.judge import Judge, Objection
 from gateway.data_plane.pool import RETRY_AFTER_S, Pool
 from gateway.data_plane.refusals import RENEWAL_WAIT_S, Refusals
@@ -25,6 +25,7 @@ from gateway.ipc.snapshot import RouteSpec
 from gateway.ipc.stats import RouteStats
 
 if TYPE_CHECKING:
+    from gateway.data_plane.agent_card import LocalCard
     from gateway.data_plane.caller import Caller
     from gateway.data_plane.client import ClientConnection
     from gateway.data_plane.downstream import Downstream
@@ -60,6 +61,7 @@ class Route:
         "_denied",
         "_line",
         "_strangers",
+        "_told_card",
         "_told_refusal",
         "_waiting",
         "door",
@@ -84,6 +86,7 @@ class Route:
         self.encoded_name = spec.name.encode()
         self._denied = Tally()
         self._strangers = Tally()
+        self._told_card = ""
         self._told_refusal = (0, "")
         self.stats = RouteStats()
         self.statuses: dict[int, int] = {}
@@ -95,7 +98,7 @@ class Route:
         self.door: Epoch | None = None
         self.reason = ""
         self.spec = spec
-        self.rules = HeaderRules(spec)
+        self.rules = rules_of(spec)
         self.endpoints = Endpoints(self)
         self.pool = Pool(self, self.endpoints)
         self.endpoints.update(spec)
@@ -110,7 +113,7 @@ class Route:
         before = self.spec
         if spec != before:
             self.spec = spec
-            self.rules = HeaderRules(spec)
+            self.rules = rules_of(spec)
             self.endpoints.update(spec)
             if spec.identity != before.identity:
                 self.refusals = Refusals()  # its generations are counted on their own
@@ -167,6 +170,15 @@ class Route:
             peer=objection.peer,
             reason=objection.reason,
         )
+
+    def note_card(self, card: LocalCard) -> None:
+        """Tell what a client won't find in the card, or where that leads past us; the same once."""
+        note = card.note()
+        if note != self._told_card:
+            self._told_card = note
+            if note:
+                message = f"{self.name}: the agent's card {note}"
+                self.plane.tell(events.LOG, level="warning", message=message, route=self.name)
 
     def _dispatch_waiting(self) -> None:
         for client, wait in list(self._waiting.items()):

@@ -6,6 +6,7 @@ from enum import IntEnum
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from gateway.data_plane.agent_card import CardRefused
 from gateway.data_plane.connection import Connection
 from gateway.data_plane.event_edges import EventEdges
 from gateway.data_plane.failure import Failure
@@ -20,6 +21,7 @@ from gateway.data_plane.wire.response import ResponseHead, check_beginning, pars
 from gateway.data_plane.wire.violation import ProtocolViolation
 
 if TYPE_CHECKING:
+    from gateway.data_plane.card_exchange import CardReading
     from gateway.data_plane.client import ClientConnection
     from gateway.data_plane.dial import Dial
     from gateway.data_plane.endpoint import Endpoint
@@ -39,6 +41,9 @@ class UpstreamState(IntEnum):
     IDLE = 0  # in the pool
     HEAD = 1  # request handed over; the response's head is awaited
     BODY = 2
+    WHOLE = (
+        3  # a body that is changed as a whole: nothing of the answer is passed on before its end
+    )
 
 
 class UpstreamConnection(Connection):
@@ -56,6 +61,7 @@ class UpstreamConnection(Connection):
     __slots__ = (
         "_body",
         "_buffer",
+        "_card",
         "_interim",
         "_response",
         "_state",
@@ -77,6 +83,7 @@ class UpstreamConnection(Connection):
         self._buffer = b""
         self._body: Body = NO_BODY
         self._response: ResponseHead | None = None
+        self._card: CardReading | None = None
         self._interim = 0
         self.route = route
         self.epoch: Epoch = dial.epoch
@@ -184,6 +191,8 @@ class UpstreamConnection(Connection):
             self.close()
         elif self._state == UpstreamState.BODY:
             self._relay_body(client, data)
+        elif self._card is not None:
+            self._gather(client, self._card, data)
         else:
             self._buffer = self._buffer + data if self._buffer else data
             self._take_heads(client)
@@ -237,6 +246,8 @@ class UpstreamConnection(Connection):
         self._response = response
         if response.event_stream or client.request.well_known:
             self.rules.edits.apply(response, client.request)
+            if self._takes_whole(client, response):
+                return
         body = self._body = response.body
         self._state = UpstreamState.BODY
         self.deadline = inf
@@ -254,6 +265,59 @@ class UpstreamConnection(Connection):
         client.respond(data, response.status, streaming=response.event_stream)
         if body.done:
             self._complete(leftover=rest)
+
+    def _takes_whole(self, client: ClientConnection, response: ResponseHead) -> bool:
+        """Begin to read an agent's card that is to be rewritten, if it is one."""
+        cards = self.rules.edits.cards
+        if cards is None or not cards.is_card(response, client.request, client.first):
+            return False
+        try:
+            reading = cards.begin(response, client.request)
+        except CardRefused as refused:
+            self._refuse_card(refused)
+            return True
+        if reading is None:
+            return False
+        self._card = reading
+        self._state = UpstreamState.WHOLE  # its end is due when an answer is
+        rest, self._buffer = self._buffer, b""
+        self._gather(client, reading, rest)
+        return True
+
+    def _gather(self, client: ClientConnection, reading: CardReading, data: bytes) -> None:
+        try:
+            reading.feed(data)
+        except ProtocolViolation as violation:
+            self._violated(violation)
+        except CardRefused as refused:
+            self._refuse_card(refused)
+        else:
+            if reading.done:
+                self._pass_card_on(client, reading)
+
+    def _pass_card_on(self, client: ClientConnection, reading: CardReading) -> None:
+        """The card is whole: answer with what becomes of it."""
+        try:
+            card, text = reading.finish()
+        except CardRefused as refused:
+            self._refuse_card(refused)
+            return
+        self.route.note_card(card)
+        self._card = None
+        self._state = UpstreamState.BODY
+        self.deadline = inf
+        response = reading.response
+        head = self.rules.response_head(
+            response,
+            local=client.request.host,
+            connection=client.connection_header(response_reusable=True),
+        )
+        client.bytes_down = len(text)
+        client.respond(head + text, response.status, streaming=False)
+        self._complete(leftover=reading.leftover)
+
+    def _refuse_card(self, refused: CardRefused) -> None:
+        self._fail(Failure("bad_agent_card", str(refused)))
 
     def watch_silence(self, client: ClientConnection) -> None:
         """Have an event stream looked at every second, where the route asks for it."""
@@ -361,6 +425,11 @@ class UpstreamConnection(Connection):
             if last:
                 client.relay(last)
             self._complete(leftover=b"")
+        elif self._card is not None:
+            if self._card.is_complete_at_end():
+                self._pass_card_on(client, self._card)
+            else:
+                self._broken("the upstream closed in the middle of its response")
         else:
             self._broken("the upstream closed the connection without an answer")
 

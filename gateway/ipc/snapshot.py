@@ -97,6 +97,9 @@ class RouteSpec:
         allow: which local callers may use the route; none means the gateway's own user.
         auth: whose credentials the upstream gets: the route's, or the client's.
         rewrite_metadata: whether the upstream's OAuth metadata are mapped to the local origin.
+        agent_card: whether an A2A agent's card is mapped to the local origin.
+        tunnels: where gRPC at the upstream's host is reached instead: of each route of kind tcp
+            that leads to that host the HOST:PORT there, and that of a listener.
         sse_keep_alive_s: after how many silent seconds an event stream gets a comment; 0 for never.
     """
 
@@ -116,6 +119,8 @@ class RouteSpec:
     auth: Literal["inject", "passthrough"] = "inject"
     rewrite_metadata: bool = False
     sse_keep_alive_s: float = 0.0
+    agent_card: Literal["keep", "rewrite"] = "keep"
+    tunnels: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         return f"RouteSpec({self.name} → {self.upstream.authority})"
@@ -244,4 +249,6 @@ def _route(raw: dict[str, Any], pems: list[str]) -> RouteSpec:
         auth=raw["auth"],
         rewrite_metadata=raw["rewrite_metadata"],
         sse_keep_alive_s=raw["sse_keep_alive_s"],
+        agent_card=raw["agent_card"],
+        tunnels=tuple((upstream, listener) for upstream, listener in raw["tunnels"]),
     )

@@ -81,6 +81,11 @@ class FixedLength(Body):
         self.leftover = b""
         self.framing = b"Content-Length: %d\r\n" % length
 
+    @property
+    def remaining(self) -> int:
+        """How many bytes are still missing."""
+        return self._remaining
+
     def feed(self, data: bytes) -> bytes:
         """At most the bytes that are still missing."""
         remaining = self._remaining - len(data)

@@ -297,3 +297,14 @@ def test_urls(route: dict[str, Any], listener: str, upstream: str, authority: st
     assert made.listen_url("127.0.0.1:1") == listener
     assert made.listen_url("unix:/x") == "unix:/x"
     assert (made.upstream_url, made.upstream_authority) == (upstream, authority)
+
+
+HTTP = {"name": "r", "listen": "127.0.0.1:8701", "upstream": "https://remote.example"}
+
+
+@pytest.mark.parametrize("base", [HTTP, INGRESS])
+def test_a_card_is_kept_unless_the_route_says_otherwise(base: dict[str, Any]) -> None:
+    assert read(base).agent_card == "keep"
+    assert read(base | {"agent_card": "rewrite"}).agent_card == "rewrite"
+    assert "is not known" in problems(base | {"agent_card": "sign"})["agent_card"]
+    assert "has none" in problems(TCP | {"agent_card": "keep"})["agent_card"]

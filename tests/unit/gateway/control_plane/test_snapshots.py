@@ -176,6 +176,35 @@ def test_an_ingress_answers_to_any_host_and_knows_its_callers_by_patterns() -> N
     assert (made.upstream.authority, made.upstream.addresses) == ("localhost", (target,))
 
 
+def test_only_bytes_to_the_same_host_on_the_same_side_are_grpc_of_a_card() -> None:
+    def tcp(name: str, host: str = "agent.example", **changes: Any) -> Route:
+        return configs.route(
+            **{"name": name, "kind": "tcp", "protocol": "tcp", "upstream_host": host} | changes,
+            upstream_port=50051,
+        )
+
+    routes = (
+        configs.route(upstream_host="agent.example", agent_card="rewrite"),
+        tcp("grpc"),
+        tcp("other", "other.example"),
+        tcp("inward", kind="ingress"),
+    )
+    bound = (
+        BoundListener(id="a", bound=TcpAddress("127.0.0.1", 9001)),
+        BoundListener(id="b", bound=TcpAddress("::1", 9001)),
+        BoundListener(id="c", bound=UnixAddress(Path("/run/grpc"))),
+    )
+    world = {"listeners": {route.name: bound for route in routes}}
+    config = configs.config(Path("/nowhere"), *routes)
+    made = snapshot(routes[0], config=config, **world)
+    assert made.routes[0].tunnels == (
+        ("agent.example:50051", "127.0.0.1:9001"),
+        ("agent.example:50051", "[::1]:9001"),
+    )
+    assert made.routes[1].tunnels == ()
+    assert Snapshot.from_json(made.to_json()) == made
+
+
 def test_the_snapshot_survives_its_wire_form_and_shows_no_secret() -> None:
     attached = Attached(headers=(("Authorization", "Bearer hunter2"),), redact=("hunter2",))
     bound = BoundListener(id="l1", bound=TcpAddress("127.0.0.1", 8701))

@@ -32,6 +32,7 @@ STATUSES = {
     "certificate_refused": 502,
     "upstream_closed": 502,
     "bad_response": 502,
+    "bad_agent_card": 502,
     "connect_timeout": 504,
     "tls_timeout": 504,
     "response_timeout": 504,

@@ -1,0 +1,80 @@
+"""Where an agent's card sends its clients, and where they go instead. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gateway.data_plane.origin_map import OriginMap
+from gateway.ipc.snapshot import RouteSpec
+
+# gRPC names its servers HOST:PORT, and some write a scheme before that.
+_GRPC: Final = re.compile(
+    r"(?:(https?|grpcs?|dns):///?)?(\[[0-9A-Fa-f:.]++\]|[^\[\]:/?#@\s]++)(?::([0-9]{1,5}))?/?"
+)
+_ORIGIN: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,15}://)?(?:[^/?#]*@)?([^/?#@]{1,262})")
+_TLS_PORT: Final = "443"
+
+
+class Places:
+    """The mapping of one route.
+
+    Attributes:
+        elsewhere: origins that were met and are none of the upstream's; clients go there directly.
+    """
+
+    __slots__ = ("_host", "_local", "_origin", "_scheme", "_spec", "elsewhere")
+
+    def __init__(self, spec: RouteSpec, origin: OriginMap, local: bytes) -> None:
+        self._spec = spec
+        self._origin = origin
+        self._local = local
+        self._host = _host_of(spec.upstream.authority)
+        self._scheme = "https://" if spec.ingress else "http://"
+        self.elsewhere: list[str] = []
+
+    def http(self, url: str) -> str:
+        """An address that HTTP is spoken at, as the client reaches it."""
+        try:
+            said = url.encode("ascii")
+        except UnicodeEncodeError:
+            return self._foreign(url)
+        mapped = self._origin.location(said, self._local)
+        own = self._scheme.encode() + self._local
+        if mapped == said and "://" in url and not said.startswith(own):
+            return self._foreign(url)
+        return mapped.decode("ascii")
+
+    def grpc(self, url: str) -> str | None:
+        """The same for gRPC; None if it is at the upstream's host, and no route leads there."""
+        found = _GRPC.fullmatch(url)
+        if found is None or found[2].lower() != self._host:
+            return self._foreign(url)
+        listeners = self._listeners(f"{self._host}:{found[3] or _TLS_PORT}")
+        if not listeners:
+            return None
+        is_url = (found[1] or "").startswith("http")
+        return f"{self._scheme if is_url else ''}{self._nearest(listeners)}"
+
+    def _listeners(self, upstream: str) -> list[str]:
+        return [listener for leads_to, listener in self._spec.tunnels if leads_to == upstream]
+
+    def _nearest(self, listeners: list[str]) -> str:
+        """The listener under the name by which the client knows this machine, or any."""
+        host = _host_of(self._local.decode("ascii"))
+        if self._spec.ingress:
+            return f"{host}:{listeners[0].rpartition(':')[2]}"
+        return next((item for item in listeners if _host_of(item) == host), listeners[0])
+
+    def _foreign(self, url: str) -> str:
+        found = _ORIGIN.match(url)
+        origin = f"{found[1] or ''}{found[2]}" if found else ""
+        if origin and origin not in self.elsewhere:
+            self.elsewhere.append(origin)
+        return url
+
+
+def _host_of(authority: str) -> str:
+    """Without the port, in small letters."""
+    host, colon, _ = authority.rpartition(":")
+    return (host if colon and not authority.endswith("]") else authority).lower()
