@@ -28,10 +28,10 @@ def _run(args: argparse.Namespace) -> int:
     from certs.sources.signing_key import read_signing_key
     from gateway.cli.secret_scope import opened
     from identity.errors import SecretNotFound
-    from identity.secret_stores.base import Secret, SecretRef
+    from identity.secret_stores.base import Secret
 
     with opened(args) as scope:
-        ref = SecretRef(scope.project, args.name)
+        ref = scope.ref(args.name)
         try:
             text = scope.store.get(ref).reveal()
         except SecretNotFound:

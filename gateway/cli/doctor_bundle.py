@@ -25,7 +25,7 @@ from gateway.config.find import locate_admin_socket
 from gateway.errors import ConfigInvalid, GatewayError
 from identity.atomic_file import write_atomic
 from identity.fault import Fault
-from identity.secret_stores.base import OWN_PREFIX, Secret, SecretRef
+from identity.secret_stores.base import Secret, SecretRef, is_own
 
 if TYPE_CHECKING:
     from gateway.config.model import Config
@@ -137,7 +137,7 @@ def _in_store(config: Config) -> Iterator[tuple[str, str]]:
         return
     try:
         for name in store.names(config.project):
-            if name.startswith(OWN_PREFIX):
+            if is_own(name):
                 continue
             with suppress(Fault):
                 with journal.around("secret.read", name=name, reason="doctor --bundle"):

@@ -21,7 +21,7 @@ from gateway.cli.typed import read_secret
 from gateway.config.model import SupabaseTokenConfig
 from identity.errors import SecretNotFound
 from identity.langsmith import DEFAULT_ENDPOINT, KEY_NAME
-from identity.secret_stores.base import Secret, SecretRef, check_value
+from identity.secret_stores.base import Secret, SecretRef, check_value, given_ref
 
 if TYPE_CHECKING:
     from identity.supabase.auth_api import AuthApi
@@ -173,7 +173,7 @@ def _langsmith(args: argparse.Namespace) -> int:
 
     with opened(args) as scope:
         scope.refuse_read_only()
-        ref = SecretRef(scope.project, args.name)
+        ref = given_ref(scope.project, args.name)
         demand_touch(
             scope.snapshot, Action(command="login langsmith", targets=(ref.name,)), sign_in=True
         )

@@ -13,7 +13,7 @@ from gateway.cli.parsers import add_commands
 from gateway.config.model import SupabaseTokenConfig
 from identity.errors import SecretNotFound, TokenEnded
 from identity.fault import Fault
-from identity.secret_stores.base import SecretRef
+from identity.secret_stores.base import SecretRef, given_ref
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +89,7 @@ async def _end(scope: LoginScope, token: SupabaseTokenConfig) -> str:
 def _langsmith(args: argparse.Namespace) -> int:
     with opened(args) as scope:
         scope.refuse_read_only()
-        ref = SecretRef(scope.project, args.name)
+        ref = given_ref(scope.project, args.name)
         with scope.journal.around("secret.delete", name=ref.name, reason="logout langsmith"):
             asyncio.run(_forget(scope, ref))
     output.note(f"{ref} is removed; the key stays good until it is deleted in LangSmith's settings")

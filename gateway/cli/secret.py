@@ -18,10 +18,7 @@ from gateway.cli.sealing import keep, keys_to_seal
 from gateway.cli.secret_scope import opened
 from gateway.cli.touch import Action, Gate
 from gateway.cli.typed import read_secret
-from identity.secret_stores.base import (
-    OWN_PREFIX,
-    check_value,
-)
+from identity.secret_stores.base import check_value, is_own
 
 # Spellings that people try: they must not reach argparse's own error, which repeats the value.
 _VALUE_OPTIONS: Final = ("-v", "--value", "--secret", "--token", "--password")
@@ -136,9 +133,7 @@ def _get(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     with opened(args) as scope:
         scope.journal.record("secret.list", outcome="ok")
-        kept = [
-            name for name in scope.store.names(scope.project) if not name.startswith(OWN_PREFIX)
-        ]
+        kept = [name for name in scope.store.names(scope.project) if not is_own(name)]
     names = sorted({*kept, *scope.routes})
     if args.json:
         secrets = [

@@ -14,7 +14,7 @@ from gateway.cli.parsers import Commands, UsageError
 from gateway.cli.sealing import keep
 from gateway.cli.secret_scope import Scope, opened
 from identity.errors import InvalidSecretName, InvalidSecretValue, StoreUnavailable
-from identity.secret_stores.base import Secret, SecretRef, check_value
+from identity.secret_stores.base import Secret, SecretRef, check_value, given_ref
 
 _MAX_BYTES: Final = 4 * 1024 * 1024
 
@@ -113,7 +113,7 @@ def _checked(project: str, values: dict[str, Secret]) -> dict[SecretRef, Secret]
     checked = {}
     for name, value in values.items():
         try:
-            ref = SecretRef(project, name)
+            ref = given_ref(project, name)
             check_value(value)
         except (InvalidSecretName, InvalidSecretValue) as error:
             raise type(error)(f"{name}: {error}; nothing was set", hint=error.hint) from None

@@ -17,8 +17,7 @@ from gateway.cli import output
 from gateway.cli.parsers import UsageError
 from gateway.cli.snapshot import Snapshot, snapshot_of, text_of
 from gateway.config.model import LOCAL_PREFIX, TELEMETRY
-from identity.errors import InvalidSecretName
-from identity.secret_stores.base import OWN_PREFIX, SecretRef
+from identity.secret_stores.base import SecretRef, given_ref
 from identity.secret_stores.guarded import GuardedStore
 from identity.secret_stores.open import open_blocking_store
 
@@ -43,12 +42,7 @@ class Scope:
 
     def ref(self, name: str) -> SecretRef:
         """A secret of the person's. Raises `InvalidSecretName` for one of the program's own."""
-        if name.startswith(OWN_PREFIX):
-            raise InvalidSecretName(
-                f"secret names that begin with {OWN_PREFIX!r} are the program's own",
-                hint="choose another name",
-            )
-        return SecretRef(self.project, name)
+        return given_ref(self.project, name)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Final
 from gateway.config.model import TOKEN_PREFIX, HeaderTemplate
 from gateway.config.table import Rejected, Table
 from identity.errors import InvalidSecretName
-from identity.secret_stores.base import OWN_PREFIX, SecretRef
+from identity.secret_stores.base import SecretRef, is_own
 
 # RFC 9110 section 5.6.2.
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -147,7 +147,7 @@ def _placeholder(text: str, *, project: str) -> str:
 
 def secret_name(name: str, *, project: str) -> str:
     """The name of a secret of `project`. Raises `Rejected`."""
-    if name.startswith(OWN_PREFIX):
+    if is_own(name):
         raise Rejected(f"{name} is the program's own secret", "choose another name")
     try:
         return SecretRef(project, name).name

@@ -72,6 +72,21 @@ class SecretRef:
         return f"{self.project}/{self.name}"
 
 
+def is_own(name: str) -> bool:
+    """Whether a name is one of the program's own; some keychains compare names without case."""
+    return name.lower().startswith(OWN_PREFIX)
+
+
+def given_ref(project: str, name: str) -> SecretRef:
+    """A secret whose name somebody gave. Raises `InvalidSecretName`, also for the program's own."""
+    if is_own(name):
+        raise InvalidSecretName(
+            f"secret names that begin with {OWN_PREFIX!r} are the program's own",
+            hint="choose another name",
+        )
+    return SecretRef(project, name)
+
+
 def check_project(project: str) -> None:
     """Raises `InvalidSecretName` unless `project` is usable in every store."""
     if not _PROJECT.fullmatch(project):

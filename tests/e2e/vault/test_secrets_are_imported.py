@@ -78,6 +78,17 @@ def test_a_name_or_value_that_no_store_takes_stops_all_of_it(machine: Headless) 
     assert names(machine) == ["GOOD"]
 
 
+def test_what_the_program_keeps_for_itself_is_not_replaced_by_a_file(machine: Headless) -> None:
+    """Not the enrolled security keys, nor the key that signs the journal."""
+    for name in ("devwiz-gw.mfa", "DEVWIZ-GW.audit-key"):
+        (machine.work / "their.env").write_text(f"GOOD=v\n{name}=canary\n")
+        refused = machine.run("secret", "import", "their.env", "--replace", "--shred")
+        assert refused.returncode == 1
+        assert "the program's own; nothing was set" in refused.stderr
+    assert names(machine) == []
+    assert "recovery code: none" in machine.done("mfa", "list")
+
+
 def test_an_export_comes_by_standard_input(machine: Headless) -> None:
     exported = json.dumps([{"key": "API_KEY", "value": "from-infisical"}])
     machine.done("secret", "import", "-", said=exported)

@@ -41,6 +41,8 @@ FOLDER = '[secrets]\nstore = "folder"\nfolder = "s"\n'
         (ONE + FOLDER, ["login", "langsmith"], 2, "keeps nothing"),
         (ONE + FOLDER, ["logout", "supabase"], 2, "keeps nothing"),
         (ONE + FOLDER, ["logout", "langsmith"], 2, "keeps nothing"),
+        (ONE, ["login", "langsmith", "--name", "devwiz-gw.mfa"], 1, "the program's own"),
+        (ONE, ["logout", "langsmith", "--name", "Devwiz-GW.audit-key"], 1, "the program's own"),
         ("[configu]\n", ["login", "--status"], 1, "problems in the configuration"),
     ],
 )
