@@ -9,6 +9,7 @@ from typing import Final
 from gateway.audit.files import journal_path, user_state_folder
 from gateway.audit.journal import Journal
 from gateway.injection.agents import agent_in
+from gateway.injection.ancestors import agent_behind_us
 from identity.secret_stores.binding import Asker
 
 #: What the journal calls it that a configuration may use a project from now on.
@@ -29,6 +30,6 @@ def asker_of(config: Path | None, env: Mapping[str, str]) -> Asker:
     return Asker(
         file=file,
         state=str(user_state_folder(env).resolve()),
-        is_agent=bool(agent_in(env)),
+        is_agent=bool(agent_in(env) or agent_behind_us()),
         on_bound=tell,
     )

@@ -6,13 +6,11 @@ import os
 import select
 import sys
 import termios
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
 from gateway.cli import output
 from gateway.errors import GatewayError
-from gateway.injection.agents import agent_in
 
 _PATIENCE_S: Final = 60.0
 
@@ -21,21 +19,19 @@ class AgentRefused(GatewayError):
     """An agent may not have values without a person's word."""
 
 
-def approve_for_agent(what: str, *, environ: Mapping[str, str]) -> str:
-    """Let a command go on that gives out values: at once where no agent is behind it, else if the
-    person at its terminal says yes. The result says who asked, or "".
+def approve_for_agent(agent: str, what: str) -> None:
+    """Let a command go on that gives out values to an agent, if the person at its terminal says
+    yes.
 
     Raises:
         AgentRefused: nobody said yes.
     """
-    agent = agent_in(environ)
-    if agent and not _says_yes(f"{agent} asks for {what}. Give it?"):
+    if not _says_yes(f"{agent} asks for {what}. Give it?"):
         raise AgentRefused(
             f"{agent} asks for {what}, and nobody at the terminal allowed it",
             hint="run it yourself in a terminal; a route with a header {secret:NAME} gives the use "
             "of a secret without its value",
         )
-    return agent
 
 
 def _says_yes(question: str) -> bool:

@@ -12,6 +12,8 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.cli.login_scope import LoginScope, opened
 from gateway.cli.parsers import UsageError, seconds
 from gateway.cli.sync_view import document, lines, summary
+from gateway.cli.touch import Action
+from gateway.cli.touch_policy import demand_touch
 
 if TYPE_CHECKING:
     from gateway.configu.sync import ConfiguSync, Report
@@ -62,6 +64,8 @@ def _run(args: argparse.Namespace) -> int:
         raise UsageError("--take goes with taking values in", hint="leave one of the two out")
     with opened(args, "configu") as scope:
         configu = scope.configu()
+        if args.push:
+            _approve_push(scope, args.push)
         if args.watch is not None:
             every_s = args.watch or configu.interval_s
             with contextlib.suppress(KeyboardInterrupt):  # this is how watching ends
@@ -101,6 +105,14 @@ async def _show(
         for text in summary(told):
             output.note(text)
     return ExitCode.OK if told["good"] else ExitCode.FAILED
+
+
+def _approve_push(scope: LoginScope, name: str) -> None:
+    """A value leaves the store for a server that the configuration names: it takes what reading it
+    takes.
+    """
+    action = Action(command="sync", names=(name,))
+    demand_touch(scope.snapshot, action, what=f"the value of {name} to be written to Configu")
 
 
 async def _push(scope: LoginScope, sync: ConfiguSync, args: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from gateway.audit.journal import Journal
 from gateway.cli import output
 from gateway.cli.approval import approve_for_agent
 from gateway.config.mfa_policy import MfaConfig
-from gateway.injection.agents import agent_in
+from gateway.injection.ancestors import agent_behind_us
 from identity.errors import SecretDamaged, SecretNotFound, SecurityKeyUnavailable, TouchDenied
 from identity.secret_stores.base import OWN_PREFIX, Secret, SecretRef
 from identity.secret_stores.guarded import is_sealed
@@ -94,13 +94,15 @@ class Gate:
             TouchDenied, SecurityKeyUnavailable: what has to be touched was not.
             AgentRefused: nobody said yes.
         """
-        agent = agent_in(os.environ) if what else ""
+        agent = agent_behind_us() if what else ""
         needed = sign_in or self._policy.wants(self._action.command, self._action.names)
         if needed or ((agent or self._policy.is_unknown) and self._has_keys()):
             if not self._was_touched_ahead():
                 self._touch()
             return agent
-        return approve_for_agent(what, environ=os.environ) if agent else ""
+        if agent:
+            approve_for_agent(agent, what)
+        return agent
 
     def read(self, ref: SecretRef) -> Secret:
         """The value, after a touch if it is sealed, and within the time of the one that there was.

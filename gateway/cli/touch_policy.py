@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 from gateway.cli.secret_scope import opened_by
 from gateway.cli.snapshot import Snapshot
 from gateway.cli.touch import Action, Gate
-from gateway.injection.agents import agent_in
+from gateway.injection.ancestors import agent_behind_us
 
 
 def demand_touch(
@@ -25,7 +24,7 @@ def demand_touch(
     policy = snapshot.policy()
     demanded = sign_in and policy.sign_in
     wanted = demanded or policy.wants(action.command, action.names)
-    if not wanted and not (what and agent_in(os.environ)):
+    if not wanted and not (what and agent_behind_us()):
         return
     # The configuration's own project: another one is nobody's to name here.
     with opened_by(replace(snapshot, named=None)) as scope:

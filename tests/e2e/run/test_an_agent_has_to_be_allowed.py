@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
-from tests.e2e.run.conftest import CONFIG, KEY, Project, Terminal
+from tests.e2e.run.conftest import COMMAND, CONFIG, DEADLINE_S, KEY, Project, Terminal
 
 
 def test_without_a_terminal_nobody_can_say_yes(project: Project) -> None:
@@ -15,6 +17,25 @@ def test_without_a_terminal_nobody_can_say_yes(project: Project) -> None:
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (1, b"")
     assert b"Claude Code asks for API_KEY, DB_URL in env" in err
+
+
+def test_an_empty_environment_hides_no_agent(project: Project) -> None:
+    """`env -i`, or a script in between: the marks are still those of the process before it."""
+    command = [*COMMAND, "--", "env"]
+    scrubbed = [f"{name}={value}" for name, value in project.env.items()]
+    between = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", between, "env", "-i", *scrubbed, *command],
+        cwd=project.folder,
+        env=project.env | {"CLAUDECODE": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=DEADLINE_S,
+        check=False,
+        start_new_session=True,
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"Claude Code asks for API_KEY, DB_URL in env" in done.stderr
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])

@@ -218,3 +218,19 @@ def test_without_configu(machine: Headless, configu: ConfiguServer) -> None:
     assert "503" in told["problem"]
     assert told["age_s"] >= 0
     assert machine.get("API_KEY") == "canary-of-prod"
+
+
+def test_giving_a_value_away_takes_what_reading_it_takes(
+    machine: Headless, configu: ConfiguServer
+) -> None:
+    machine.done("secret", "set", "API_KEY", said="canary-of-mine")
+    before = dict(configu.configs)
+    agent = machine.run("sync", "--push", "API_KEY", env={"CLAUDECODE": "1"})
+    assert agent.returncode == 1
+    assert "Claude Code asks for the value of API_KEY to be written to Configu" in agent.stderr
+    config = machine.work / "devwiz-gw.toml"
+    config.write_text(config.read_text() + '[mfa]\ntouch = ["secret:API_*"]\n')
+    touched = machine.run("sync", "--push", "API_KEY")
+    assert touched.returncode == 1
+    assert "no security key is enrolled" in touched.stderr
+    assert configu.configs == before
