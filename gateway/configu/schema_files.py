@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -24,8 +26,7 @@ def read_schemas(paths: Iterable[Path]) -> dict[str, Cfgu]:
 
 def _read(path: Path) -> dict[str, Cfgu]:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+        data = _data(path)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InvalidConfigSchema(
@@ -37,6 +38,15 @@ def _read(path: Path) -> dict[str, Cfgu]:
         return read_schema(_contents(path, data))
     except InvalidConfigSchema as error:
         raise InvalidConfigSchema(f"{path}: {error}", hint=error.hint) from None
+
+
+def _data(path: Path) -> bytes:
+    # Never waits for the writer of a pipe.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(0, "it is not a plain file")
+        return file.read(_MOST_BYTES + 1)
 
 
 def _contents(path: Path, data: bytes) -> object:

@@ -6,13 +6,11 @@ looked for.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
-from urllib.parse import quote
 
-from gateway.injection.value_forms import base64_pieces
+from gateway.injection.value_forms import base64_pieces, forms_of
 
 MASK: Final = b"[hidden]"
 #: Shorter values would hide half of all output.
@@ -48,15 +46,16 @@ class Masker:
         """Take output; what of it may be shown now."""
         text = self._text + data
         shown = self._shown
-        end = 0  # of the last value: what comes behind it may begin another
+        held = self._beginning(text, 0)
         out = bytearray()
         for match in self._pattern.finditer(text):
-            if self._may_begin(text[match.start() :]):
-                break  # it may turn out to be the beginning of a longer value
+            if held <= match.start():
+                break  # it may turn out to be a part of a longer value
             out += text[shown : max(match.start(), shown)] + MASK
-            shown = end = match.end()
+            shown = match.end()
             self.hidden += 1
-        held = self._beginning(text, end)
+            if held < shown:
+                held = self._beginning(text, shown)  # what comes behind a value may begin another
         out += text[shown : max(held, shown)]
         self._text = text[held:]
         self._shown = max(shown - held, 0)
@@ -96,16 +95,9 @@ def _any_of(texts: Iterable[bytes]) -> re.Pattern[bytes]:
 
 def _forms(value: str) -> Iterator[bytes]:
     """A value as programs print it."""
+    yield from forms_of(value)
     raw = value.encode("utf-8", "surrogateescape")
-    yield raw
     yield raw.replace(b"\n", b"\r\n")  # as a terminal shows it
     yield raw.replace(b"\n", b"\\n")
     yield from raw.splitlines()
-    yield raw.hex().encode()
-    yield raw.hex().upper().encode()
-    for safe in ("", "/", "/:@-._~!$&'()*+,;="):
-        yield quote(raw, safe=safe).encode()
-        yield quote(raw, safe=safe).replace("%20", "+").encode()
-    for ascii_only in (True, False):
-        yield json.dumps(value, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogatepass")
-    yield from base64_pieces(raw)
+    yield from base64_pieces(raw)  # shorter ones than what is looked for in files

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 #: A shorter value turns up by chance.
 MIN_CHARACTERS: Final = 8
@@ -16,6 +17,13 @@ MIN_CHARACTERS: Final = 8
 _MIN_BASE64: Final = 8
 # What the first bytes of something else do to the first characters of base64: they differ.
 _SKIPPED: Final = (0, 2, 3)
+# What `base64` and MIME (RFC 2045 section 6.8), and what `openssl` and PEM put into a line; `xxd`.
+_BASE64_LINES: Final = (76, 64)
+_HEX_LINE: Final = 60
+# What is left as it is: nothing, `/` in paths, what encodeURIComponent and encodeURI leave.
+_SAFE: Final = ("", "/", "!'()*", ";,/?:@&=+$-_.!~*'()#", "/:@-._~!$&'()*+,;=")
+# The four digits behind a `\u`, which itself must stay small.
+_ESCAPED: Final = re.compile(r"(?<=\\u)[0-9a-f]{4}")
 
 
 def forms_of(value: str) -> dict[bytes, str]:
@@ -23,15 +31,15 @@ def forms_of(value: str) -> dict[bytes, str]:
 
     Base64 is there for each of the three places in a longer text where the value may begin.
     """
-    data = value.encode()
+    data = value.encode("utf-8", "surrogateescape")
     found: dict[bytes, str] = {data: "as it is"}
     for text in _json_texts(value):
-        found.setdefault(text.encode(), "JSON")
-    for text in _url_texts(value):
+        found.setdefault(text.encode("utf-8", "surrogatepass"), "JSON")
+    for text in _url_texts(data):
         found.setdefault(text.encode(), "URL")
-    for text in (data.hex(), data.hex().upper()):
-        found.setdefault(text.encode(), "hex")
-    for piece in base64_pieces(data):
+    for digits in _hex_digits(data):
+        found.setdefault(digits, "hex")
+    for piece in _base64_digits(data):
         if len(piece) >= _MIN_BASE64:
             found.setdefault(piece, "base64")
     return found
@@ -42,17 +50,40 @@ def _json_texts(value: str) -> list[str]:
     # Some writers escape the solidus and what could end a script (RFC 8259 section 7 allows it).
     slashed = [text.replace("/", "\\/") for text in plain]
     safe = plain[0].replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return [*plain, *slashed, safe]
+    texts = [*plain, *slashed, safe]
+    return [*texts, *(_ESCAPED.sub(lambda found: found[0].upper(), text) for text in texts)]
 
 
-def _url_texts(value: str) -> list[str]:
-    texts = [quote(value, safe=""), quote(value), quote_plus(value)]
+def _url_texts(data: bytes) -> list[str]:
+    texts = [quote(data, safe=safe) for safe in _SAFE]
+    texts += [text.replace("%20", "+") for text in texts]
     return [*texts, *(_small_hex(text) for text in texts)]
 
 
 def _small_hex(text: str) -> str:
     parts = text.split("%")
     return "%".join([parts[0], *(part[:2].lower() + part[2:] for part in parts[1:])])
+
+
+def _hex_digits(data: bytes) -> Iterator[bytes]:
+    for digits in (data.hex().encode(), data.hex().upper().encode()):
+        yield digits
+        yield from _in_lines(digits, _HEX_LINE)
+
+
+def _base64_digits(data: bytes) -> Iterator[bytes]:
+    yield from base64_pieces(data)
+    whole, *_ = base64_pieces(data)
+    for width in _BASE64_LINES:
+        yield from _in_lines(whole, width)
+
+
+def _in_lines(text: bytes, width: int) -> Iterator[bytes]:
+    """As programs break it that write lines of one width; with both endings."""
+    if len(text) > width:
+        lines = [text[start : start + width] for start in range(0, len(text), width)]
+        yield b"\n".join(lines)
+        yield b"\r\n".join(lines)
 
 
 def base64_pieces(data: bytes) -> Iterator[bytes]:

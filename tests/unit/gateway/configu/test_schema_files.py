@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,9 @@ def test_what_can_not_be_used_is_named(tmp_path: Path, name: str, text: str, why
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfigSchema, match="can't be read: no such file"):
         read_schemas([tmp_path / "none.cfgu.json"])
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.cfgu.json")
+    with pytest.raises(InvalidConfigSchema, match="not a plain file"):
+        read_schemas([tmp_path / "a.cfgu.json"])

@@ -51,6 +51,36 @@ def test_a_value_is_hidden_in_each_form_and_split(form: str, size: int) -> None:
         assert middle not in out
 
 
+LONG = "".join(f"{number:x}/" for number in range(50)) + "<end>"
+IN_LINES: dict[str, Callable[[bytes], bytes]] = {
+    "base64": base64.encodebytes,
+    "base64 on a terminal": lambda raw: base64.encodebytes(raw).replace(b"\n", b"\r\n"),
+    "base64 of openssl": lambda raw: _in_lines(base64.b64encode(raw), 64),
+    "xxd -p": lambda raw: _in_lines(raw.hex().encode(), 60),
+}
+
+
+def _in_lines(text: bytes, width: int) -> bytes:
+    return b"\n".join(text[start : start + width] for start in range(0, len(text), width)) + b"\n"
+
+
+@pytest.mark.parametrize("form", IN_LINES)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_value_is_hidden_where_a_program_breaks_lines(form: str, size: int) -> None:
+    told = IN_LINES[form](LONG.encode())
+    assert told.count(b"\n") > 2
+    out = shown([LONG], told, size)
+    assert out.startswith(MASK)
+    assert len(out) <= len(MASK) + 6  # digits that depend on what follows, padding, an ending
+
+
+@pytest.mark.parametrize("size", [1, 5, 7])
+def test_a_line_of_a_value_inside_another_form_doesn_t_show_what_is_before_it(size: int) -> None:
+    """Of values with several lines each line is hidden by itself as well."""
+    told = quote("first: one&two\nsecond-line", safe="").encode()
+    assert shown(["first: one&two\nsecond-line"], told, size) == MASK
+
+
 @given(
     st.lists(st.text("ab", min_size=6, max_size=9), min_size=1, max_size=3),
     st.binary().map(lambda raw: bytes(b"ab \n"[byte % 4] for byte in raw)),

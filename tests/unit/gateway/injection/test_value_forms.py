@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import urllib.parse
 
 import pytest
@@ -19,6 +20,14 @@ def forms_in(text: bytes) -> set[str]:
     return {form for needle, form in forms_of(VALUE).items() if needle in text}
 
 
+def _capital(pattern: str, text: str) -> str:
+    return re.sub(pattern, lambda found: found[0].upper(), text)
+
+
+def _small(pattern: str, text: str) -> str:
+    return re.sub(pattern, lambda found: found[0].lower(), text)
+
+
 @pytest.mark.parametrize(
     ("text", "form"),
     [
@@ -29,6 +38,9 @@ def forms_in(text: bytes) -> set[str]:
         ("https://x/?q=" + urllib.parse.quote(VALUE, safe=""), "URL"),
         ("https://x/" + urllib.parse.quote(VALUE), "URL"),
         (urllib.parse.urlencode({"q": VALUE}), "URL"),
+        (_capital(r"(?<=\\u)[0-9a-f]{4}", json.dumps({"a": VALUE})), "JSON"),
+        ("https://x/?q=" + urllib.parse.quote(VALUE, safe="!'()*"), "URL"),
+        ("https://x/?q=" + _small("%..", urllib.parse.quote(VALUE, safe="")), "URL"),
         ("x=" + VALUE.encode().hex(), "hex"),
         ("x=" + VALUE.encode().hex().upper(), "hex"),
     ],
