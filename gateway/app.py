@@ -36,6 +36,7 @@ from gateway.descriptor_limit import raise_descriptor_limit
 from gateway.errors import StartFailed
 from gateway.identity_sources import open_source
 from gateway.rotation.desk import Desk
+from gateway.service.given import Service
 from gateway.telemetry.logs import LogSink, Redactor, install
 from gateway.telemetry.readable import readable
 from gateway.telemetry.span_exporter import SpanExporter
@@ -49,18 +50,26 @@ _LOG: Final = logging.getLogger(__name__)
 _KEEPING: Final = frozenset({"keychain", "vault"})
 
 
-async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping[str, str]) -> int:
+async def serve(
+    config: Config,
+    *,
+    announce: Callable[[str], None],
+    env: Mapping[str, str],
+    service: Service | None = None,
+) -> int:
     """Run the gateway until it is told to stop.
 
     SIGTERM drains after lingering, SIGINT at once, a second one of them cuts; SIGHUP reloads the
     file and opens the log again.
 
-    `announce` shows a line to the person who started the gateway. The result is 0 when everything
-    was drained, 1 when connections had to be cut.
+    `announce` shows a line to the person who started the gateway, `service` is what a service
+    manager has given. The result is 0 when everything was drained, 1 when connections had to be
+    cut.
 
     Raises:
         Fault: the start failed; nothing is left behind.
     """
+    service = service or Service()
     raise_descriptor_limit(2 * config.limits.max_connections + 256)
     redactor = Redactor()
     sink = _open_log(config.log)
@@ -86,6 +95,8 @@ async def serve(config: Config, *, announce: Callable[[str], None], env: Mapping
             config=used, store=store, journal=journal, env=env, tell=lambda _secret: refresh()
         ),
         exporter=SpanExporter(_process(config), rng=random.SystemRandom()),
+        manager=service.manager,
+        passed=service.passed,
     )
     try:
         supervisor = Supervisor(config, parts)

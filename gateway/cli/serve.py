@@ -33,12 +33,15 @@ def run(args: argparse.Namespace) -> int:
 
     from gateway import app
     from gateway.config.load import find_config, load
+    from gateway.service.given import Service
 
+    service = Service.taken_from(os.environ, pid=os.getpid())
     config = load(find_config(args.config, cwd=Path.cwd(), env=os.environ))
     _sweep()
     try:
-        forced = asyncio.run(app.serve(config, announce=_announce, env=os.environ))
+        forced = asyncio.run(app.serve(config, announce=_announce, env=os.environ, service=service))
     finally:
+        service.close()
         _end_sessions(config.path)
     return ExitCode.FAILED if forced else ExitCode.OK
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from gateway.config.model import Route, TcpAddress, UnixAddress
 from gateway.errors import StartFailed
+from gateway.service.passed import PassedSockets
 
 _LOG: Final = logging.getLogger(__name__)
 _BACKLOG: Final = 4096
@@ -32,7 +33,9 @@ class OpenListener:
     Attributes:
         id: names it for the workers, never used twice in the life of the supervisor.
         bound: the address with the port that the system chose where 0 was asked for.
-        sockets: one for each worker; on a Unix socket all are the same one.
+        sockets: one for each worker; where the socket is a Unix one, or was passed to this process,
+            all are the same one.
+        inode: of a Unix socket's path that goes with it.
     """
 
     id: str
@@ -80,8 +83,9 @@ class ListenerSet:
     `finish` on the change. All but `commit` touch the file system and belong in a thread.
     """
 
-    def __init__(self, *, workers: int = 1) -> None:
+    def __init__(self, *, workers: int = 1, passed: PassedSockets | None = None) -> None:
         self._workers = workers
+        self._passed = passed or PassedSockets()
         self._current: Mapping[Key, OpenListener] = {}
         self._count = 0
         self.by_route: Mapping[str, tuple[OpenListener, ...]] = {}
@@ -146,6 +150,12 @@ class ListenerSet:
     def _open(self, route: Route, address: TcpAddress | UnixAddress) -> OpenListener | None:
         self._count += 1
         id_ = f"l{self._count}"
+        if (found := self._passed.claim(route, address)) is not None:
+            if isinstance(address, UnixAddress):
+                _check_folder(address.path.parent)
+            return OpenListener(
+                id=id_, bound=found.bound, sockets=(found.socket.dup(),) * self._workers
+            )
         if isinstance(address, UnixAddress):
             item, inode = open_unix_socket(address.path)
             sockets = (item,) * self._workers

@@ -1,4 +1,4 @@
-"""Which changes of a configuration a running gateway can follow. Pure."""
+"""Which changes of a configuration a running gateway can follow, and why not others. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.config.model import Config
 from gateway.errors import ConfigInvalid, ConfigProblem
+from identity.fault import Fault
 
 _FIXED: Final[dict[str, Callable[[Config], object]]] = {
     "project": lambda config: config.project,
@@ -33,3 +34,18 @@ def refuse_unchangeable(old: Config, new: Config) -> None:
     ]
     if problems:
         raise ConfigInvalid(str(new.path), problems)
+
+
+def summary(fault: Fault) -> str:
+    """Why a reload was refused, on one line."""
+    problems = getattr(fault, "problems", ())
+    told = "; ".join(
+        f"{item.key}: {item.message}" if item.key else item.message for item in problems
+    )
+    return told or str(fault)
+
+
+def advice(fault: Fault) -> str:
+    """What to do: about each problem, where the fault has several."""
+    hints = [item.hint for item in getattr(fault, "problems", ()) if item.hint]
+    return "; ".join(dict.fromkeys(hints)) or fault.hint

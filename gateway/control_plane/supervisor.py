@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from certs.generation import Generation
 from gateway.audit.journal import Journal
 from gateway.config.model import DEFAULT_IDENTITY, Config
 from gateway.control_plane.admin_api import AdminApi
+from gateway.control_plane.attendance import Attendance, Condition
 from gateway.control_plane.audit_queue import AuditQueue
 from gateway.control_plane.audit_signer import AuditSigner
 from gateway.control_plane.feeds import Feeds
@@ -26,7 +27,7 @@ from gateway.control_plane.linger import Calls, Linger
 from gateway.control_plane.listeners import ListenerChange, ListenerSet
 from gateway.control_plane.metrics_server import MetricsServer
 from gateway.control_plane.outlets import Outlets
-from gateway.control_plane.reload import refuse_unchangeable
+from gateway.control_plane.reload import advice, refuse_unchangeable, summary
 from gateway.control_plane.request_history import Meaning, RequestHistory
 from gateway.control_plane.resolver import Lookup, Resolver, look_up
 from gateway.control_plane.rotations import RotationKeeper
@@ -43,6 +44,8 @@ from gateway.ipc import events, sessions
 from gateway.ipc.events import Event
 from gateway.ipc.snapshot import Snapshot
 from gateway.rotation.desk import Desk
+from gateway.service.manager import ServiceManager
+from gateway.service.passed import PassedSockets
 from gateway.telemetry.logs import LogSink, Redactor, fields
 from gateway.telemetry.span_exporter import SpanExporter
 from identity.fault import Fault
@@ -69,6 +72,8 @@ class Parts:
         open_desk: opens the rotations of a configuration; they call back when a secret changed.
         signer: vouches for the journal; None where the store can keep no key for it.
         forwarders: pass the journal's lines on; None where nothing does.
+        manager: is told how far the gateway is.
+        passed: sockets that are open already, for the routes that listen there.
     """
 
     version: str
@@ -83,6 +88,8 @@ class Parts:
     open_desk: Callable[[Config, Callable[[], Awaitable[None]]], Desk]
     signer: AuditSigner | None = None
     forwarders: Forwarders | None = None
+    manager: ServiceManager = field(default_factory=ServiceManager)
+    passed: PassedSockets = field(default_factory=PassedSockets)
     lookup: Lookup = look_up
     worker_command: Sequence[str] = COMMAND
 
@@ -93,6 +100,7 @@ class Supervisor:
     def __init__(self, config: Config, parts: Parts) -> None:
         self._config = config
         self._parts = parts
+        self._attendance = Attendance(parts.manager, self._condition)
         self._started_at = datetime.now(UTC)
         self._phase: Phase = "starting"
         self._config_error = ""
@@ -100,7 +108,7 @@ class Supervisor:
         self._rejected: dict[str, str] = {}
         self._snapshot: Snapshot | None = None
         self._history = RequestHistory(parts.meaning)
-        self._listeners = ListenerSet(workers=config.limits.workers)
+        self._listeners = ListenerSet(workers=config.limits.workers, passed=parts.passed)
         self._pool = WorkerPool(
             config.limits.workers,
             on_access=self._on_access,
@@ -141,6 +149,10 @@ class Supervisor:
         Raises:
             Fault: the start failed; nothing is left behind.
         """
+        async with self._attendance.kept():
+            return await self._run()
+
+    async def _run(self) -> int:
         try:
             await self._open()
             forced = await self._serve()
@@ -202,17 +214,17 @@ class Supervisor:
         Raises:
             Fault: why it was refused.
         """
-        async with self._reloading:
+        async with self._reloading, self._attendance.reload():
             try:
                 await self._unless_stopping(self._reload)
             except Fault as fault:
                 self._reloads["refused"] += 1
-                self._config_error = _summary(fault)
+                self._config_error = summary(fault)
                 self._audit.put("config.reload", outcome="refused", reason=self._config_error)
                 _LOG.error(
                     "reload refused, the old configuration stays: %s",
                     self._config_error,
-                    extra={"event": "reload_refused", "hint": _hint(fault)},
+                    extra={"event": "reload_refused", "hint": advice(fault)},
                 )
                 raise
             self._reloads["ok"] += 1
@@ -283,6 +295,7 @@ class Supervisor:
 
     async def _open(self) -> None:
         config = self._config
+        self._parts.passed.check(config.routes)
         self._trust.use(await self._trust.prepare(config))
         await asyncio.to_thread(self._parts.journal.record, "gateway.start", outcome="ok")
         self._resolver.watch(_targets(config))
@@ -320,6 +333,7 @@ class Supervisor:
                 others.append(tasks.create_task(self._parts.forwarders.run()))
             await self._stop.wait()
             self._phase = "draining"
+            self._attendance.ending(self._config.limits, lingers=self._linger.goes_on)
             if self._linger.goes_on:
                 await self._serve_until_left()
             forced = await self._drain()
@@ -359,6 +373,7 @@ class Supervisor:
         await self._headers.run()
 
     async def _settle(self) -> None:
+        self._attendance.settling(2 * START_TIMEOUT_S)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 await self._identities.wait_complete()
@@ -367,6 +382,7 @@ class Supervisor:
             self._tell_missing()
         if self._phase == "starting":
             self._phase = "running"
+            self._attendance.settled()
 
     def _tell_missing(self) -> None:
         for name, view in self._identities.views().items():
@@ -377,6 +393,15 @@ class Supervisor:
                     view.reason,
                     extra={"event": "start_degraded", "hint": view.last_error_hint},
                 )
+
+    def _condition(self) -> Condition:
+        return Condition(
+            phase=self._phase,
+            lingers=self._linger.goes_on,
+            routes=len(self._config.routes),
+            lacking=[name for name, held in self._identities.held().items() if held.reason],
+            config_error=self._config_error,
+        )
 
     # What changes the world
 
@@ -510,6 +535,8 @@ class Supervisor:
         self._rotations.use(config)
         await self._outlets.use(config)
         await asyncio.to_thread(change.finish)
+        for problem in self._parts.passed.unclaimed(config.routes):
+            _LOG.warning("the service manager listens on for nobody: it passed %s", problem)
         logging.getLogger().setLevel(config.log.level.upper())
         kept = config.audit
         self._parts.journal.keep(file_bytes=kept.file_bytes, files=kept.keep_files)
@@ -553,17 +580,3 @@ def _targets(config: Config) -> list[tuple[str, int]]:
 
 def _values(headers: tuple[tuple[str, str], ...]) -> list[str]:
     return [value for _, value in headers]
-
-
-def _summary(fault: Fault) -> str:
-    problems = getattr(fault, "problems", ())
-    told = "; ".join(
-        f"{item.key}: {item.message}" if item.key else item.message for item in problems
-    )
-    return told or str(fault)
-
-
-def _hint(fault: Fault) -> str:
-    """What to do: about each problem, where the fault has several."""
-    hints = [item.hint for item in getattr(fault, "problems", ()) if item.hint]
-    return "; ".join(dict.fromkeys(hints)) or fault.hint

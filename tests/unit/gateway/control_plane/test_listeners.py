@@ -13,6 +13,7 @@ import pytest
 from gateway.config.model import Route, TcpAddress, UnixAddress
 from gateway.control_plane.listeners import ListenerSet, OpenListener, open_unix_socket
 from gateway.errors import StartFailed
+from gateway.service.passed import PassedSocket, PassedSockets
 from tests.fakes import configs
 
 
@@ -216,3 +217,46 @@ def test_closing_leaves_a_socket_that_somebody_else_put_there(
         other.bind(str(address.path))
         listeners.close()
         assert address.path.exists()
+
+
+def passed_by(name: str, item: socket.socket) -> PassedSockets:
+    bound = TcpAddress(*item.getsockname()[:2])
+    return PassedSockets([PassedSocket(name=name, socket=item, bound=bound)])
+
+
+def test_a_passed_socket_is_adopted_by_all_workers_and_outlives_its_route() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as given:
+        port = given.getsockname()[1]
+        listeners = ListenerSet(workers=2, passed=passed_by("planner", given))
+        route = configs.route("planner", listen=(TcpAddress("127.0.0.1", port),))
+        change(listeners, [route])
+        kept = first(listeners)
+        assert kept.sockets[0] is kept.sockets[1]
+        change(listeners, [route, configs.route("other")])
+        assert first(listeners) is kept
+        # Nobody could bind it once more, as whoever passed it listens on.
+        change(listeners, [configs.route("other")])
+        change(listeners, [route])
+        again = first(listeners)
+        assert again.id != kept.id
+        with socket.create_connection(("127.0.0.1", port)):
+            again.sockets[0].accept()[0].close()
+        listeners.close()
+        assert given.fileno() != -1
+
+
+def test_a_passed_unix_socket_keeps_its_path_and_needs_a_safe_folder(tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    with socket.socket(socket.AF_UNIX) as given:
+        given.bind(str(path))
+        given.listen()
+        item = PassedSocket(name="", socket=given, bound=UnixAddress(path))
+        listeners = ListenerSet(passed=PassedSockets([item]))
+        route = configs.route(listen=(UnixAddress(path),))
+        change(listeners, [route])
+        listeners.close()
+        assert path.exists()
+        tmp_path.chmod(0o777)
+        with pytest.raises(StartFailed, match="others can write"):
+            listeners.prepare([route])
+        tmp_path.chmod(0o700)
