@@ -111,7 +111,7 @@ async def main() -> None:
     async with httpx.AsyncClient() as http:
         card = await A2ACardResolver(http, ADDRESS).get_agent_card()
         client = ClientFactory(ClientConfig(httpx_client=http)).create(card)
-        print(card.name, client)
+        print(client, card)
 
 
 asyncio.run(main())"""

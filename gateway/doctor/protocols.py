@@ -175,8 +175,8 @@ async def _agent_card(upstream: Upstream) -> Finding | None:
         return upstream.found(f"{name} leads here")
     return upstream.doubt(
         f"{name} leads clients to {', '.join(elsewhere)}, past the gateway",
-        "let the agent name the upstream's own origin in its card, or give clients the address "
-        "of the route's listener themselves",
+        'write agent_card = "rewrite" in the route, which maps the upstream\'s own origin, and let '
+        "the agent name no other one",
     )
 
 

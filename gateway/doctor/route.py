@@ -235,12 +235,13 @@ class _Ladder:
 
     def _origins(self) -> frozenset[str]:
         """Where a card may lead: to the listeners, or where the gateway isn't asked, to the
-        upstream, whose own origin the gateway maps to theirs.
+        upstream, if the gateway maps its origin to theirs.
         """
         listed = self._known.route_status(self._name).get("listener_urls")
         urls = listed if isinstance(listed, list) else []
         own = [url.replace("127.0.0.1", "localhost") for url in urls]
-        if self._known.status is not None and self._route.kind == "http":
+        is_asked = self._known.status is not None and self._route.kind == "http"
+        if is_asked or self._route.agent_card == "keep":
             return frozenset([*urls, *own])
         return frozenset([self._route.upstream_url, *urls, *own])
 

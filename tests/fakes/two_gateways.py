@@ -47,10 +47,12 @@ def two_gateways(
     alpn: str = "",
     life_s: int = 10,
     outbound: str = "",
+    inbound: str = "",
     inbound_protocol: str = "",
 ) -> Iterator[TwoGateways]:
     """Both, ready; `protocol` is "http" or "tcp", `alpn` a line of both routes, `outbound` more of
-    the caller's own. An `inbound_protocol` of "tcp" has `far` end TLS and read nothing.
+    the caller's own, and `inbound` of the agent's. An `inbound_protocol` of "tcp" has `far` end TLS
+    and read nothing.
     """
     with ExitStack() as cleanup:
         issuer = cleanup.enter_context(IssuerProcess(folder / "issuer", life_s=life_s))
@@ -71,6 +73,7 @@ listen = "127.0.0.1:0"
 upstream = "{inbound_protocol or protocol}://127.0.0.1:{agent_port}"
 peer = ["spiffe://{TRUST_DOMAIN}/agent/*"]
 {alpn}
+{inbound}
 """)
         far.start()
         far.until_ready()

@@ -51,3 +51,24 @@ def test_langgraph_and_a_card(gateway: GatewayProcess, upstream: ScriptedUpstrea
     assert langgraph["detail"].startswith("LangGraph: ")
     assert a2a["result"] == "warn"
     assert "leads clients to https://agents.example, past the gateway" in a2a["detail"]
+
+
+@pytest.mark.parametrize("agent_card", ["keep", "rewrite"])
+def test_a_card_of_the_upstreams_own(
+    gateway: GatewayProcess, upstream: ScriptedUpstream, agent_card: str
+) -> None:
+    card = {"name": "planner", "url": f"https://localhost:{upstream.port}/a2a"}
+    upstream.script = answering(
+        lambda received: (
+            response(json.dumps(card).encode(), _JSON)
+            if received.target == "/.well-known/agent-card.json"
+            else response(b"", status="404 Not Found")
+        )
+    )
+    gateway.configure(more=f'agent_card = "{agent_card}"\n')
+    found = doctor(gateway).at("protocol")
+    if agent_card == "rewrite":
+        assert found["detail"] == "A2A: the card of 'planner' leads here"
+    else:
+        assert "past the gateway" in found["detail"]
+        assert 'agent_card = "rewrite"' in found["remedy"]
