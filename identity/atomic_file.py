@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,32 @@ def write_atomic(path: Path, data: bytes, mode: int) -> None:
     Raises:
         OSError: nothing has changed, and no temporary file is left.
     """
+    _put(path, data, mode, lambda temporary: temporary.replace(path))
+
+
+def create_atomic(path: Path, data: bytes, mode: int) -> None:
+    """Create `path` as `write_atomic` does, and replace nothing. On file systems without hard links
+    a machine that loses power may leave a part of it.
+
+    Raises:
+        FileExistsError: something is there, be it a link that leads nowhere.
+        OSError: nothing has changed, and no temporary file is left.
+    """
+
+    def link(temporary: Path) -> None:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:
+            write_new(path, data, mode)
+        temporary.unlink()
+
+    _put(path, data, mode, link)
+
+
+def _put(path: Path, data: bytes, mode: int, place: Callable[[Path], object]) -> None:
+    """Let `place` bring a finished file to `path`, whose folder then keeps it."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     fd = os.open(temporary, _CREATE, mode)
     try:
@@ -52,7 +79,7 @@ def write_atomic(path: Path, data: bytes, mode: int) -> None:
             file.write(data)
             file.flush()
             os.fsync(fd)
-        temporary.replace(path)
+        place(temporary)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()

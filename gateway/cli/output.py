@@ -37,6 +37,11 @@ def note(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def question(text: str) -> None:
+    """A question, on standard error; its answer is typed behind it."""
+    print(printable(text), end="", file=sys.stderr, flush=True)
+
+
 def fault(error: Fault) -> None:
     """Show an error: what failed, then the cause and the remedy; all problems of a bad file."""
     note(f"{paint('error:', 'bad', stream=sys.stderr)} {printable(str(error))}")

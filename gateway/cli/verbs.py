@@ -26,6 +26,17 @@ class Verb(NamedTuple):
 
 VERBS: Final = (
     Verb(
+        "init",
+        "gateway.cli.init",
+        "write a first configuration, or add a route to it, and see whether it works",
+        (
+            "devwiz-gw init",
+            "devwiz-gw init --identity-from identity.toml --upstream https://127.0.0.1:8443",
+            "devwiz-gw init --source spiffe --kind langgraph --upstream https://graphs.example.com",
+            "devwiz-gw init --add --upstream https://tools.example.com/mcp --client cursor",
+        ),
+    ),
+    Verb(
         "serve",
         "gateway.cli.serve",
         "run the gateway until it is told to stop",

@@ -46,7 +46,7 @@ def find_config(
     raise _unusable(
         FILE_NAME,
         f"not found in {cwd} or a folder above" + (f", nor at {wanted}" if wanted else ""),
-        "write one as docs/configuration.md describes, or pass --config FILE",
+        "devwiz-gw init writes one; or pass --config FILE",
     )
 
 

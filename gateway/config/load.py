@@ -14,10 +14,10 @@ from gateway.config.project_parts import Part, parse_project
 from gateway.config.reading import Reading, read
 from gateway.errors import ConfigInvalid
 
-__all__ = ["checked", "checked_project", "find_config", "load"]
+__all__ = ["SOCKET_PATH_BYTES", "checked", "checked_project", "find_config", "load"]
 
 #: Bytes that fit into the operating system's `sun_path`, without the closing zero.
-_SOCKET_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
+SOCKET_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
 _Checked = TypeVar("_Checked", bound=ProjectConfig)
 
 
@@ -41,7 +41,7 @@ def checked(reading: Reading) -> Config:
     """What was read, as a configuration. Raises `ConfigInvalid` as `load` does."""
     return _without_problems(
         reading,
-        lambda found: parse(found.raw, path=found.path, max_socket_path=_SOCKET_PATH_BYTES),
+        lambda found: parse(found.raw, path=found.path, max_socket_path=SOCKET_PATH_BYTES),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+from cryptography import x509
 from OpenSSL import SSL
 
 from certs.errors import PeerRejected
@@ -230,9 +231,9 @@ def _late(error: Exception) -> Missed:
     return Missed("upstream_closed", f"the server ended the connection {said}")
 
 
-async def shown_by(address: tuple[str, int], server_name: str) -> str:
-    """Who signs the certificate of a server that is not trusted, for people; "" if it shows none.
-    Nothing is sent to it.
+async def shown_by(address: tuple[str, int], server_name: str) -> x509.Certificate | None:
+    """The certificate of a server, which nobody has checked; None if it shows none that can be
+    read. Nothing is sent to it.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -242,20 +243,21 @@ async def shown_by(address: tuple[str, int], server_name: str) -> str:
             *address, ssl=context, server_hostname=server_name or None
         )
     except (OSError, ValueError):
-        return ""
+        return None
     tls = writer.get_extra_info("ssl_object")
     der = tls.getpeercert(binary_form=True) if tls is not None else None
     writer.transport.abort()
-    return _issuer_in(der)
-
-
-def _issuer_in(der: bytes | None) -> str:
-    from cryptography import x509
-
     try:
-        leaf = x509.load_der_x509_certificate(der or b"")
-        return leaf.issuer.rfc4514_string()
+        return x509.load_der_x509_certificate(der or b"")
     except (ValueError, x509.InvalidVersion):
+        return None
+
+
+def issuer_in(leaf: x509.Certificate) -> str:
+    """Who signed a certificate, for people; "" if that can't be read."""
+    try:
+        return leaf.issuer.rfc4514_string()
+    except ValueError:
         return ""
 
 

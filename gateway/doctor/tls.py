@@ -11,7 +11,7 @@ from typing import Final
 
 from gateway.doctor import answers
 from gateway.doctor.finding import Finding
-from gateway.doctor.link import Handshake, TlsLink, Trust, dial, shown_by
+from gateway.doctor.link import Handshake, TlsLink, Trust, dial, issuer_in, shown_by
 from gateway.doctor.message import Missed
 from gateway.doctor.reach import Address
 
@@ -78,9 +78,10 @@ async def _with_issuer(
         return finding
     try:
         async with asyncio.timeout(deadline_s):
-            issuer = await shown_by(address, trust.spec.server_name)
+            leaf = await shown_by(address, trust.spec.server_name)
     except TimeoutError:
         return finding
+    issuer = issuer_in(leaf) if leaf is not None else ""
     if not issuer:
         return finding
     detail = f"{finding.detail} (it shows one of {issuer})"

@@ -101,23 +101,30 @@ def _path(header: str) -> tuple[str, ...]:
 
 
 def _rendered(spot: Spot, entry: Entry) -> str:
-    lines = [f"[{_key(spot.container)}.{_key(spot.name)}]"]
-    lines += [f"{_key(key)} = {_value(value)}" for key, value in entry.items()]
+    lines = [f"[{toml_key(spot.container)}.{toml_key(spot.name)}]"]
+    lines += [f"{toml_key(key)} = {toml_value(value)}" for key, value in entry.items()]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A text, number, flag, list or table, in one line."""
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
+        inner = ", ".join(f"{toml_key(key)} = {toml_value(item)}" for key, item in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list):
-        return f"[{', '.join(_value(item) for item in value)}]"
-    # A basic string is one of JSON, but for one character.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return f"[{', '.join(toml_value(item) for item in value)}]"
+    # A basic string is one of JSON. What can't be seen is written so that it can.
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(char if char.isprintable() else _escaped(ord(char)) for char in text)
 
 
-def _key(key: str) -> str:
-    return key if _BARE.fullmatch(key) else _value(key)
+def _escaped(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def toml_key(key: str) -> str:
+    """A key, in quotes where it needs them."""
+    return key if _BARE.fullmatch(key) else toml_value(key)
 
 
 TOML: Final = FileFormat(

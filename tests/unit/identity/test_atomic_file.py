@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from identity.atomic_file import write_atomic, write_new
+from identity.atomic_file import create_atomic, write_atomic, write_new
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o277])
@@ -82,3 +82,24 @@ def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
         write_new(dangling, b"third", 0o600)
     assert path.read_bytes() == b"first"
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_whole_file_is_created_and_nothing_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "not on this file system")
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    path, dangling = tmp_path / "file", tmp_path / "link"
+    create_atomic(path, b"new", 0o600)
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    dangling.symlink_to("nowhere")
+    for taken in (path, dangling):
+        with pytest.raises(FileExistsError):
+            create_atomic(taken, b"other", 0o600)
+    assert path.read_bytes() == b"new"
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["file", "link"]
