@@ -13,6 +13,10 @@ from identity.fault import Fault
 
 PROGRAM: Final = "devwiz-gw"
 
+#: What argparse says of words that have no place, and of a value that an option doesn't take.
+_REST: Final = "unrecognized arguments: "
+_EXPLICIT: Final = re.compile(r"ignored explicit argument .*", re.DOTALL)
+_OPTION: Final = re.compile(r"--[a-z][a-z-]*(?:=|$)")
 _DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -26,7 +30,19 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError`; argparse calls it for every mistake in the arguments."""
-        raise UsageError(message, hint=f"see '{self.prog} --help'")
+        raise UsageError(_without_values(message), hint=f"see '{self.prog} --help'")
+
+
+def _without_values(message: str) -> str:
+    """One of argparse's messages without what somebody may have typed as a secret's value: of words
+    that have no place only the names of options are repeated.
+    """
+    _, is_rest, rest = message.partition(_REST)
+    if not is_rest:
+        return _EXPLICIT.sub("it takes no value", message)
+    words = rest.split()
+    options = [word.partition("=")[0] for word in words if _OPTION.match(word)]
+    return _REST + " ".join([*options, *(["…"] if options != words else [])])
 
 
 def make_parser(prog: str, *, summary: str, examples: Sequence[str]) -> CommandParser:

@@ -137,14 +137,13 @@ def _chosen(
 @contextmanager
 def _folder(args: argparse.Namespace) -> Iterator[Path | None]:
     """A private folder, where values are delivered by files."""
+    from gateway.injection.run_folder import base_folder, run_folder, sweep_own
+
+    sweep_own(os.environ)
     if args.deliver not in ("fifo", "file"):
         yield None
         return
-    from gateway.injection.run_folder import base_folder, run_folder, sweep
-
-    folders = base_folder(os.environ)
-    sweep(folders)
-    with run_folder(folders) as folder:
+    with run_folder(base_folder(os.environ)) as folder:
         yield folder
 
 

@@ -12,13 +12,14 @@ from typing import Final
 
 from gateway.audit.fingerprint import Fingerprints
 from gateway.cli import output
+from gateway.cli.approval import AgentRefused
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError, add_commands
 from gateway.cli.sealing import keep, keys_to_seal
-from gateway.cli.secret_scope import opened
+from gateway.cli.secret_scope import Scope, opened
 from gateway.cli.touch import Action, Gate
 from gateway.cli.typed import read_secret
-from identity.secret_stores.base import check_value, is_own
+from identity.secret_stores.base import SecretRef, check_value, is_own
 
 # Spellings that people try: they must not reach argparse's own error, which repeats the value.
 _VALUE_OPTIONS: Final = ("-v", "--value", "--secret", "--token", "--password")
@@ -120,14 +121,23 @@ def _get(args: argparse.Namespace) -> int:
         ref = scope.ref(args.name)
         action = Action(command="secret get", names=(ref.name,))
         gate = Gate(scope.store, scope.journal, scope.snapshot.policy(), action)
-        gate.approve(what=f"the value of {ref}")
+        agent = _approved(gate, scope, ref)
         with scope.journal.around("secret.read", name=ref.name, reason="secret get") as more:
             value = gate.read(ref)
             more["fingerprint"] = Fingerprints(scope.journal.path.parent).of(value.reveal())
+            more["agent"] = agent
     ending = "\n" if sys.stdout.isatty() else ""
     sys.stdout.buffer.write((value.reveal() + ending).encode())
     sys.stdout.buffer.flush()
     return ExitCode.OK
+
+
+def _approved(gate: Gate, scope: Scope, ref: SecretRef) -> str:
+    try:
+        return gate.approve(what=f"the value of {ref}")
+    except AgentRefused as refused:
+        scope.journal.record("secret.read", outcome="denied", name=ref.name, reason=str(refused))
+        raise
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -49,10 +49,9 @@ def run(args: argparse.Namespace) -> int:
 def _sweep() -> None:
     """Remove what killed `run` commands and sessions of `envrc` left behind."""
     from gateway.cli.envrc_holder import sweep_sessions
-    from gateway.injection.run_folder import FolderUnsafe, base_folder, sweep
+    from gateway.injection.run_folder import sweep_own
 
-    with contextlib.suppress(OSError, FolderUnsafe):  # there is nothing of ours then
-        sweep(base_folder(os.environ))
+    sweep_own(os.environ)
     with contextlib.suppress(OSError, GatewayError):
         sweep_sessions()
 

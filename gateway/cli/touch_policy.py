@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
+from gateway.cli.approval import AgentRefused
 from gateway.cli.secret_scope import opened_by
 from gateway.cli.snapshot import Snapshot
 from gateway.cli.touch import Action, Gate
 from gateway.injection.ancestors import agent_behind_us
+
+#: What the journal calls it that nobody allowed an agent's command.
+AGENT_REFUSED: Final = "agent.refused"
 
 
 def demand_touch(
@@ -28,4 +33,9 @@ def demand_touch(
         return
     # The configuration's own project: another one is nobody's to name here.
     with opened_by(replace(snapshot, named=None)) as scope:
-        Gate(scope.store, scope.journal, policy, action).approve(what=what, sign_in=demanded)
+        try:
+            Gate(scope.store, scope.journal, policy, action).approve(what=what, sign_in=demanded)
+        except AgentRefused as refused:
+            name = ", ".join(action.targets or action.names)
+            scope.journal.record(AGENT_REFUSED, outcome="denied", name=name, reason=str(refused))
+            raise

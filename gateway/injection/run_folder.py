@@ -38,7 +38,8 @@ def base_folder(environ: Mapping[str, str]) -> Path:
         memory = Path("/dev/shm")  # noqa: S108 - the folder below is private
         parent = memory if memory.is_dir() else Path(environ.get("TMPDIR") or "/tmp")  # noqa: S108
         base = parent / f"devwiz-gw-{os.getuid()}"
-    base.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        base.mkdir(mode=0o700)
     found = base.lstat()
     private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
     if not private or found.st_uid != os.getuid():
@@ -86,6 +87,12 @@ def sweep(base: Path) -> int:
         finally:
             os.close(fd)
     return removed
+
+
+def sweep_own(environ: Mapping[str, str]) -> None:
+    """Sweep where the user's run folders are; where nothing of ours can be, nothing is done."""
+    with suppress(OSError, FolderUnsafe):
+        sweep(base_folder(environ))
 
 
 def _remove(lock: Path) -> None:

@@ -37,13 +37,18 @@ def holders(events: Iterable[Mapping[str, Any]], secret: str) -> list[Holder]:
     for event in events:
         if event.get("name") != secret or event.get("action") not in _GIVEN:
             continue
-        if event.get("outcome") != "ok":
+        if event.get("outcome") != "ok" or not _is_handed_out(event):
             continue
         holder = _holder(event)
         key = (holder.pid, holder.started, holder.what, holder.variable)
         found.pop(key, None)
         found[key] = holder
     return list(found.values())
+
+
+def _is_handed_out(event: Mapping[str, Any]) -> bool:
+    """`scan` and `doctor` read values, and show them to nobody."""
+    return event["action"] != "secret.read" or event.get("reason") == "secret get"
 
 
 def _holder(event: Mapping[str, Any]) -> Holder:

@@ -63,8 +63,10 @@ class SecretRef:
     def __post_init__(self) -> None:
         check_project(self.project)
         if not _NAME.fullmatch(self.name):
+            # Whoever writes NAME=VALUE gives a value that has no place in a message.
+            name, is_more, _ = self.name.partition("=")
             raise InvalidSecretName(
-                f"secret name {self.name!r} is not usable",
+                f"secret name {name + is_more!r} is not usable",
                 hint="use 1–127 of A–Z, a–z, 0–9, '.', '_', '-', starting with a letter or digit",
             )
 

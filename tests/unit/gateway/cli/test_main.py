@@ -103,3 +103,28 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
 
 def test_every_exit_code_has_a_meaning() -> None:
     assert all(code.meaning.endswith(".") for code in ExitCode)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["login", "langsmith", "canary"], "unrecognized arguments: …"),
+        (["login", "langsmith", "--key", "canary"], "unrecognized arguments: --key …"),
+        (["login", "configu", "--token=canary"], "unrecognized arguments: --token …"),
+        (["mfa", "add", "-pcanary"], "unrecognized arguments: …"),
+        (["rotate", "x", "--new-value=canary"], "argument --new-value: it takes no value"),
+        (["secret", "set", "API_KEY=canary"], "secret name 'API_KEY=' is not usable"),
+        (["secret", "get", "API_KEY", "can ary"], "unrecognized arguments: …"),
+    ],
+)
+def test_what_may_be_a_value_is_not_repeated(
+    words: list[str], told: str, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workdir / "devwiz-gw.toml").write_text(
+        'project = "acme"\n[secrets]\nstore = "folder"\nfolder = "."\n'
+    )
+    assert command.main(words) != 0
+    said = capsys.readouterr().err
+    assert told in said
+    assert "canary" not in said
+    assert "can ary" not in said

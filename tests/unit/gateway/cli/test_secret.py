@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from gateway.cli import approval
 from gateway.cli.main import main
 
 
@@ -118,3 +120,27 @@ def test_a_project_that_reaches_elsewhere_is_refused(
 def test_without_a_keychain_that_is_said(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list") == 1
     assert "there is no keychain in this session" in capsys.readouterr().err
+
+
+def test_an_agent_is_refused_on_record(
+    workdir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(workdir / "state"))
+    monkeypatch.setenv("CURSOR_TRACE_ID", "7")
+    monkeypatch.setattr(approval, "_says_yes", lambda _question: False)
+    (workdir / "devwiz-gw.toml").write_text(
+        'project = "acme"\n[secrets]\nstore = "folder"\nfolder = "."\n'
+    )
+    (workdir / "key").touch(0o600)
+    (workdir / "key").write_text("canary")
+    journal = workdir / "state" / "devwiz-gw" / "acme" / "audit.jsonl"
+    assert run("get", "key") == 1
+    said = capsys.readouterr()
+    assert "Cursor asks for the value of acme/key" in said.err
+    assert "canary" not in said.out + said.err
+    (line,) = map(json.loads, journal.read_text().splitlines())
+    assert (line["action"], line["name"], line["outcome"]) == ("secret.read", "key", "denied")
+    monkeypatch.setattr(approval, "_says_yes", lambda _question: True)
+    assert run("get", "key") == 0
+    line = json.loads(journal.read_text().splitlines()[-1])
+    assert (line["outcome"], line["agent"]) == ("ok", "Cursor")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,9 @@ def test_an_agent_needs_a_word(project: Path, monkeypatch: pytest.MonkeyPatch) -
     demand_touch(snapshot_of(HERE, required=False), action)
     with pytest.raises(AgentRefused, match="Claude Code asks for the rotation of db"):
         demand_touch(snapshot_of(HERE, required=False), action, what="the rotation of db")
+    journal = project / "state" / "devwiz-gw" / "acme" / "audit.jsonl"
+    line = json.loads(journal.read_text())
+    assert (line["action"], line["name"], line["outcome"]) == ("agent.refused", "db", "denied")
 
 
 def test_the_policy_of_a_project_that_is_named_elsewhere_is_unknown(project: Path) -> None:

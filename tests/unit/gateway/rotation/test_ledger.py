@@ -37,6 +37,8 @@ def test_others_are_left_out() -> None:
         event("secret.inject", name="other"),
         event("secret.inject", outcome="denied"),
         event("secret.write"),
+        event("secret.read", reason="scan"),
+        event("secret.read", reason="doctor --bundle"),
         {"action": "secret.use", "outcome": "ok", "name": "key", "client": "damaged"},
     ]
     assert [(item.pid, item.what) for item in holders(events, "key")] == [(0, "")]
