@@ -162,6 +162,11 @@ def _print_form(args: argparse.Namespace) -> int:
     text = form.text(replace(access, token=token))
     _show(args, text, url=access.url, socket=access.socket, token=token)
     advise(target, args.token)
+    if form.name == "a2a" and target.route.agent_card == "keep":
+        output.note(
+            f"the agent's card will lead past route {target.route.name}: add to it in "
+            f'{target.config.path}\n\nagent_card = "rewrite"'
+        )
     return ExitCode.OK
 
 

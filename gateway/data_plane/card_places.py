@@ -10,7 +10,9 @@ from gateway.ipc.snapshot import RouteSpec
 
 # gRPC names its servers HOST:PORT, and some write a scheme before that.
 _GRPC: Final = re.compile(
-    r"(?:(https?|grpcs?|dns):///?)?(\[[0-9A-Fa-f:.]++\]|[^\[\]:/?#@\s]++)(?::([0-9]{1,5}))?/?"
+    r"(?:(https?|grpcs?|dns):///?)?(\[[0-9A-Fa-f:.]++\]|[^\[\]:/?#@\s]++)(?::([0-9]{1,5}))?"
+    r"(?:[/?#].*+)?",
+    re.DOTALL | re.IGNORECASE,
 )
 _ORIGIN: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,15}://)?(?:[^/?#]*@)?([^/?#@]{1,262})")
 _TLS_PORT: Final = "443"
@@ -53,7 +55,7 @@ class Places:
         listeners = self._listeners(f"{self._host}:{found[3] or _TLS_PORT}")
         if not listeners:
             return None
-        is_url = (found[1] or "").startswith("http")
+        is_url = (found[1] or "").lower().startswith("http")
         return f"{self._scheme if is_url else ''}{self._nearest(listeners)}"
 
     def _listeners(self, upstream: str) -> list[str]:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.bridge.event_stream import EventReader
+from gateway.data_plane.agent_card import CardMap, CardRefused
+from gateway.data_plane.card_exchange import CardExchange
 from gateway.data_plane.endpoint_event import EndpointEvent
 from gateway.data_plane.event_edges import EventEdges
 from gateway.data_plane.mcp_peek import peeked
@@ -245,6 +247,68 @@ def check_event_stream(data: bytes) -> None:
         ].removeprefix(b"http://127.0.0.1:1")
 
 
+_CARD_ROUTE = route_spec(agent_card="rewrite", tunnels=(("agent.example:50051", "127.0.0.1:9001"),))
+_CARDS = CardMap(_CARD_ROUTE, OriginMap(_CARD_ROUTE))
+
+
+def _card(pieces: list[bytes]) -> bytes | None:
+    """What a client gets of a card that came like this; None if it is refused."""
+    head = b"GET /.well-known/agent-card.json HTTP/1.1\r\nHost: 127.0.0.1:8701\r\n\r\n"
+    request = parse_request_head(head, _RULES.lines)
+    response = parse_response_head(
+        b"HTTP/1.1 200 OK\r\n\r\n", method=b"GET", client_minor=1, trailers=_RULES.trailers
+    )
+    try:
+        exchange = CardExchange(_CARD_ROUTE, OriginMap(_CARD_ROUTE))
+        reading = exchange.begin(response, request)
+        assert reading is not None
+        for piece in pieces:
+            reading.feed(piece)
+        assert reading.is_complete_at_end()
+        return reading.finish()[1]
+    except CardRefused:
+        return None
+
+
+def _first_wins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    return dict(reversed(pairs))
+
+
+def _leads_past(document: object) -> bool:
+    """Whether an interface of the upstream's own origin is left for a client of HTTP."""
+    card = document if isinstance(document, dict) else {}
+    lists = [card.get(key) for key in ("supportedInterfaces", "additionalInterfaces")]
+    items = [card, *(item for found in lists if isinstance(found, list) for item in found)]
+    urls = [item.get("url") for item in items if isinstance(item, dict)]
+    own = re.compile(r"(?i)https?://agent\.example(:443)?([/?#]|\Z)")
+    return any(isinstance(url, str) and own.match(url) for url in urls)
+
+
+def check_agent_card(data: bytes) -> None:
+    """However it was cut, a card is refused, or leads no reader past the gateway, not one that
+    takes the first of two values either; and done once more it stays.
+
+    The first byte says how the rest is cut.
+    """
+    text = _card([data[1:]])
+    assert text == _card(_pieces(data))
+    if text is None:
+        return
+    for pairs_hook in (dict, _first_wins):
+        assert not _leads_past(json.loads(text, object_pairs_hook=pairs_hook))
+    assert not _CARDS.localised(text, b"127.0.0.1:8701").changed
+
+
+_AGENT_CARDS = (
+    b"""{"name":"a","url":"https://agent.example/a2a","preferredTransport":"JSONRPC",
+"additionalInterfaces":[{"url":"agent.example:50051","transport":"GRPC"}],
+"securitySchemes":{"m":{"type":"mutualTLS"}},"security":[{"m":[]}],"signatures":[{}]}""",
+    b"""{"name":"a","supportedInterfaces":[
+{"url":"https://AGENT.example:443","protocolBinding":"HTTP+JSON"},
+{"url":"agent.example:1","protocolBinding":"GRPC"}],"n":[1e5,-0.0],
+"securitySchemes":{"m":{"mtlsSecurityScheme":{}}},"securityRequirements":[{"schemes":{"m":{}}}]}""",
+    b'{"url":"https:\\/\\/\\u0061gent.example","\\u0075rl2":1}',
+)
 _CALLS = (
     b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"sum","arguments":{}}}',
     b'{"method":"prompts/get","params":{"_meta":{"name":"x"},"name":"plan"},"id":"\\u0031"}',
@@ -304,6 +368,10 @@ TARGETS = {
     "event-stream": Target(
         check=check_event_stream,
         seeds=tuple(first + stream for stream in _STREAMS for first in (b"\x00", b"\x06", b"\x1f")),
+    ),
+    "agent-card": Target(
+        check=check_agent_card,
+        seeds=tuple(first + card for card in _AGENT_CARDS for first in (b"\x00", b"\x06", b"\x1f")),
     ),
     "frames": Target(check=check_frames, seeds=(b"\x00" + _FRAMES, b"\x1f" + _FRAMES)),
 }

@@ -61,6 +61,19 @@ def test_a_form_has_its_own_path(workdir: Path, capsys: pytest.CaptureFixture[st
     assert entry == {"type": "http", "url": "http://127.0.0.1:8701/mcp"}
 
 
+def test_an_agent_whose_card_leads_elsewhere_is_told_of(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(workdir, route())
+    assert run("planner", "--client", "a2a") == 0
+    said = capsys.readouterr()
+    assert "A2ACardResolver" in said.out
+    assert 'agent_card = "rewrite"' in said.err
+    configure(workdir, route(more='agent_card = "rewrite"'))
+    assert run("planner", "--client", "a2a") == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_programs_read_json(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configure(workdir, route())
     assert run("planner", "--client", "curl", "--json") == 0
