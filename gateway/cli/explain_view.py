@@ -65,6 +65,8 @@ def _way(line: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[tuple
     yield "bytes", f"{_text(line, 'bytes_up')} up, {_text(line, 'bytes_down')} down"
     if line.get("replayed"):
         yield "replayed", "yes: the first connection was closed or refused before an answer"
+    if line.get("token_refreshed"):
+        yield "token", "refreshed: the first answer was a 401, and the request was sent once more"
     if trace := _text(line, "traceparent"):
         yield "trace", trace
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from certs.generation import Generation
 from gateway.config.model import Config
 from gateway.control_plane.configu_feed import ConfiguFeed
+from gateway.control_plane.credential_renewals import Renewal
 from gateway.control_plane.snapshots import Attached
 from gateway.control_plane.views import IdentityView, SecretView
 
@@ -64,6 +65,12 @@ class HeaderFeed(Protocol):
 
     async def refresh(self) -> None:
         """Read all values again, now."""
+        ...
+
+    async def renew(self, route: str) -> Renewal:
+        """The route's upstream refused its values: ask where they come from for others, which are
+        published when this returns. Of each value that is done once in a while, whoever asks.
+        """
         ...
 
     async def run(self) -> None:

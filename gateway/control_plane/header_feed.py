@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from gateway.audit.event import Event
@@ -15,8 +17,10 @@ from gateway.audit.fingerprint import Fingerprints
 from gateway.audit.journal import AuditFailed, Journal
 from gateway.config.headers import fits_a_header
 from gateway.config.model import TELEMETRY, TOKEN_PREFIX, AllowRule, Config, HeaderTemplate
+from gateway.control_plane.credential_renewals import Renewal
 from gateway.control_plane.snapshots import Attached
 from gateway.control_plane.token_feed import TokenFeed
+from gateway.control_plane.token_keeper import RENEW_EVERY_S
 from gateway.control_plane.views import SecretView
 from identity.errors import IdentityError, SecretNotFound, TouchNeeded
 from identity.secret_stores.base import Secret, SecretRef, SecretStore
@@ -49,6 +53,7 @@ class StoreHeaderFeed:
         tokens: TokenFeed,
         journal: Journal,
         outdated: Callable[[Config], Awaitable[Mapping[str, str]]] = _nothing,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`outdated` names secrets that may not be used any more, with why."""
         self._config = config
@@ -57,6 +62,8 @@ class StoreHeaderFeed:
         self._tokens = tokens
         self._journal = journal
         self._outdated = outdated
+        self._monotonic = monotonic
+        self._renewed_at: dict[str, float] = {}
         self._again = asyncio.Event()
         self._marks = Fingerprints(journal.path.parent)
         self._values: dict[str, Secret] = {}
@@ -88,23 +95,57 @@ class StoreHeaderFeed:
             await self._take_over(config)
 
     async def _take_over(self, config: Config) -> None:
-        silent: IdentityError | None = None
         owners = _owners(config)
         wanted = {name for owner in owners for name in (*_names(owner), *_local_tokens(owner))}
         tokens = {name for name in wanted if name.startswith(TOKEN_PREFIX)}
-        outdated = await self._outdated(config)
-        for name in sorted(wanted - tokens):
-            if why := outdated.get(name):
-                self._values.pop(name, None)
-                self._blame(name, f"the secret {name} is too old to be used: {why}")
-                continue
-            silent = await self._read(SecretRef(config.project, name), silent)
+        await self._read_all(config, wanted - tokens)
         await self._tokens.use(config, {name.removeprefix(TOKEN_PREFIX) for name in tokens})
         attached = {owner.name: await self._attach(owner) for owner in owners}
         # Both at once, so that a reload which is given up on the way changes nothing.
         self._config, self._attached = config, attached
         for name in self._problems.keys() - wanted:
             del self._problems[name]
+
+    async def _read_all(self, config: Config, names: Collection[str]) -> None:
+        silent: IdentityError | None = None
+        outdated = await self._outdated(config)
+        for name in sorted(names):
+            if why := outdated.get(name):
+                self._values.pop(name, None)
+                self._blame(name, f"the secret {name} is too old to be used: {why}")
+                continue
+            silent = await self._read(SecretRef(config.project, name), silent)
+
+    async def renew(self, route: str) -> Renewal:
+        """See `HeaderFeed.renew`."""
+        before = self._attached
+        names = {
+            name for owner in _owners(self._config) if owner.name == route for name in _names(owner)
+        }
+        tokens = {name for name in names if name.startswith(TOKEN_PREFIX)}
+        asked = await self._tokens.renew({name.removeprefix(TOKEN_PREFIX) for name in tokens})
+        async with self._turn:
+            due = {name for name in names - tokens if self._may_look_up(name)}
+            if due:
+                await self._read_all(self._config, due)
+            await self._attach_all()
+        if self._attached != before:
+            self._changed()
+        if self._attached.get(route) != before.get(route):
+            return "renewed"
+        return "unchanged" if asked or due else "too soon"
+
+    def _may_look_up(self, name: str) -> bool:
+        """Whether the store wasn't asked for it just now for the same reason; then it is now."""
+        now = self._monotonic()
+        if now - self._renewed_at.get(name, -inf) < RENEW_EVERY_S:
+            return False
+        self._renewed_at[name] = now
+        return True
+
+    async def _attach_all(self) -> None:
+        owners = _owners(self._config)
+        self._attached = {owner.name: await self._attach(owner) for owner in owners}
 
     def read_again(self) -> None:
         """See `HeaderFeed.read_again`."""
@@ -150,8 +191,7 @@ class StoreHeaderFeed:
             self._tokens.changed.clear()
             before = self._attached
             async with self._turn:
-                owners = _owners(self._config)
-                self._attached = {owner.name: await self._attach(owner) for owner in owners}
+                await self._attach_all()
             if self._attached != before:
                 self._changed()
 

@@ -166,6 +166,7 @@ def _route(route: Route, world: World) -> RouteSpec:
         identity=identity_of(route, world.config),
         auth=route.auth,
         rewrite_metadata=route.rewrite_metadata,
+        refreshable=_is_refreshable(route),
         sse_keep_alive_s=route.sse_keep_alive_s,
         agent_card=route.agent_card,
         tunnels=_tunnels(route, world) if route.agent_card == "rewrite" else (),
@@ -189,6 +190,12 @@ def _tunnels(route: Route, world: World) -> tuple[tuple[str, str], ...]:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host.lower()
+
+
+def _is_refreshable(route: Route) -> bool:
+    """Whether the upstream's 401 is one to the route's own credentials, of which there are some."""
+    is_ours = route.kind != "ingress" and route.auth == "inject"
+    return is_ours and any(template.value_names for template in route.headers)
 
 
 def _passed(route: Route) -> tuple[str, ...]:

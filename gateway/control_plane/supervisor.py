@@ -20,6 +20,7 @@ from gateway.control_plane.admin_api import AdminApi
 from gateway.control_plane.attendance import Attendance, Condition
 from gateway.control_plane.audit_queue import AuditQueue
 from gateway.control_plane.audit_signer import AuditSigner
+from gateway.control_plane.credential_renewals import CredentialRenewals
 from gateway.control_plane.feeds import Feeds
 from gateway.control_plane.forwarding.forwarders import Forwarders
 from gateway.control_plane.identities import Identities
@@ -124,6 +125,9 @@ class Supervisor:
         self._configu.use(config)
         self._trust = TrustFeed(self._publish, self._on_trust, clock=SystemClock())
         self._audit = AuditQueue(parts.journal)
+        self._renewals = CredentialRenewals(
+            self._headers.renew, self._pool.tell_renewed, self._audit.put
+        )
         self._outlets = Outlets(
             config,
             partial(parts.journal.record, outcome="ok"),
@@ -322,6 +326,7 @@ class Supervisor:
                 tasks.create_task(self._trust.run()),
                 tasks.create_task(self._outlets.run()),
                 tasks.create_task(self._start_headers()),
+                tasks.create_task(self._renewals.run()),
                 tasks.create_task(self._configu.run(self._headers.read_again)),
                 tasks.create_task(self._rotations.run()),
                 tasks.create_task(self._settle()),
@@ -477,6 +482,8 @@ class Supervisor:
                 why = "requests wait for a certificate"
                 if self._identities.refresh_expired(event.text("identity"), why):
                     self._publish()  # it may have expired since an attempt has failed
+            case events.UNAUTHORIZED:
+                self._renewals.want(route)
             case events.CALLER_DENIED:
                 if (count := event.integer("count", 1)) > 1:
                     reason += f" ({count} refusals)"

@@ -48,6 +48,11 @@ class TokenFeed:
         keeper = self._by_name.get(name)
         return keeper.problem if keeper else f"there is no [tokens.{name}] in the configuration"
 
+    async def renew(self, names: Collection[str]) -> bool:
+        """Ask for these now, because an upstream refused them; see `TokenKeeper.renew`."""
+        keepers = [self._by_name[name] for name in names if name in self._by_name]
+        return any(await asyncio.gather(*(keeper.renew() for keeper in keepers)))
+
     async def use(self, config: Config, names: Collection[str]) -> None:
         """Keep these from now on, and no others. While `run` runs, this waits a moment for the
         first answer of those that are new.

@@ -21,6 +21,8 @@ _LOG: Final = logging.getLogger(__name__)
 
 #: How often the wall clock is looked at: a machine that slept wakes to a token that has ended.
 TICK_S: Final = 5.0
+#: How often a token is asked for because an upstream refuses the present one.
+RENEW_EVERY_S: Final = 30.0
 #: The deadline of one question, beside the source's own.
 FETCH_S: Final = 60.0
 
@@ -50,6 +52,9 @@ class TokenKeeper:
         self._token: Token | None = None
         self._failures = 0
         self._problem = f"the token {name} is still being asked for"
+        self._wanted = asyncio.Event()
+        self._renewed_at: datetime | None = None
+        self._renewal: asyncio.Event | None = None
         #: Set once the source was asked for the first time.
         self.asked = asyncio.Event()
 
@@ -72,18 +77,53 @@ class TokenKeeper:
             while True:
                 pause = await self._ask()
                 self.asked.set()
+                self._end_renewal()
                 await self._wait(self._clock.now() + timedelta(seconds=pause))
         finally:
+            self._end_renewal()
             await self._source.close()
 
+    async def renew(self) -> bool:
+        """An upstream refused the token, whose end is not near: ask now, and return when there is
+        an answer. All who call meanwhile get this one. False when nothing is asked: it was, a
+        moment ago, or the source fails and is asked at the pace of its failures.
+        """
+        if self._renewal is None:
+            now, before = self._clock.now(), self._renewed_at
+            is_soon = before is not None and abs((now - before).total_seconds()) < RENEW_EVERY_S
+            if is_soon or self._failures:
+                return False
+            self._renewed_at = now
+            self._renewal = asyncio.Event()
+            self._wanted.set()
+        await self._renewal.wait()
+        return True
+
+    def _end_renewal(self) -> None:
+        self._wanted.clear()
+        if self._renewal is not None:
+            self._renewal.set()
+            self._renewal = None
+
     async def _wait(self, until: datetime) -> None:
-        """Wait by the wall clock, noticing when the token ends meanwhile."""
+        """Wait by the wall clock, noticing when the token ends meanwhile, or is refused."""
         while (left_s := (until - self._clock.now()).total_seconds()) > 0:
-            await self._clock.sleep(min(TICK_S, left_s))
+            if await self._is_wanted_within(min(TICK_S, left_s)):
+                return
             if self._token is not None and self._has_ended(self._token):
                 self._token = None
                 self._changed()
                 return
+
+    async def _is_wanted_within(self, seconds: float) -> bool:
+        sleep = asyncio.ensure_future(self._clock.sleep(seconds))
+        wanted = asyncio.ensure_future(self._wanted.wait())
+        try:
+            await asyncio.wait((sleep, wanted), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            wanted.cancel()
+        return self._wanted.is_set()
 
     async def _ask(self) -> float:
         """Ask once; how long to wait with the next question."""

@@ -14,6 +14,7 @@ _COUNTS = (
     "handshake_failures",
     "late_alerts",
     "retries",
+    "unauthorized",
     "retired",
     "ejections",
     "rejected",

@@ -144,6 +144,11 @@ class WorkerLife:
         if sessions and self.state in ("ready", "retiring"):
             self._send(Kind.SESSIONS, encode_changes(sessions))
 
+    def tell_renewed(self, route: str) -> None:
+        """Other credentials were asked for; those that were got it has been fed."""
+        if self.state in ("ready", "retiring", "draining"):
+            self._send(Kind.RENEWED, json.dumps({"route": route}).encode())
+
     def ask(self) -> asyncio.Future[None]:
         """Ask for its numbers; done when they are here, or it is gone."""
         asker: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -142,6 +142,11 @@ class WorkerPool:
         for life in self._lives:
             life.share(sessions)
 
+    def tell_renewed(self, route: str) -> None:
+        """Other credentials were asked for; those that were got are published."""
+        for life in self._lives:
+            life.tell_renewed(route)
+
     async def wait_applied(self, number: int, timeout_s: float) -> bool:
         """Whether every worker used snapshot `number` (or a later one) within the time."""
         return await self._wait_for(

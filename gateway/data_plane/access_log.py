@@ -20,7 +20,7 @@ _LINE = (
     b'{"ts":"%b.%03dZ","event":"request","id":"%b","route":"%b",%b,"connection_age_ms":%d,'
     b'"method":"%b","path":"%b","mcp_method":"%b","mcp_name":"%b","traceparent":"%b","status":%d,'
     b'"reason":"%b","bytes_up":%d,"bytes_down":%d,"first_byte_ms":%.3f,"total_ms":%.3f,%b,'
-    b'"upstream_age_ms":%d,"reused":%b,"replayed":%b%b}\n'
+    b'"upstream_age_ms":%d,"reused":%b,"replayed":%b,"token_refreshed":%b%b}\n'
 )
 _NOWHERE: Final = b'"upstream":""'
 _TRUTH: Final = (b"false", b"true")
@@ -88,6 +88,7 @@ class AccessLog:
                 (now - via.made_at) * 1000 if via else 0,
                 _TRUTH[client.reused],
                 _TRUTH[client.replayed],
+                _TRUTH[client.token_refreshed],
                 _trouble(client) if client.reason or client.status > 399 else b"",
             )
         )

@@ -250,9 +250,15 @@ class ClientConnection(Downstream):
         if piece:
             self._relay_up(piece)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the whole request was sent, and is at hand to be sent once more."""
+        return self.request.body.done and len(self.first) == self.bytes_up
+
     def _relay_up(self, piece: bytes) -> None:
-        if self.bytes_up < PEEKED_BYTES:
-            self.first = (self.first + piece)[:PEEKED_BYTES]
+        limit = self._rules.held_bytes
+        if self.bytes_up < limit:
+            self.first = (self.first + piece)[:limit]
         self.bytes_up += len(piece)
         self.resendable = False
         upstream = self.upstream

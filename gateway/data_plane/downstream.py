@@ -56,6 +56,7 @@ class Downstream(Connection):
         first: the first of the request's body, for as long as somebody may want to see it.
         reason, detail: why it ended as it did, "" when all went well.
         responded: whether an answer has begun.
+        token_refreshed: whether it was sent once more, with other credentials after a 401.
         tunnel: what the connection became, once bytes go both ways as they are.
         accepted_at: monotonic seconds.
     """
@@ -84,6 +85,7 @@ class Downstream(Connection):
         "started",
         "status",
         "streaming",
+        "token_refreshed",
         "tunnel",
         "via",
     )
@@ -124,6 +126,7 @@ class Downstream(Connection):
         self.first = b""
         self.via: UpstreamConnection | Dial | None = None
         self.responded = self.replayed = self.reused = self.streaming = False
+        self.token_refreshed = False
 
     @property
     @abstractmethod

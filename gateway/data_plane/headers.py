@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway.data_plane.challenge import with_metadata, without_metadata
 from gateway.data_plane.edits import ResponseEdits
+from gateway.data_plane.mcp_peek import PEEKED_BYTES
 from gateway.data_plane.origin_map import OriginMap
 from gateway.data_plane.scrub import scrubbed, scrubbed_line
 from gateway.data_plane.wire.fields import Field, FieldLines, NameTable, folded, name_of
@@ -65,6 +66,8 @@ _OF_OAUTH: Final = tuple(
         b"openid-configuration",
     )
 )
+#: Of a body that may have to be sent once more: calls of agents are shorter, uploads longer.
+_HELD_BYTES: Final = 65_536
 UPGRADES: Final = frozenset((b"websocket",))
 # Fields of these names are forwarded, but their values aren't kept in the worker's memory.
 _SECRETIVE: Final = re.compile(rb"token|secret|key|auth|session|cookie|password")
@@ -79,10 +82,12 @@ class HeaderRules:
 
     Attributes:
         edits: what is changed in bodies.
+        attached: the route's own lines, whole and secret.
+        refreshable: whether others can be had for them when the upstream refuses these.
+        held_bytes: how much of a body that comes behind its head is kept until the answer.
     """
 
     __slots__ = (
-        "_attached",
         "_credentials",
         "_host",
         "_injects",
@@ -91,8 +96,11 @@ class HeaderRules:
         "_origin",
         "_passed",
         "_secrets",
+        "attached",
         "edits",
+        "held_bytes",
         "lines",
+        "refreshable",
     )
 
     def __init__(self, spec: RouteSpec) -> None:
@@ -107,10 +115,12 @@ class HeaderRules:
         self._origin = OriginMap(spec)
         self._maps_metadata = spec.rewrite_metadata
         self.edits = ResponseEdits(spec, self._origin, self.trailers)
-        self._attached = b"".join(
+        self.attached = b"".join(
             b"%b: %b\r\n" % (name.encode("ascii"), value.encode("latin-1"))
             for name, value in spec.headers
         )
+        self.refreshable = spec.refreshable
+        self.held_bytes = _HELD_BYTES if spec.refreshable else PEEKED_BYTES
         # Longest first, so that a secret that contains another is replaced whole.
         self._secrets = tuple(
             sorted((value.encode("latin-1") for value in spec.redact if value), key=len)[::-1]
@@ -148,7 +158,7 @@ class HeaderRules:
         elif request.method in _BODILESS and request.body.framing not in _NO_CONTENT:
             request.ends_connection = True
             lines.append(b"Connection: close\r\n")
-        lines.append(self._attached)
+        lines.append(self.attached)
         if evidence:
             lines.append(evidence)
         lines.append(b"\r\n")

@@ -84,6 +84,8 @@ class SupervisorLink:
             self._send(Kind.APPLIED, json.dumps({"number": snapshot.number}).encode())
         elif kind == Kind.SESSIONS:
             self.plane.sessions.merge(decode_changes(payload), self._reactor.now)
+        elif kind == Kind.RENEWED:
+            self.plane.renewed(json.loads(payload)["route"])
         elif kind == Kind.STATS:
             self._send_stats()
         elif kind in (Kind.DRAIN, Kind.RETIRE):

@@ -259,9 +259,17 @@ class DataPlane:
         for listener in self._listeners.values():
             listener.stop()
 
+    def renewed(self, name: str) -> None:
+        """The supervisor has tried to get other credentials for a route: see `Kind.RENEWED`."""
+        route = self.routes.get(name)
+        if route is not None:
+            route.refused.answered()
+
     def drain(self) -> None:
         """Stop accepting; idle connections close now, busy ones after their response."""
         self.draining = True
+        for route in self.routes.values():
+            route.refused.let_go("unchanged")
         for listener in self._listeners.values():
             listener.close()
         self._listeners.clear()

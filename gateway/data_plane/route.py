@@ -15,6 +15,7 @@ from gateway.data_plane.failure import Failure, is_server_fault
 from gateway.data_plane.judge import Judge, Objection
 from gateway.data_plane.pool import RETRY_AFTER_S, Pool
 from gateway.data_plane.refusals import RENEWAL_WAIT_S, Refusals
+from gateway.data_plane.refused_exchanges import RefusedExchanges
 from gateway.data_plane.replay import may_replay
 from gateway.data_plane.route_numbers import BUCKETS, count_in
 from gateway.data_plane.stream import Stream, TlsStream
@@ -55,6 +56,7 @@ class Route:
         endpoints: the addresses of its upstream.
         pool: its connections towards the upstream.
         refusals: of our certificate by the upstream.
+        refused: exchanges of which it refused the credentials.
     """
 
     __slots__ = (
@@ -74,6 +76,7 @@ class Route:
         "pool",
         "reason",
         "refusals",
+        "refused",
         "rules",
         "spec",
         "stats",
@@ -94,6 +97,7 @@ class Route:
         self._waiting: dict[Downstream, _Wait] = {}
         self._line = WaitingLine()
         self.refusals = Refusals()
+        self.refused = RefusedExchanges(self)
         self.epoch: Epoch | None = None
         self.door: Epoch | None = None
         self.reason = ""
@@ -131,6 +135,7 @@ class Route:
             stats.tls_version = stats.tls_group = stats.tls_cipher = stats.peer = ""
         if not same_trust:
             self.judge_again()
+        self.refused.changed()
         self._dispatch_waiting()
 
     def suits(self, spec: RouteSpec) -> bool:
@@ -193,6 +198,7 @@ class Route:
         self.epoch = self.door = None
         self.spec = replace(self.spec, unavailable="the route was removed")
         self.pool.retire_idle("route_removed")
+        self.refused.changed()
         self._dispatch_waiting()
 
     # -- a request's way -------------------------------------------------------------------------

@@ -33,6 +33,7 @@ _READS_A_TURN: Final = 8
 _MOST_INTERIM: Final = 32
 # No configuration allows less, and few heads are longer.
 _LEAST_LIMIT: Final = 1024
+_UNAUTHORIZED: Final = 401
 
 
 class UpstreamState(IntEnum):
@@ -44,6 +45,7 @@ class UpstreamState(IntEnum):
     WHOLE = (
         3  # a body that is changed as a whole: nothing of the answer is passed on before its end
     )
+    PARKED = 4  # the head of a 401 is here, and nothing of it was passed on
 
 
 class UpstreamConnection(Connection):
@@ -181,7 +183,7 @@ class UpstreamConnection(Connection):
             if client.out:
                 self.pause()
                 return
-            if len(data) < self.stream.read_size:
+            if len(data) < self.stream.read_size or self._paused:
                 return
 
     def _on_data(self, data: bytes) -> None:
@@ -243,6 +245,12 @@ class UpstreamConnection(Connection):
             self.route.endpoints.answered(self.endpoint, client.request, response)
         if not self.exchanges:
             self.route.refusals.accepted(self.generation)
+        if response.status == _UNAUTHORIZED and self.rules.refreshable:
+            self.route.refused.take(client, self, response)
+        else:
+            self._pass_on(client, response)
+
+    def _pass_on(self, client: ClientConnection, response: ResponseHead) -> None:
         self._response = response
         if response.event_stream or client.request.well_known:
             self.rules.edits.apply(response, client.request)
@@ -319,6 +327,69 @@ class UpstreamConnection(Connection):
     def _refuse_card(self, refused: CardRefused) -> None:
         self._fail(Failure("bad_agent_card", str(refused)))
 
+    # -- a 401 to the route's own credentials: see `RefusedExchanges` ----------------------------
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether the exchange can be carried out anew, as if it had not begun: all of the request
+        was sent and is still held, and nothing of an answer was passed on.
+        """
+        client = self.client
+        is_sent = not (self.out or self.held)
+        return client is not None and client.is_held and is_sent and not self._interim
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether its answer waits, and its client with it."""
+        return self._state == UpstreamState.PARKED and self.client is not None
+
+    def park(self, deadline: float) -> None:
+        """Leave the rest of the answer unread, until the deadline at the latest."""
+        self._state = UpstreamState.PARKED
+        self.deadline = deadline
+        self.pause()
+
+    def unpark(self, response: ResponseHead) -> None:
+        """Pass the answer on after all."""
+        client = self.client
+        if client is None:
+            return
+        self.resume()
+        try:
+            self._pass_on(client, response)
+        except ProtocolViolation as violation:
+            self._violated(violation)
+
+    def drop_answer(self, response: ResponseHead) -> ClientConnection | None:
+        """Let go of the client, which gets nothing of the answer. The connection is kept if the
+        answer is whole, and nothing behind it.
+        """
+        client, self.client = self.client, None
+        self.exchanges += 1
+        if client is None:
+            return None
+        rest, self._buffer = self._buffer, b""
+        try:
+            leftover = self._behind(response.body, rest)
+        except (ProtocolViolation, ConnectionLost):
+            leftover = None
+        if leftover is None:
+            self._end("not_reusable")
+        else:
+            self._go_back(client, response, leftover)
+        return client
+
+    def _behind(self, body: Body, data: bytes) -> bytes | None:
+        """What came behind the body; None if its end isn't here. What came meanwhile is read."""
+        if body.done:
+            return data
+        if data and _ends(body, data):
+            return body.leftover
+        more = self.stream.read()
+        return body.leftover if more and _ends(body, more) else None
+
+    # -- the rest of an exchange -----------------------------------------------------------------
+
     def watch_silence(self, client: ClientConnection) -> None:
         """Have an event stream looked at every second, where the route asks for it."""
         body = self._body
@@ -352,6 +423,13 @@ class UpstreamConnection(Connection):
         self.exchanges += 1
         if client is None:
             return  # the client went away while its last bytes were written
+        self._go_back(client, response, leftover)
+        client.finish()
+
+    def _go_back(
+        self, client: ClientConnection, response: ResponseHead | None, leftover: bytes
+    ) -> None:
+        """Into the pool, or close."""
         if self.endpoint.rivals and response is not None:
             self.route.endpoints.completed(self.endpoint, response)
         if leftover:
@@ -369,7 +447,6 @@ class UpstreamConnection(Connection):
             self._state = UpstreamState.IDLE
             self.resume()
             self.route.pool.released(self)
-        client.finish()
 
     def _switch(self, client: ClientConnection, response: ResponseHead) -> None:
         if not response.upgrade or response.upgrade != client.request.upgrade:
@@ -465,6 +542,8 @@ class UpstreamConnection(Connection):
         self.deadline = inf
         if self._state == UpstreamState.IDLE:
             self._end("idle")
+        elif self._state == UpstreamState.PARKED:
+            self.route.refused.overdue(self)
         else:
             self._fail(Failure("response_timeout", "no response head came in time"))
 
@@ -482,3 +561,9 @@ class UpstreamConnection(Connection):
         self._end(reason)
         if client is not None:
             self.route.exchange_failed(client, failure, self)
+
+
+def _ends(body: Body, data: bytes) -> bool:
+    """Whether the body's end is in the data."""
+    body.feed(data)
+    return body.done

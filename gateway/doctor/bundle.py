@@ -94,6 +94,7 @@ _OF_REQUEST: Final = frozenset(
         "connection_age_ms",
         "reused",
         "replayed",
+        "token_refreshed",
     }
 )
 _OF_LOG: Final = _OF_REQUEST | {"level", "logger", "message"}

@@ -17,6 +17,10 @@ LATE_ALERT: Final = "late_alert"
 #: generation (0: none). The supervisor has the rotation try again, unless it has a good one by now.
 IDENTITY_EXPIRED: Final = "identity_expired"
 
+#: The upstream refused the credentials that a route attached (401). Fields: route. The supervisor
+#: tries to get others, and tells all workers in a RENEWED frame when it has.
+UNAUTHORIZED: Final = "unauthorized"
+
 #: Callers were refused. Fields: route, listener, reason, count (since the last such event).
 CALLER_DENIED: Final = "caller_denied"
 

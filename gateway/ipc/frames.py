@@ -11,6 +11,8 @@ Supervisor to worker:
     RETIRE    JSON {"deadline_s": seconds or null}: the same for a worker that others have taken
               over from; it closes no connection that is only idle, and may have all the time
     SESSIONS  what other workers told of sessions: see `gateway.ipc.sessions`
+    RENEWED   JSON {"route": name}: other credentials were asked for; those that were got came in a
+              SNAPSHOT before
 Worker to supervisor:
     READY     JSON {"pid": int}: the loop runs
     APPLIED   JSON {"number": int}: that snapshot is in use
@@ -45,6 +47,7 @@ class Kind(IntEnum):
     DRAINED = 9
     RETIRE = 10
     SESSIONS = 11
+    RENEWED = 12
 
 
 class FrameError(Exception):

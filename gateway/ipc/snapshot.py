@@ -100,6 +100,7 @@ class RouteSpec:
         agent_card: whether an A2A agent's card is mapped to the local origin.
         tunnels: where gRPC at the upstream's host is reached instead: of each route of kind tcp
             that leads to that host the HOST:PORT there, and that of a listener.
+        refreshable: whether `headers` hold what may be had anew when the upstream refuses it.
         sse_keep_alive_s: after how many silent seconds an event stream gets a comment; 0 for never.
     """
 
@@ -118,6 +119,7 @@ class RouteSpec:
     identity: str = "default"
     auth: Literal["inject", "passthrough"] = "inject"
     rewrite_metadata: bool = False
+    refreshable: bool = False
     sse_keep_alive_s: float = 0.0
     agent_card: Literal["keep", "rewrite"] = "keep"
     tunnels: tuple[tuple[str, str], ...] = ()
@@ -248,6 +250,7 @@ def _route(raw: dict[str, Any], pems: list[str]) -> RouteSpec:
         identity=raw["identity"],
         auth=raw["auth"],
         rewrite_metadata=raw["rewrite_metadata"],
+        refreshable=raw["refreshable"],
         sse_keep_alive_s=raw["sse_keep_alive_s"],
         agent_card=raw["agent_card"],
         tunnels=tuple((upstream, listener) for upstream, listener in raw["tunnels"]),

@@ -30,6 +30,8 @@ class RouteStats:
         active: exchanges in flight now, tunnels and event streams included.
         streams: event streams and tunnels open now; `tunnels` of these.
         retries: requests sent a second time, by the reason of the first failure.
+        unauthorized: answers 401 to the credentials that the route attached, by what came of them
+            ("repeated", "again", "not_held", "unchanged", "too_late").
         client_aborts: requests that their callers gave up.
         connections: open connections over mutual TLS, to the upstream or from an ingress's callers,
             by generation number as text.
@@ -56,6 +58,7 @@ class RouteStats:
     streams: int = 0
     tunnels: int = 0
     retries: dict[str, int] = field(default_factory=dict)
+    unauthorized: dict[str, int] = field(default_factory=dict)
     client_aborts: int = 0
     downstream_connections: int = 0
     connections: dict[str, int] = field(default_factory=dict)

@@ -128,6 +128,8 @@ def _requests(routes: _Routes) -> Iterator[Family]:
     yield _counts(routes, "local_auth_denied", text, "reason", lambda s: s.denied)
     text = "Requests that were sent a second time, by what had become of the first."
     yield _counts(routes, "retry", text, "reason", lambda s: s.retries)
+    text = "Answers 401 to credentials that the route attached, by what came of them."
+    yield _counts(routes, "credentials_refused", text, "outcome", lambda s: s.unauthorized)
     text = "Requests that their callers gave up."
     yield Family("client_abort_total", "counter", text, _each(routes, lambda s: s.client_aborts))
     text = "Exchanges in flight, streams included."

@@ -167,6 +167,7 @@ _OURS: Final = {
     "generation": "generation",
     "reused": "reused",
     "replayed": "replayed",
+    "token_refreshed": "token_refreshed",
     "first_byte_ms": "first_byte_ms",
     "bytes_up": "bytes_up",
     "bytes_down": "bytes_down",

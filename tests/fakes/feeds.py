@@ -12,6 +12,7 @@ from certs.clock import SystemClock
 from certs.generation import Generation
 from gateway.config.model import Config, ConfiguConfig
 from gateway.control_plane.configu_feed import ConfiguFeed
+from gateway.control_plane.credential_renewals import Renewal
 from gateway.control_plane.feeds import Feeds
 from gateway.control_plane.snapshots import Attached
 from gateway.control_plane.views import IdentityView, SecretView
@@ -91,6 +92,8 @@ class FakeHeaderFeed:
         self.attached: Mapping[str, Attached] = attached
         self.secrets = (SecretView(name="planner-token", route="planner", state="ready"),)
         self.refreshed = 0
+        self.renewed: list[str] = []
+        self.renewal: Renewal = "unchanged"
         self.may_prepare = asyncio.Event()
         self.may_prepare.set()
         self.is_preparing = asyncio.Event()
@@ -104,6 +107,10 @@ class FakeHeaderFeed:
 
     async def refresh(self) -> None:
         self.refreshed += 1
+
+    async def renew(self, route: str) -> Renewal:
+        self.renewed.append(route)
+        return self.renewal
 
     async def run(self) -> None:
         await asyncio.Event().wait()

@@ -18,6 +18,7 @@ class TokenEndpoint(HttpThread):
 
     Attributes:
         told: what its next answers say beside the token.
+        client_secret: the client's.
         fails: a status that it answers instead, with `Retry-After: 7`.
     """
 
@@ -25,6 +26,7 @@ class TokenEndpoint(HttpThread):
         super().__init__()
         self.issued = 0
         self.told: dict[str, object] = {"token_type": "Bearer", "expires_in": 3600}
+        self.client_secret = CLIENT_SECRET
         self.fails = 0
 
     def answer(self, request: Request) -> Reply:
@@ -51,11 +53,14 @@ class TokenEndpoint(HttpThread):
         """RFC 6749 section 2.3.1: by Basic, both parts form-encoded, or in the body; never both."""
         scheme, _, pair = request.headers.get("authorization", "").partition(" ")
         if not scheme:
-            return (form.get("client_id"), form.get("client_secret")) == (CLIENT_ID, CLIENT_SECRET)
+            return (form.get("client_id"), form.get("client_secret")) == (
+                CLIENT_ID,
+                self.client_secret,
+            )
         assert scheme == "Basic"
         assert "client_secret" not in form
         name, _, secret = base64.b64decode(pair, validate=True).decode("ascii").partition(":")
-        return (unquote_plus(name), unquote_plus(secret)) == (CLIENT_ID, CLIENT_SECRET)
+        return (unquote_plus(name), unquote_plus(secret)) == (CLIENT_ID, self.client_secret)
 
 
 def _refused(error: str, *, status: int = 400) -> Reply:

@@ -45,6 +45,7 @@ _VALUES: Final = st.recursive(
 _ROUTE: Final = asdict(RouteStats(requests={"200": 1}, duration_buckets={"0.5": 1}))
 _EVENTS: Final = (
     "late_alert",
+    "unauthorized",
     "identity_expired",
     "caller_denied",
     "route_rejected",

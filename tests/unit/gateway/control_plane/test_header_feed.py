@@ -13,6 +13,7 @@ from gateway.control_plane import header_feed
 from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.snapshots import Attached
 from gateway.control_plane.token_feed import TokenFeed
+from gateway.control_plane.token_keeper import RENEW_EVERY_S
 from identity.errors import StoreUnavailable, TokenUnavailable, TouchNeeded
 from identity.secret_stores.base import Secret, SecretRef
 from identity.secret_stores.memory import MemoryStore
@@ -41,6 +42,7 @@ class Bench:
         self.path = journal or folder / "audit.jsonl"
         self.config = configs.config(folder, ROUTE, configs.route("plain"))
         self.changes = 0
+        self.now = 1000.0
         self.clock = FakeClock()
         self.source = ScriptedSource(self.clock)
         self.feed = StoreHeaderFeed(
@@ -49,6 +51,7 @@ class Bench:
             store=store,
             tokens=TokenFeed(lambda *_: self.source, clock=self.clock, rng=Random(1)),
             journal=Journal(self.path, project="acme"),
+            monotonic=lambda: self.now,
         )
 
     def _changed(self) -> None:
@@ -317,3 +320,47 @@ async def test_a_reload_waits_for_the_first_token(tmp_path: Path) -> None:
     assert (await bench.prepare()).redact == ("token-1", "hunter2")
     running.cancel()
     await asyncio.wait([running])
+
+
+async def test_a_refused_token_is_replaced_and_published_when_that_returns(tmp_path: Path) -> None:
+    store = AskedStore()
+    await store.set(REF, Secret("hunter2"))
+    bench = Bench(tmp_path, store)
+    token = FileTokenConfig(name="idp", path=tmp_path / "t")
+    bench.config = configs.config(tmp_path, TOKEN_ROUTE, tokens=(token,))
+    await bench.prepare()
+    running = asyncio.create_task(bench.feed.run())
+    await until(bench, "token-1")
+    asked, changes = store.asked, bench.changes
+    outcomes = await asyncio.gather(*(bench.feed.renew("planner") for _ in range(3)))
+    assert set(outcomes) == {"renewed"}
+    assert bench.feed.attached["planner"].redact == ("token-2", "hunter2")
+    assert bench.changes > changes
+    assert (bench.source.asked, store.asked) == (2, asked + 1)
+    assert await bench.feed.renew("planner") == "too soon"
+    assert (bench.source.asked, store.asked) == (2, asked + 1)
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_a_refused_secret_is_looked_up_once_in_a_while(tmp_path: Path) -> None:
+    store = AskedStore()
+    await store.set(REF, Secret("hunter2"))
+    bench = Bench(tmp_path, store)
+    await bench.prepare()
+    assert await bench.feed.renew("planner") == "unchanged"
+    await store.set(REF, Secret("hunter3"))
+    assert await bench.feed.renew("planner") == "too soon"
+    assert store.asked == 2
+    bench.now += RENEW_EVERY_S
+    assert await bench.feed.renew("planner") == "renewed"
+    assert bench.feed.attached["planner"].redact == ("hunter3",)
+    assert bench.changes == 1
+
+
+async def test_a_route_without_values_has_nothing_to_renew(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, await store_with("hunter2"))
+    await bench.prepare()
+    assert await bench.feed.renew("plain") == "too soon"
+    assert await bench.feed.renew("gone") == "too soon"
+    assert bench.changes == 0

@@ -484,6 +484,22 @@ async def test_refused_callers_are_on_paper(tmp_path: Path) -> None:
     assert line["reason"] == "uid 7 (3 refusals)"
 
 
+async def test_refused_credentials_are_asked_for_and_it_is_on_paper(tmp_path: Path) -> None:
+    refused = events.Event(name=events.UNAUTHORIZED, fields={"route": "planner"})
+    async with running(tmp_path) as gateway:
+        await gateway.until_ready()
+        headers = gateway.feeds.header_feed
+        headers.renewal = "renewed"
+        gateway.supervisor._on_event(refused)
+        gateway.supervisor._on_event(refused)
+        async with asyncio.timeout(20):
+            while not headers.renewed:
+                await asyncio.sleep(0.001)
+        assert headers.renewed == ["planner"]
+    (line,) = [line for line in gateway.audit() if line["action"] == "route.refused"]
+    assert (line["name"], line["outcome"]) == ("planner", "ok")
+
+
 async def test_requests_without_a_certificate_hasten_the_next_attempt(tmp_path: Path) -> None:
     missing = events.Event(name=events.IDENTITY_EXPIRED, fields={"identity": "default"})
     expired = events.Event(name=events.IDENTITY_EXPIRED, fields={"identity": "default"})

@@ -104,3 +104,13 @@ async def test_a_source_that_can_not_be_opened_says_why(tmp_path: Path) -> None:
     async with running(bench):
         await bench.feed.use(bench.config, {"one"})
         assert bench.feed.problem("one").endswith("it needs google-auth; install it")
+
+
+async def test_tokens_are_renewed_by_name_and_others_left_alone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.feed.use(bench.config, {"one", "two"})
+    async with running(bench):
+        assert await bench.feed.renew({"two", "gone"})
+        assert (bench.value("one"), bench.value("two")) == ("token-1", "token-2")
+        assert not await bench.feed.renew({"two"}), "it was renewed just now"
+        assert not await bench.feed.renew(set())

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from gateway.audit.journal import AuditFailed
-from gateway.control_plane.token_keeper import FETCH_S, TICK_S, TokenKeeper
+from gateway.control_plane.token_keeper import FETCH_S, RENEW_EVERY_S, TICK_S, TokenKeeper
 from identity.errors import SecretNotFound, TokenDenied, TokenEnded, TokenUnavailable
 from identity.secret_stores.base import Secret
 from identity.token_sources.base import Token
@@ -183,3 +183,53 @@ async def test_a_silent_source_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -
         async with asyncio.timeout(20):
             await bench.keeper.asked.wait()
         assert "no answer in" in bench.keeper.problem
+
+
+async def test_a_refused_token_is_replaced_at_once_for_all_who_ask() -> None:
+    async with running(Bench()) as bench:
+        asks = [asyncio.create_task(bench.keeper.renew()) for _ in range(3)]
+        assert await asyncio.gather(*asks) == [True] * 3
+        assert (bench.source.asked, bench.value) == (2, "token-2")
+
+
+async def test_a_token_that_is_always_refused_is_replaced_at_intervals() -> None:
+    async with running(Bench()) as bench:
+        assert await bench.keeper.renew()
+        await bench.clock.advance(RENEW_EVERY_S - 1)
+        assert not await bench.keeper.renew()
+        assert bench.source.asked == 2
+        await bench.clock.advance(1)
+        assert await bench.keeper.renew()
+        assert bench.source.asked == 3
+
+
+async def test_a_source_that_fails_is_not_asked_out_of_turn() -> None:
+    async with running(Bench(life_s=600)) as bench:
+        bench.source.error = TokenUnavailable("away", retry_after_s=1000)
+        assert await bench.keeper.renew()
+        asked = bench.source.asked
+        await bench.clock.advance(RENEW_EVERY_S)
+        assert not await bench.keeper.renew()
+        assert (bench.source.asked, bench.value) == (asked, "token-1")
+
+
+async def test_nobody_waits_for_a_keeper_that_ends() -> None:
+    bench = Bench()
+    async with running(bench):
+        silent = asyncio.Event()
+        bench.source.fetch = silent.wait  # type: ignore[assignment,method-assign]
+        asked = asyncio.create_task(bench.keeper.renew())
+        await settle()
+        assert not asked.done()
+    async with asyncio.timeout(20):
+        await asked
+
+
+async def test_a_renewal_is_followed_by_the_usual_pace() -> None:
+    async with running(Bench()) as bench:
+        await bench.clock.advance(1800)
+        await bench.keeper.renew()
+        await bench.clock.advance(3600 - 360 * 1.2 - 1)
+        assert bench.source.asked == 2
+        await bench.clock.advance(360 * 0.2 + 1 + TICK_S)
+        assert bench.source.asked == 3

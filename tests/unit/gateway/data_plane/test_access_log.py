@@ -44,6 +44,7 @@ def finished(request: RequestHead, **changes: Any) -> ClientConnection:
         "via": VIA,
         "reused": True,
         "replayed": False,
+        "token_refreshed": False,
     }
     return cast("ClientConnection", SimpleNamespace(**values | changes))
 
@@ -92,6 +93,7 @@ def test_a_line_tells_who_where_and_what_came_of_it() -> None:
         "upstream_age_ms": 1000,
         "reused": True,
         "replayed": False,
+        "token_refreshed": False,
     }
 
 

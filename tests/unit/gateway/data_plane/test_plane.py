@@ -291,6 +291,7 @@ def finished(rig: Rig, status: int, took: float) -> ClientConnection:
         via=None,
         reused=False,
         replayed=False,
+        token_refreshed=False,
     )
     return cast("ClientConnection", exchange)
 

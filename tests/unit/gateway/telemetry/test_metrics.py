@@ -79,6 +79,7 @@ BUSY = RouteStats(
     rejected={"bad_host": 3},
     denied={"no_rule": 1},
     retries={"upstream_closed": 2},
+    unauthorized={"repeated": 2},
     client_aborts=6,
     active=5,
     streams=4,

@@ -41,6 +41,7 @@ LINE: dict[str, Any] = {
     "upstream_age_ms": 48120,
     "reused": True,
     "replayed": False,
+    "token_refreshed": False,
 }
 AWAY = Target(url="https://planner.example.com:8443", address="planner.example.com", port=8443)
 HERE = Target(url="http://127.0.0.1:9000", address="127.0.0.1", port=9000, ingress=True)
@@ -85,6 +86,7 @@ def test_a_request_is_a_client_span_of_http() -> None:
         "devwiz_gw.generation": 4,
         "devwiz_gw.reused": True,
         "devwiz_gw.replayed": False,
+        "devwiz_gw.token_refreshed": False,
         "devwiz_gw.first_byte_ms": 12.114,
         "devwiz_gw.bytes_up": 148,
         "devwiz_gw.bytes_down": 310,
