@@ -18,7 +18,7 @@ _HEAD: Final = (
 _PAGES: Final = {
     "mcp": "an MCP server: docs/operations/mcp.md",
     "langgraph": "a LangGraph server: docs/operations/langgraph.md",
-    "a2a": "an A2A agent",
+    "a2a": "an A2A agent: docs/operations/a2a.md",
     "http": "an HTTP service",
 }
 #: What is said of a key, wherever it stands.
@@ -128,6 +128,9 @@ def _route(route: RoutePlan) -> Iterator[str]:
         yield f"peer = {toml_value(list(route.peers))}"
     else:
         yield "# Its certificate has to carry the upstream's host; a list under peer says else."
+    if route.agent_card:
+        yield "# Agents that read its card find the local port there, and come through it as well."
+        yield f"agent_card = {toml_value(route.agent_card)}"
     if route.trust_bundle:
         yield "# The authorities that its certificate is checked by."
         yield f"trust_bundle = {toml_value(route.trust_bundle)}"

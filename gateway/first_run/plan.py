@@ -63,6 +63,11 @@ class RoutePlan:
     headers: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
 
+    @property
+    def agent_card(self) -> str:
+        """What becomes of an A2A agent's card: "rewrite", or "" for what has none."""
+        return "rewrite" if self.speaks == "a2a" else ""
+
     def as_table(self) -> dict[str, Any]:
         """The table as TOML reads it."""
         table: dict[str, Any] = {
@@ -72,6 +77,8 @@ class RoutePlan:
         }
         if self.peers:
             table["peer"] = list(self.peers)
+        if self.agent_card:
+            table["agent_card"] = self.agent_card
         if self.trust_bundle:
             table["trust_bundle"] = self.trust_bundle
         if self.headers:
