@@ -20,7 +20,7 @@ from certs.generation import Generation
 from gateway.asking import asker_of
 from gateway.audit.files import journal_path
 from gateway.audit.journal import Journal, Keeping
-from gateway.config.load import load
+from gateway.config.load import load_again
 from gateway.config.model import Config, LogConfig
 from gateway.configu.open import open_sync
 from gateway.control_plane.audit_signer import AuditSigner
@@ -83,7 +83,7 @@ async def serve(
     parts = Parts(
         version=version,
         feeds=_feeds(store, journal, env),
-        load=lambda: load(config.path),
+        load=lambda: load_again(config),
         journal=journal,
         sink=sink,
         redactor=redactor,
@@ -112,7 +112,7 @@ async def serve(
 
 def _store(config: Config, env: Mapping[str, str]) -> SecretStore:
     secrets = config.secrets
-    return open_store(secrets.store, folder=secrets.folder, asker=asker_of(config.path, env))
+    return open_store(secrets.store, folder=secrets.folder, asker=asker_of(config.place, env))
 
 
 def _signer(config: Config, journal: Journal, env: Mapping[str, str]) -> AuditSigner | None:

@@ -16,12 +16,11 @@ from identity.secret_stores.binding import Asker
 BOUND: Final = "secret.bind"
 
 
-def asker_of(config: Path | None, env: Mapping[str, str]) -> Asker:
-    """Who asks for the configuration at `config`, or for a person who named the project; the first
-    use of a project is put into its journal.
+def asker_of(place: Path | None, env: Mapping[str, str]) -> Asker:
+    """Who asks for the configuration that was read at `place`, or for a person who named the
+    project; the first use of a project is put into its journal.
     """
-    # A link to the folder is the folder; a link to the file is a name of its own.
-    file = "" if config is None else str(config.parent.resolve() / config.name)
+    file = "" if place is None else str(place)
 
     def tell(project: str) -> None:
         journal = Journal(journal_path(project, env), project=project)

@@ -183,7 +183,7 @@ def _store(config: Config) -> SecretStore:
     from gateway.asking import asker_of
     from identity.secret_stores.open import open_store
 
-    asker = asker_of(config.path, os.environ)
+    asker = asker_of(config.place, os.environ)
     return open_store(config.secrets.store, folder=config.secrets.folder, asker=asker)
 
 

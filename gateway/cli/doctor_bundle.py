@@ -131,7 +131,7 @@ def _in_store(config: Config) -> Iterator[tuple[str, str]]:
         return
     journal = Journal(journal_path(config.project, os.environ), project=config.project)
     try:
-        asker = asker_of(config.path, os.environ)
+        asker = asker_of(config.place, os.environ)
         store = open_blocking_store(settings.store, folder=settings.folder, asker=asker)
     except Fault:
         return

@@ -242,7 +242,7 @@ async def _really(
     asking = rehearse_plan.asked_for(wanted, wishes.life)
     alone = replace(config, identity=replace(identity, sources=(asking,)), identities={})
     async with contextlib.AsyncExitStack() as cleanup:
-        asker = asker_of(config.path, os.environ)
+        asker = asker_of(config.place, os.environ)
         store = open_store(config.secrets.store, folder=config.secrets.folder, asker=asker)
         cleanup.push_async_callback(store.close)
         source = open_source(alone, store, os.environ)

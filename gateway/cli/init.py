@@ -288,7 +288,7 @@ def _secrets(config: Config, identity: IdentityPlan | None) -> list[str]:
 
 def _checked(path: Path, text: str) -> Config:
     """The configuration that a text is, as `config check` reads it. Raises `ConfigInvalid`."""
-    return checked(Reading(path=path, raw=tomllib.loads(text)))
+    return checked(Reading(path=path, place=path, raw=tomllib.loads(text)))
 
 
 def _write(path: Path, text: str, *, force: bool) -> None:

@@ -51,7 +51,7 @@ class LoginScope:
     async def store(self) -> AsyncIterator[SecretStore]:
         """The project's secret store, closed at the end."""
         secrets = self.config.secrets
-        asker = asker_of(self.config.path, self.env)
+        asker = asker_of(self.config.place, self.env)
         store = open_store(secrets.store, folder=secrets.folder, asker=asker)
         try:
             yield store

@@ -32,10 +32,10 @@ class _Tokens:
     known: Mapping[str, TokenConfig]
     store: str
     folder: Path | None
-    path: Path
+    place: Path | None
 
     async def fetch(self, names: Sequence[str], journal: Journal) -> dict[str, str]:
-        store = open_store(self.store, folder=self.folder, asker=asker_of(self.path, os.environ))
+        store = open_store(self.store, folder=self.folder, asker=asker_of(self.place, os.environ))
         try:
             opener = TokenOpener(store=store, journal=journal, env=os.environ)
             return {TOKEN_PREFIX + name: await self._token(name, opener) for name in names}
@@ -81,5 +81,5 @@ def _configured(names: Sequence[str], snapshot: Snapshot) -> _Tokens:
         known=known,
         store=snapshot.store,
         folder=snapshot.secrets_folder,
-        path=path,
+        place=snapshot.place,
     )

@@ -105,7 +105,7 @@ def _opened(args: argparse.Namespace, kind: str = "") -> Iterator[_Scope]:
     snapshot = snapshot_of(args, required=True)
     snapshot.refuse(list(snapshot.problems))
     kind, folder, project = kind or snapshot.store, snapshot.secrets_folder, snapshot.project
-    asker = asker_of(snapshot.path, os.environ)
+    asker = asker_of(snapshot.place, os.environ)
     with closing(open_bindable(kind, asker=asker, folder=folder)) as store:
         yield _Scope(kind=kind, folder=folder, project=project, asker=asker, store=store)
 

@@ -70,7 +70,7 @@ def opened_by(snapshot: Snapshot) -> Iterator[Scope]:
         kind,
         folder=snapshot.secrets_folder,
         # Whoever names a project means it, wherever its configuration is.
-        asker=asker_of(snapshot.path if snapshot.named is None else None, os.environ),
+        asker=asker_of(snapshot.place if snapshot.named is None else None, os.environ),
         warm_up=True,
         on_prompt=_say_that_it_waits,
     )

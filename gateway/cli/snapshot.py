@@ -26,11 +26,12 @@ from identity.secret_stores.base import check_project
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The tables of a configuration file (`path` is None: there is none), and the project that
-    `--project` names. `problems` are about the file itself.
+    """The tables of a configuration file (`path` is None: there is none) that was at `place`, as
+    `Reading` has it, and the project that `--project` names. `problems` are about the file itself.
     """
 
     path: Path | None = None
+    place: Path | None = None
     raw: Mapping[str, object] = field(default_factory=dict)
     problems: tuple[ConfigProblem, ...] = ()
     named: str | None = None
@@ -38,7 +39,13 @@ class Snapshot:
     @classmethod
     def of(cls, reading: Reading, *, named: str | None = None) -> Snapshot:
         """What was read, seen by a command that `--project` was given, if it was."""
-        return cls(path=reading.path, raw=reading.raw, problems=reading.problems, named=named)
+        return cls(
+            path=reading.path,
+            place=reading.place,
+            raw=reading.raw,
+            problems=reading.problems,
+            named=named,
+        )
 
     @property
     def own(self) -> str:

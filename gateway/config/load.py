@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -12,9 +13,16 @@ from gateway.config.model import Config, ProjectConfig
 from gateway.config.parse import parse
 from gateway.config.project_parts import Part, parse_project
 from gateway.config.reading import Reading, read
-from gateway.errors import ConfigInvalid
+from gateway.errors import ConfigInvalid, ConfigProblem
 
-__all__ = ["SOCKET_PATH_BYTES", "checked", "checked_project", "find_config", "load"]
+__all__ = [
+    "SOCKET_PATH_BYTES",
+    "checked",
+    "checked_project",
+    "find_config",
+    "load",
+    "load_again",
+]
 
 #: Bytes that fit into the operating system's `sun_path`, without the closing zero.
 SOCKET_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
@@ -28,6 +36,18 @@ def load(path: Path) -> Config:
         ConfigInvalid: it can't be read or used; `problems` holds everything that is wrong.
     """
     return checked(read(normal_path(path)))
+
+
+def load_again(before: Config) -> Config:
+    """The same file, as it is now. Raises `ConfigInvalid` as `load` does, and where a link leads to
+    another one meanwhile: its secrets may be another's.
+    """
+    config = load(before.path)
+    if config.place != before.place:
+        what = f"it is another file now: {config.place}, and was {before.place}"
+        hint = "start the gateway again, if that is meant"
+        raise ConfigInvalid(str(before.path), [ConfigProblem("", what, hint)])
+    return config
 
 
 def checked_project(reading: Reading, parts: Collection[Part]) -> ProjectConfig:
@@ -53,4 +73,4 @@ def _without_problems(reading: Reading, check: Callable[[Reading], _Checked]) ->
         raise ConfigInvalid(str(path), [*problems, *invalid.problems]) from None
     if problems:
         raise ConfigInvalid(str(path), list(problems))
-    return config
+    return replace(config, place=reading.place)

@@ -248,9 +248,12 @@ class TelemetryConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectConfig:
-    """What a configuration says of a project's secrets. `path` is where it was read from."""
+    """What a configuration says of a project's secrets. `path` is where it was read from, `place`
+    where that was, as `Reading` has it.
+    """
 
     path: Path
+    place: Path
     project: str
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
     mfa: MfaConfig = field(default_factory=MfaConfig)

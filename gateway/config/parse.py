@@ -63,6 +63,7 @@ def parse(raw: Mapping[str, object], *, path: Path, max_socket_path: int) -> Con
     )
     config = Config(
         path=path,
+        place=path,
         project=project,
         identity=identity,
         identities=identities,

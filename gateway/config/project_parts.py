@@ -52,6 +52,7 @@ def read_project(top: Table, *, path: Path, parts: Collection[Part]) -> ProjectC
         configu = read_configu(top.table("configu"), base=base, secrets=secrets)
     found = ProjectConfig(
         path=path,
+        place=path,
         project=project,
         secrets=secrets,
         mfa=read_mfa(top.table("mfa")),

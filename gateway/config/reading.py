@@ -8,24 +8,30 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from gateway.errors import ConfigInvalid, ConfigProblem
 
 _MAX_BYTES: Final = 1024 * 1024
+_FOLDER: Final = (
+    getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+)
 _POSITION: Final = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
 _NUMBER_HINT: Final = "neither nan, inf nor -0.0 is a time or an amount"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A file as it was at one moment. `problems` are about the file itself, such as its mode; they
-    count wherever it is more than looked at.
+    """A file as it was at one moment. `place` is where it really was then, in the folder that the
+    links on `path` led to. `problems` are about the file itself, such as its mode; they count
+    wherever it is more than looked at.
     """
 
     path: Path
+    place: Path
     raw: Mapping[str, object]
     problems: tuple[ConfigProblem, ...] = ()
 
@@ -36,11 +42,11 @@ def read(path: Path) -> Reading:
     Raises:
         ConfigInvalid: it can't be read, is not TOML, or holds a number that is none.
     """
-    text, problems = _text_of(path)
+    place, text, problems = _text_of(path)
     raw = _decode(path, text)
     if wrong := [ConfigProblem(key, what, _NUMBER_HINT) for key, what in _no_numbers(raw, "")]:
         raise ConfigInvalid(str(path), [*problems, *wrong])
-    return Reading(path=path, raw=raw, problems=tuple(problems))
+    return Reading(path=path, place=place, raw=raw, problems=tuple(problems))
 
 
 def _no_numbers(value: object, key: str) -> Iterator[tuple[str, str]]:
@@ -58,9 +64,9 @@ def _no_numbers(value: object, key: str) -> Iterator[tuple[str, str]]:
             yield key, "is minus zero"
 
 
-def _text_of(path: Path) -> tuple[str, list[ConfigProblem]]:
+def _text_of(path: Path) -> tuple[Path, str, list[ConfigProblem]]:
     try:
-        with path.open("rb") as file:
+        with _pinned(path.parent) as (folder, fd), _opened(path, fd) as file:
             status = os.fstat(file.fileno())
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
@@ -69,10 +75,41 @@ def _text_of(path: Path) -> tuple[str, list[ConfigProblem]]:
     if len(data) > _MAX_BYTES:
         raise _unusable(path, "is larger than 1 MiB", "is this the file that was meant?")
     try:
-        return data.decode(), _mode_problems(path, status)
+        return folder / path.name, data.decode(), _mode_problems(path, status)
     except UnicodeDecodeError as error:
         where = f"byte {error.start} is not UTF-8"
         raise _unusable(path, where, "save the file as UTF-8 without a byte order mark") from None
+
+
+@contextmanager
+def _pinned(folder: Path) -> Iterator[tuple[Path, int | None]]:
+    """Where a folder really is, and a descriptor of it: nobody can exchange it, or a link to it,
+    between the two.
+    """
+    if os.open not in os.supports_dir_fd:
+        yield folder.resolve(), None
+        return
+    fd = os.open(folder, _FOLDER)
+    try:
+        yield _place_of(fd, folder), fd
+    finally:
+        os.close(fd)
+
+
+def _place_of(fd: int, folder: Path) -> Path:
+    try:
+        return Path(f"/proc/self/fd/{fd}").readlink()
+    except OSError:  # no /proc
+        place = folder.resolve()
+        if os.path.samestat(place.stat(), os.fstat(fd)):
+            return place
+        raise OSError(0, "its folder was exchanged meanwhile") from None
+
+
+def _opened(path: Path, fd: int | None) -> BinaryIO:
+    if fd is None:
+        return path.open("rb")
+    return open(path.name, "rb", opener=lambda name, flags: os.open(name, flags, dir_fd=fd))
 
 
 def _mode_problems(path: Path, status: os.stat_result) -> list[ConfigProblem]:

@@ -38,6 +38,7 @@ def config(folder: Path, *routes: Route, **changes: Any) -> Config:
     )
     plain = Config(
         path=folder / "devwiz-gw.toml",
+        place=folder / "devwiz-gw.toml",
         project="acme",
         identity=IdentityConfig(sources=(files,)),
         routes=routes or (route(),),

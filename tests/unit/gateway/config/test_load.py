@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.load import checked, load
+from gateway.config.load import checked, load, load_again
 from gateway.config.model import FilesSourceConfig
 from gateway.config.reading import read
 from gateway.errors import ConfigInvalid, ConfigProblem
@@ -50,6 +50,23 @@ def test_a_good_file(tmp_path: Path) -> None:
         private_key=tmp_path / "keys/client.key",
         trust_bundle=Path("/etc/acme/ca.pem"),
     )
+
+
+def test_a_reload_is_not_of_the_file_that_a_link_leads_to_meanwhile(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        written(tmp_path / name)
+    link = tmp_path / "link"
+    link.symlink_to("one")
+    config = load(link / "devwiz-gw.toml")
+    assert config.path == link / "devwiz-gw.toml"
+    assert load_again(config) == config
+    link.unlink()
+    link.symlink_to("two")
+    with pytest.raises(ConfigInvalid) as caught:
+        load_again(config)
+    (problem,) = caught.value.problems
+    assert problem.message.startswith("it is another file now: ")
 
 
 def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,38 @@ def test_a_number_that_is_none(text: str, key: str, message: str, tmp_path: Path
 def test_each_of_them_is_told(tmp_path: Path) -> None:
     found = problems_of(written(tmp_path, "a = nan\nb = inf\nc = 1.5", mode=0o660))
     assert [problem.key for problem in found] == ["", "a", "b"]
+
+
+def test_the_place_is_the_folder_that_was_read_from_and_the_files_own_name(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "acme").mkdir(parents=True)
+    config = home / "acme" / "devwiz-gw.toml"
+    config.write_text("a = 1")
+    config.chmod(0o600)
+    (home / "linked").symlink_to("acme")
+    (home / "other.toml").symlink_to(config)
+    for same in (config, home / "linked" / config.name):
+        assert read(same).place == config
+    assert read(home / "other.toml").place == home / "other.toml"
+
+
+def test_a_link_that_is_exchanged_meanwhile_gives_no_file_another_ones_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mine", "theirs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "devwiz-gw.toml").write_text(f'whose = "{name}"')
+        (tmp_path / name / "devwiz-gw.toml").chmod(0o600)
+    link = tmp_path / "link"
+    link.symlink_to("theirs")
+
+    def exchanged(fd: int) -> os.stat_result:
+        link.unlink()
+        link.symlink_to("mine")
+        return status(fd)
+
+    status = os.fstat
+    monkeypatch.setattr(os, "fstat", exchanged)
+    found = read(link / "devwiz-gw.toml")
+    assert found.raw == {"whose": "theirs"}
+    assert found.place == tmp_path / "theirs" / "devwiz-gw.toml"
