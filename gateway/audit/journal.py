@@ -189,8 +189,8 @@ class Journal:
     def _unusable(self, what: str, error: OSError) -> AuditFailed:
         return AuditFailed(
             f"can't {what} the audit journal {self.path}: {(error.strerror or str(error)).lower()}",
-            hint="check the folder's mode and the free space, "
-            "or set XDG_STATE_HOME to a folder that can be written to",
+            hint="check the folder's mode and the free space; to keep the journal elsewhere, with "
+            "XDG_STATE_HOME set to that folder: devwiz-gw secret move-state",
         )
 
     # -- one file --------------------------------------------------------------------------------

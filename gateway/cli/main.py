@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Final
 
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
@@ -15,9 +16,12 @@ from gateway.cli.parsers import PROGRAM, CommandParser, UsageError, make_parser
 from gateway.cli.verbs import VERBS, Verb
 from identity.fault import Fault
 
+_STDERR: Final = 2
+
 
 def entry() -> None:
     """The console script: run `main` on the process's arguments and exit with its code."""
+    _have_standard_streams()
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
@@ -26,6 +30,19 @@ def entry() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.BROKEN_PIPE
     sys.exit(code)
+
+
+def _have_standard_streams() -> None:
+    """Those that are closed (`>&-`) lead nowhere from here on: else the next file that is opened,
+    which may be the journal or a value for a program, would stand in the place of one.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(_STDERR, "w", closefd=False)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -20,10 +20,11 @@ def released(
     program: str,
     delivery: str,
     argv: Sequence[str] = (),
+    parts: set[str] | None = None,
 ) -> dict[str, str]:
     """The variables' values; each secret and token is in the journal before it is released. `argv`
     is the program's command line. One touch, where touches are demanded or a secret is sealed, is
-    for all of them.
+    for all of them. The values of the secrets and tokens themselves are added to `parts`.
 
     Raises:
         SecretTooOld, SteeredFromElsewhere: see `configu_bound`.
@@ -57,6 +58,8 @@ def released(
         from gateway.cli.released_tokens import fresh_tokens
 
         values |= fresh_tokens(sorted(tokens), scope.snapshot, scope.journal)
+    if parts is not None:
+        parts.update(values.values())
     return {item.name: item.filled(values) for item in chosen}
 
 

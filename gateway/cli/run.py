@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -91,11 +91,14 @@ def _run(args: argparse.Namespace) -> int:
     snapshot = snapshot_of(args, required=True)
     project = snapshot.project
     chosen = _chosen(args, snapshot.manifest(), project)
+    parts: set[str] = set()
 
     def values() -> dict[str, str]:
         with opened_by(snapshot) as scope:
             program = Path(argv[0]).name
-            found = released(scope, chosen, program=program, delivery=args.deliver, argv=argv)
+            found = released(
+                scope, chosen, program=program, delivery=args.deliver, argv=argv, parts=parts
+            )
         if args.deliver == "env":
             plan.check_fits(found)
         return found
@@ -104,7 +107,8 @@ def _run(args: argparse.Namespace) -> int:
     base[SESSION] = f"{project}:{os.getpid()}"
 
     def execute(found: Mapping[str, str], folder: Path | None) -> int:
-        return _execute(argv, dict(found), base, args, folder)
+        hidden = {*found.values(), *parts} if args.mask else set()
+        return _execute(argv, dict(found), base, args.deliver, folder, hidden=hidden)
 
     names = [name for item in chosen for name in item.value_names]
     wanted = policies(snapshot, names, said=args.on_rotate)
@@ -151,21 +155,23 @@ def _execute(
     argv: Sequence[str],
     values: dict[str, str],
     base: Mapping[str, str],
-    args: argparse.Namespace,
+    way: str,
     folder: Path | None,
+    *,
+    hidden: Collection[str],
 ) -> int:
-    """The wait status; where nothing needs a parent this process becomes the program."""
+    """The wait status; where nothing needs a parent this process becomes the program. `hidden` is
+    what its output must not show.
+    """
     if folder is not None:
-        by = delivery.by_file if args.deliver == "file" else delivery.by_fifo
-        fifos = folder if args.deliver == "fifo" else None
+        by = delivery.by_file if way == "file" else delivery.by_fifo
+        fifos = folder if way == "fifo" else None
         delivered = by(values, folder)
-        return _supervised(argv, values, delivered, base, mask=args.mask, fifos=fifos)
-    delivered = (
-        delivery.in_environment(values) if args.deliver == "env" else delivery.by_descriptor(values)
-    )
-    if not args.mask:
+        return _supervised(argv, values, delivered, base, hidden=hidden, fifos=fifos)
+    delivered = delivery.in_environment(values) if way == "env" else delivery.by_descriptor(values)
+    if not hidden:
         child.become(argv, {**base, **delivered.env})
-    return _supervised(argv, values, delivered, base, mask=True, fifos=None)
+    return _supervised(argv, values, delivered, base, hidden=hidden, fifos=None)
 
 
 def _supervised(
@@ -174,7 +180,7 @@ def _supervised(
     delivered: Delivered,
     base: Mapping[str, str],
     *,
-    mask: bool,
+    hidden: Collection[str],
     fifos: Path | None,
 ) -> int:
     env = {**base, **delivered.env}
@@ -183,10 +189,10 @@ def _supervised(
         if fifos is not None:
             delivery.serve_fifos(values, fifos)
 
-    if mask:
+    if hidden:
         from gateway.injection.masked import MaskedRun
 
-        return MaskedRun(list(values.values()), begun).run(argv, delivered, env)
+        return MaskedRun(sorted(hidden), begun).run(argv, delivered, env)
     child.block_signals()
     pid = child.start(argv, delivered, env)
     begun()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.run.conftest import KEY, PASSWORD, Project
+from tests.e2e.run.conftest import COMMAND, DEADLINE_S, KEY, PASSWORD, Project
 
 
 def test_all_of_the_manifest(project: Project) -> None:
@@ -81,3 +83,26 @@ def test_each_use_is_in_the_journal_before(project: Project) -> None:
     code, out, err = project.run("--", "echo", "ran")
     assert (code, out) == (1, "")
     assert "can't write the audit journal" in err
+
+
+def test_no_value_takes_the_place_of_an_output_that_is_closed(project: Project) -> None:
+    script = 'exec "$@" >&-'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *COMMAND, "--deliver", "fd", "--", sys.executable, "-c", SEEN],
+        cwd=project.folder,
+        env=project.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    stdout, delivered = done.stderr.decode().split()
+    assert stdout == "/dev/null"
+    assert not delivered.endswith("/1")
+
+
+SEEN = """
+import os, sys
+print(os.readlink("/proc/self/fd/1"), os.environ["API_KEY_FILE"], file=sys.stderr)
+"""

@@ -17,6 +17,14 @@ def test_on_pipes_both_outputs_are_looked_through(project: Project) -> None:
     assert err == "err [hidden]\n"
 
 
+def test_a_secret_that_is_a_part_of_a_value_is_hidden_by_itself(project: Project) -> None:
+    script = 'x=${DB_URL#*app:}; echo "part ${x%@*}"; printf %s "${x%@*}" | base64'
+    code, out, _ = project.run("--mask", "--", "sh", "-c", script)
+    assert code == 0
+    assert out.splitlines()[0] == "part [hidden]"
+    assert "[hidden]" in out.splitlines()[1]
+
+
 def test_a_value_in_pieces(project: Project) -> None:
     script = (
         "import os, sys, time\n"
