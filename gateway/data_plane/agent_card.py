@@ -79,7 +79,9 @@ class CardMap:
             CardRefused: it is none, or has no reading that everybody would share.
         """
         document = _document(text)
-        card = document.get("result", {}) if in_result else document
+        card = document.get("result") if in_result else document
+        if card is None:  # an error of JSON-RPC
+            card = {}
         if not isinstance(card, dict):
             raise CardRefused("the result is not a JSON object")
         before = json.dumps(card)

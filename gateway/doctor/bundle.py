@@ -19,6 +19,7 @@ _PLAIN: Final = frozenset(
     [
         "addresses",
         "affinity",
+        "agent_card",
         "allowed_hosts",
         "allowed_origins",
         "alpn",

@@ -15,12 +15,14 @@ from tests.fakes.two_gateways import TwoGateways, two_gateways
 
 # The caller has no key: its gateway brings the one that the server asks for.
 OUTBOUND = """
+agent_card = "rewrite"
 [routes.headers]
 x-api-key = "{{secret:agent-key}}"
 [secrets]
 store = "folder"
 folder = "{folder}"
 """
+INBOUND = 'agent_card = "rewrite"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ def langgraph_behind(
         inbound_protocol=inbound_protocol,
         life_s=life_s,
         outbound=OUTBOUND.format(folder=secrets),
+        inbound=INBOUND if inbound_protocol == "http" else "",
     ) as gateways:
         yield LangGraph(secrets=secrets, server=server, gateways=gateways)
 

@@ -153,6 +153,7 @@ def test_a_card_in_a_json_rpc_result() -> None:
     assert mapped(answer, in_result=True) == answer | {"result": {"url": f"{HERE}/a2a"}}
     error = {"jsonrpc": "2.0", "id": 7, "error": {"code": -32007, "message": "none"}}
     assert not localised(error, in_result=True).changed
+    assert not localised(error | {"result": None}, in_result=True).changed
     with pytest.raises(CardRefused, match="result"):
         localised({"result": ["https://agent.example"]}, in_result=True)
 
