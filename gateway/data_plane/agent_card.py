@@ -177,7 +177,8 @@ def _prefer_another(card: dict[str, Any]) -> None:
     for name in ("url", *_PREFERRED):
         card.pop(name, None)
     for key in ("additionalInterfaces", "additional_interfaces"):
-        for interface in card.get(key) or []:
+        interfaces = card.get(key)
+        for interface in interfaces if isinstance(interfaces, list) else ():
             if isinstance(interface, dict) and isinstance(interface.get("url"), str):
                 card["url"] = interface["url"]
                 card["preferredTransport"] = interface.get("transport", "JSONRPC")

@@ -22,7 +22,8 @@ class Places:
     """The mapping of one route.
 
     Attributes:
-        elsewhere: origins that were met and are none of the upstream's; clients go there directly.
+        elsewhere: origins that were met and are none of the upstream's, in the order in which they
+            came; clients go there directly. A card may have very many.
     """
 
     __slots__ = ("_host", "_local", "_origin", "_scheme", "_spec", "elsewhere")
@@ -33,7 +34,7 @@ class Places:
         self._local = local
         self._host = _host_of(spec.upstream.authority)
         self._scheme = "https://" if spec.ingress else "http://"
-        self.elsewhere: list[str] = []
+        self.elsewhere: dict[str, None] = {}
 
     def http(self, url: str) -> str:
         """An address that HTTP is spoken at, as the client reaches it."""
@@ -71,8 +72,8 @@ class Places:
     def _foreign(self, url: str) -> str:
         found = _ORIGIN.match(url)
         origin = f"{found[1] or ''}{found[2]}" if found else ""
-        if origin and origin not in self.elsewhere:
-            self.elsewhere.append(origin)
+        if origin:
+            self.elsewhere.setdefault(origin)
         return url
 
 

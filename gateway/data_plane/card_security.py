@@ -67,7 +67,7 @@ class Credentials:
             return False
         place, name = _small(fields.get("in", fields.get("location"))), fields.get("name")
         if place == "cookie":
-            return bool(name) and name in self._cookies
+            return isinstance(name, str) and bool(name) and name in self._cookies
         return place == "header" and _small(name) in self._headers
 
 

@@ -211,3 +211,18 @@ def test_an_ingress_leads_its_callers_back(door: StartDoor) -> None:
     card = json.loads(client.get(CARD).body)
     assert card["url"] == f"https://{client.host}/a2a"
     assert card["securitySchemes"] == {"m": {"type": "mutualTLS"}}
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        {"securitySchemes": {"a": {"type": "apiKey", "in": "cookie", "name": ["x"]}}},
+        {"url": "localhost:1", "preferredTransport": "GRPC", "additionalInterfaces": 5},
+        {"additionalInterfaces": [{"url": f"a://{number:x}"} for number in range(45_000)]},
+    ],
+)
+def test_no_card_ends_the_worker(lab: StartLab, card: dict[str, Any]) -> None:
+    here = run(lab, lambda _, __: response(json.dumps(card).encode(), JSON))
+    client = here.connect()
+    assert client.get(CARD).status in (200, 502)
+    assert client.get("/other").status == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -224,3 +225,24 @@ def test_shapes_that_nobody_expects_stay() -> None:
         "skills": 3,
     }
     assert not localised(card).changed
+
+
+@pytest.mark.parametrize("others", [5, True, "x", {"url": "https://agent.example"}, [1, None]])
+def test_no_other_interface_is_taken_from_what_is_no_list(others: object) -> None:
+    card = {
+        "url": "agent.example:1",
+        "preferredTransport": "GRPC",
+        "additionalInterfaces": others,
+        "supportedInterfaces": [{"url": "https://agent.example"}],
+    }
+    left = mapped(card)
+    assert left == {"additionalInterfaces": others, "supportedInterfaces": [{"url": HERE}]}
+
+
+def test_very_many_foreign_origins_take_no_longer_each() -> None:
+    """What compares each with each takes most of a minute for these."""
+    urls = [{"url": f"a://{number:x}"} for number in range(45_000)]
+    started = time.process_time()
+    card = localised({"additionalInterfaces": urls})
+    assert time.process_time() - started < 15
+    assert len(card.elsewhere) == len(urls)

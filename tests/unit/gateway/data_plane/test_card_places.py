@@ -56,7 +56,7 @@ def test_an_upstream_that_is_an_ipv6_address() -> None:
     here = places(authority="[2001:db8::1]:8443", tunnels=(("[2001:db8::1]:1", "127.0.0.1:1"),))
     assert here.grpc("[2001:DB8::1]:1") == "127.0.0.1:1"
     assert here.http("https://[2001:db8::1]:8443/a") == "http://127.0.0.1:8701/a"
-    assert here.elsewhere == []
+    assert not here.elsewhere
 
 
 def test_what_is_foreign_is_told_once_and_without_more_than_its_origin() -> None:
@@ -69,4 +69,4 @@ def test_what_is_foreign_is_told_once_and_without_more_than_its_origin() -> None
     ):
         assert here.http(url) == url
     here.grpc("other.example:1")
-    assert here.elsewhere == ["https://other.example", "other.example:1"]
+    assert list(here.elsewhere) == ["https://other.example", "other.example:1"]

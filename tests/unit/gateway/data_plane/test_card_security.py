@@ -94,3 +94,11 @@ def test_what_isnt_satisfied_stays_as_it_is() -> None:
         "skills": [None, {"security": {}}],
     }
     assert relieved(card) == card
+
+
+@pytest.mark.parametrize("name", [["session"], {"session": 1}, 5, None, ""])
+def test_a_cookie_whose_name_is_none_stays(name: object) -> None:
+    schemes = {"cookie": {"type": "apiKey", "in": "cookie", "name": name}}
+    assert relieved({"securitySchemes": schemes}, (("Cookie", "session=c"),)) == {
+        "securitySchemes": schemes
+    }
