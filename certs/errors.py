@@ -15,13 +15,25 @@ class CertsError(Fault):
 class InvalidCertificate(CertsError):
     """A certificate, chain, bundle or key can't be read or breaks its profile."""
 
+    remedy = (
+        "get the certificate or file anew from its issuer; devwiz-gw identity verify says "
+        "what else is wrong with it"
+    )
+
 
 class ReplyRejected(CertsError):
     """An identity source answered, and the answer is not the certificate that was asked for."""
 
+    remedy = (
+        "the certificate that there was stays in use: is the address the right one, and "
+        "is that source's version one that is supported? its own log may say more"
+    )
+
 
 class PeerRejected(CertsError):
     """A peer's chain is good but its name is not one of those expected."""
+
+    remedy = "compare the route's peer (or server_name) with the names in the certificate"
 
 
 class SourceUnavailable(CertsError):
@@ -29,6 +41,11 @@ class SourceUnavailable(CertsError):
 
     `retry_after_s` is the source's own wish (Retry-After), where it spoke one.
     """
+
+    remedy = (
+        "it is asked again by itself: is the source running, and can it be reached? "
+        "devwiz-gw doctor"
+    )
 
     retryable = True
 
@@ -43,6 +60,11 @@ class NothingGranted(SourceUnavailable):
 
 class SourceDenied(CertsError):
     """The identity source refuses us (token spent, locked, policy): a person must act."""
+
+    remedy = (
+        "asking again won't help: mend it at the source, or under [identity]; devwiz-gw "
+        "doctor tells more"
+    )
 
 
 class IdentityWithdrawn(SourceDenied):

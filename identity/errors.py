@@ -24,6 +24,8 @@ class InvalidSecretValue(IdentityError):
 class SecretNotFound(IdentityError):
     """The store answered, and holds no such secret."""
 
+    remedy = "set it: devwiz-gw secret set NAME"
+
 
 class StoreUnavailable(IdentityError):
     """The store can't be used now: absent, locked, or it did not answer in time."""
@@ -80,9 +82,13 @@ class UnlockRefused(IdentityError):
 class SecurityKeyUnavailable(IdentityError):
     """No security key can be asked: none is there, it is locked, or it lacks what is needed."""
 
+    remedy = "plug in a key of the project's and try again: devwiz-gw mfa list shows them"
+
 
 class TouchDenied(IdentityError):
     """A security key was asked, and what it had to prove is not proven."""
+
+    remedy = "run the command again, and touch the key while it blinks"
 
 
 class TouchNeeded(IdentityError):
@@ -104,6 +110,8 @@ class InvalidConfigName(IdentityError):
 class InvalidConfigSchema(IdentityError):
     """A `.cfgu` schema can't be used."""
 
+    remedy = "correct the schema: docs/operations/configu.md says what one can hold"
+
 
 class SyncStateDamaged(IdentityError):
     """What a store remembers of its last sync is not whole."""
@@ -111,6 +119,8 @@ class SyncStateDamaged(IdentityError):
 
 class ConfigRefused(IdentityError):
     """A config can't be written to Configu: it isn't declared, or its value is none for it."""
+
+    remedy = "correct the value, or its declaration in the schema"
 
 
 class CheckTooSlow(ConfigRefused):
@@ -132,11 +142,18 @@ class TokenError(IdentityError):
 class TokenUnavailable(TokenError):
     """Not now: the source didn't answer, or said that it can't."""
 
+    remedy = "it is asked again by itself: does the source answer, and is its address right?"
+
     retryable = True
 
 
 class TokenDenied(TokenError):
     """The source refuses, or is set up wrongly; somebody has to mend that."""
+
+    remedy = (
+        "asking again won't help: mend it where the token comes from, or its table in the "
+        "configuration"
+    )
 
 
 class TokenEnded(TokenDenied):

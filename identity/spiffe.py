@@ -119,7 +119,10 @@ def _check_path(path: str) -> None:
         return
     first, *segments = path.split("/")
     if first or not segments:
-        raise InvalidSpiffeId(f"SPIFFE path {_shown(path)} doesn't start with '/'")
+        raise InvalidSpiffeId(
+            f"SPIFFE path {_shown(path)} doesn't start with '/'",
+            hint="write spiffe://DOMAIN/PATH",
+        )
     for segment in segments:
         if segment in {"", ".", ".."}:
             raise InvalidSpiffeId(

@@ -111,7 +111,10 @@ def init(
             store.settings.keep("bundle_sequence", "1")
             keep_rotation(store, Rotation(since=now))
     except OSError as error:
-        raise StateUnusable(f"{folder} can't be written: {error.strerror}") from error
+        raise StateUnusable(
+            f"{folder} can't be written: {error.strerror}",
+            hint="choose a folder of your own, on a disk with room",
+        ) from error
     finally:
         store.close()
     return new.authority
@@ -186,7 +189,10 @@ def open_issuer(
         )
     except OSError as error:
         store.close()
-        raise StateUnusable(f"{folder} can't be used: {error.strerror}") from error
+        raise StateUnusable(
+            f"{folder} can't be used: {error.strerror}",
+            hint="run the issuer as the folder's owner, and look at the modes of its files",
+        ) from error
     except (CertsError, sqlite3.Error):
         store.close()
         raise

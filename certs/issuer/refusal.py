@@ -60,6 +60,8 @@ class Refused(CertsError):
     further ones of the problem document.
     """
 
+    remedy = "what each code means is described in docs/issuer-protocol.md"
+
     def __init__(
         self,
         code: Code,

@@ -32,7 +32,7 @@ async def credential(
                 f"{step}: the {what} can't be read now: {error}", hint=error.hint
             ) from error
         raise SourceDenied(
-            f"{step}: there is no {what}: {error}", hint=error.hint or remedy
+            f"{step}: there is no {what}: {error}", hint=error.own_hint or remedy
         ) from error
     except OSError as error:
         raise SourceDenied(

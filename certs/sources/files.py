@@ -101,7 +101,7 @@ class FilesSource:
                 max_life=timedelta.max,
             )
         except ReplyRejected as error:
-            hint = error.hint or "key, certificate and bundle must belong together"
+            hint = error.own_hint or "key, certificate and bundle must belong together"
             raise ReplyRejected(f"{self._certificate}: {error}", hint=hint) from error
 
 

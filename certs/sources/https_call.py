@@ -218,7 +218,9 @@ def _origin(text: str, name: str) -> URL:
     try:
         url = URL(text)
     except ValueError as error:
-        raise CertsError(f"{what} url {text!r} is not a URL") from error
+        raise CertsError(
+            f"{what} url {text!r} is not a URL", hint="expected 'https://HOST:PORT'"
+        ) from error
     plain = not (url.query_string or url.fragment or url.user or url.password)
     if url.scheme != "https" or not url.host or url.path not in ("", "/") or not plain:
         raise CertsError(

@@ -316,7 +316,7 @@ def _all_refused(refusals: Sequence[CertsError]) -> CertsError:
     if len(refusals) == 1:
         return refusals[0]
     text = "; ".join(str(error) for error in refusals)
-    hint = next((error.hint for error in reversed(refusals) if error.hint), "")
+    hint = next((error.own_hint for error in reversed(refusals) if error.own_hint), "")
     for error in refusals:
         if isinstance(error, IdentityLocked):
             return IdentityLocked(text, hint=error.hint, is_revoked=error.is_revoked)

@@ -106,7 +106,7 @@ class StepCaSource:
             except SourceDenied as error:
                 refusals.append(error)
         text = "; ".join(str(error) for error in refusals)
-        raise SourceDenied(text, hint=refusals[-1].hint or refusals[0].hint)
+        raise SourceDenied(text, hint=refusals[-1].own_hint or refusals[0].own_hint)
 
     async def authorities(self) -> bytes:
         """See `PublicSource.authorities`."""

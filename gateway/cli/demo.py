@@ -94,7 +94,10 @@ async def _story(folder: Path, args: argparse.Namespace) -> int:
         await _until_ready(admin, folder / "gateway.log")
         refusal = await refused_without_certificate(stack.agent_port)
         if not refusal:
-            raise GatewayError("the remote agent answered a caller without a certificate")
+            raise GatewayError(
+                "the remote agent answered a caller without a certificate",
+                hint="this is a defect: please report it",
+            )
         _step(f"a direct call without a certificate is refused: {refusal}")
         _step(f"the official MCP client works {stack.url} (remote: {PEER})")
         tally = await _work(stack, admin, args)

@@ -54,7 +54,9 @@ def _run(args: argparse.Namespace) -> int:
             output.note(f"warning: {output.printable(str(warning))}")
         return ExitCode.OK
     if reply.status == 404:
-        output.fault(GatewayError(f"there is no route {args.route!r}"))
+        output.fault(
+            GatewayError(f"there is no route {args.route!r}", hint="'devwiz-gw status' names them")
+        )
         return ExitCode.FAILED
     reason = f"the gateway is not {word}: {failed_checks(reply.body)}"
     output.fault(GatewayError(reason, hint="'devwiz-gw status' shows more"))

@@ -129,7 +129,10 @@ def _identities(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = document.get("identities") or [document.get("identity")]
     every = [item for item in found if isinstance(item, dict)]
     if not every:
-        raise GatewayError("the gateway says nothing of its identity")
+        raise GatewayError(
+            "the gateway says nothing of its identity",
+            hint="it is of another version than this command: start it again",
+        )
     return every
 
 

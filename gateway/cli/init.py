@@ -295,7 +295,9 @@ def _write(path: Path, text: str, *, force: bool) -> None:
     try:
         (write_atomic if force else create_atomic)(path, text.encode(), _MODE)
     except FileExistsError as error:
-        raise GatewayError(f"{path} was written by somebody else meanwhile") from error
+        raise GatewayError(
+            f"{path} was written by somebody else meanwhile", hint="run the command again"
+        ) from error
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise GatewayError(f"can't write {path}: {why}", hint="nothing was written") from error

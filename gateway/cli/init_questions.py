@@ -10,6 +10,7 @@ from gateway.cli.parsers import UsageError
 from gateway.errors import ConfigProblem, GatewayError
 
 Check = Callable[[str], ConfigProblem | None]
+_NO_ANSWER = ConfigProblem("", "an answer is needed", "type one, or stop with Ctrl-C")
 
 
 class Questions:
@@ -45,7 +46,7 @@ class Questions:
             answer = answer or default or ""
             if not answer and default is not None:
                 return answer
-            problem = check(answer) if answer else ConfigProblem("", "an answer is needed")
+            problem = check(answer) if answer else _NO_ANSWER
             if problem is None:
                 return answer
             self.say(problem.message)
@@ -70,7 +71,9 @@ class Questions:
         def known(answer: str) -> ConfigProblem | None:
             if answer in words or answer in numbers:
                 return None
-            return ConfigProblem("", f"{answer!r} is not one of {', '.join(words)}")
+            return ConfigProblem(
+                "", f"{answer!r} is not one of {', '.join(words)}", "or its number"
+            )
 
         numbers = {str(number): word for number, word in enumerate(words, start=1)}
         answer = self.text(

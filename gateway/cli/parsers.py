@@ -24,6 +24,8 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 class UsageError(Fault):
     """The command line itself is wrong."""
 
+    remedy = "the command with --help says what it takes"
+
 
 class CommandParser(argparse.ArgumentParser):
     """An `ArgumentParser` whose mistakes are raised as `UsageError`, to be shown like any other."""

@@ -90,7 +90,9 @@ def _read(name: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise InvalidSecretValue(f"{name} is not UTF-8 text") from None
+        raise InvalidSecretValue(
+            f"{name} is not UTF-8 text", hint="binary values are kept encoded, say as base64"
+        ) from None
 
 
 def _chosen(found: dict[str, Secret], only: str | None) -> dict[str, Secret]:

@@ -70,7 +70,7 @@ def check_socket_path(path: Path, *, max_socket_path: int) -> None:
 def local_path(text: str, *, base: Path) -> Path:
     """A file's path; a relative one is relative to `base`."""
     if not text:
-        raise Rejected("the path is empty")
+        raise Rejected("the path is empty", "write one, or leave the key out")
     if text.startswith("~"):
         raise Rejected(
             "'~' is not expanded", "write the path in full, or relative to the configuration file"
@@ -85,7 +85,9 @@ def dns_name(text: str) -> str:
         raise Rejected(f"{text!r} is not ASCII", "write the name in its xn-- form")
     last_label = name.rpartition(".")[2]
     if len(name) > 253 or not _DNS_NAME.fullmatch(name) or last_label.isdigit():
-        raise Rejected(f"{text!r} is not a DNS name")
+        raise Rejected(
+            f"{text!r} is not a DNS name", "labels of letters, digits and '-', with dots"
+        )
     return name
 
 
@@ -121,7 +123,7 @@ def is_ip(text: str) -> bool:
 def host_name(host: str, text: str) -> str:
     """The host in `text`: a lower-case DNS name or an IP literal without brackets."""
     if not host:
-        raise Rejected(f"{text!r} names no host")
+        raise Rejected(f"{text!r} names no host", "write a name or an IP address")
     address = ip_literal(host)
     return str(address) if address is not None else dns_name(host)
 

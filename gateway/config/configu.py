@@ -68,5 +68,7 @@ def _set(text: str) -> str:
 
 def _word(text: str) -> str:
     if not _WORD.fullmatch(text):
-        raise Rejected("holds a space, or a character that is not ASCII")
+        raise Rejected(
+            "holds a space, or a character that is not ASCII", "write it as Configu shows it"
+        )
     return text

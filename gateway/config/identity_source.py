@@ -117,7 +117,7 @@ def _chosen(table: Table) -> list[str]:
         if name not in _READERS:
             table.problem("sources", f'"{name}" is not known', f"one of {known}", index=index)
         elif name in chosen:
-            table.problem("sources", f'"{name}" is there twice', index=index)
+            table.problem("sources", f'"{name}" is there twice', "name each once", index=index)
         else:
             chosen.append(name)
     return chosen

@@ -131,11 +131,12 @@ def _token_source(table: Table, place: Place) -> TokenSource | None:
     if "id_token_url" not in table:
         for name in ("id_token_headers", *(f"id_token_bearer_{where}" for where in _PLACES)):
             if name in table:
-                table.problem(name, "goes with id_token_url")
+                table.problem(name, "goes with id_token_url", "add that, or leave this out")
     if "id_token_member" in table and not {"id_token_url", "id_token_command"} & set(
         table.entries()
     ):
-        table.problem("id_token_member", "goes with id_token_url or id_token_command")
+        hint = "add one of them, or leave this out"
+        table.problem("id_token_member", "goes with id_token_url or id_token_command", hint)
     if url is not None:
         return UrlToken(url=url, headers=headers, bearer=bearer, member=member)
     return CommandToken(arguments=command, member=member) if command else stored

@@ -29,7 +29,7 @@ def peer_name(text: str) -> PeerName:
     if kind == "ip":
         address = ip_literal(value.removeprefix("[").removesuffix("]"))
         if address is None:
-            raise Rejected(f"{value!r} is not an IP address")
+            raise Rejected(f"{value!r} is not an IP address", "write it in numbers")
         return PeerName("ip", str(address))
     raise Rejected(
         f"{text!r} is not a peer name", 'write "spiffe://DOMAIN/PATH", "dns:NAME" or "ip:ADDRESS"'

@@ -20,6 +20,7 @@ _FOLDER: Final = (
     getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 )
 _POSITION: Final = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
+_OTHER_FILE: Final = "is this the file that was meant?"
 _NUMBER_HINT: Final = "neither nan, inf nor -0.0 is a time or an amount"
 
 
@@ -73,7 +74,7 @@ def _text_of(path: Path) -> tuple[Path, str, list[ConfigProblem]]:
         reason = (error.strerror or str(error)).lower()
         raise _unusable(path, f"can't be read: {reason}", "check the path and its mode") from error
     if len(data) > _MAX_BYTES:
-        raise _unusable(path, "is larger than 1 MiB", "is this the file that was meant?")
+        raise _unusable(path, "is larger than 1 MiB", _OTHER_FILE)
     try:
         return folder / path.name, data.decode(), _mode_problems(path, status)
     except UnicodeDecodeError as error:
@@ -134,10 +135,10 @@ def _decode(path: Path, text: str) -> dict[str, object]:
         )
         raise ConfigInvalid(str(path), [problem]) from None
     except RecursionError:
-        raise _unusable(path, "is nested too deeply", "") from None
+        raise _unusable(path, "is nested too deeply", _OTHER_FILE) from None
     except ValueError:
         # Python refuses to read numbers of thousands of digits, in its own words.
-        raise _unusable(path, "holds a number that is too long", "") from None
+        raise _unusable(path, "holds a number that is too long", _OTHER_FILE) from None
 
 
 def _unusable(path: Path, message: str, hint: str) -> ConfigInvalid:

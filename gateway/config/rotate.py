@@ -254,7 +254,7 @@ def _seconds(text: str) -> float:
         raise Rejected(f"{text!r} is not a time", 'write "45s", "30m", "12h" or "7d"')
     seconds = int(match[1]) * _UNITS[match[2]]
     if seconds > _MOST_S:
-        raise Rejected(f"{text} is more than ten years")
+        raise Rejected(f"{text} is more than ten years", "write a shorter time")
     return seconds
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.config.headers import secret_name, template_parts
 from gateway.config.model import InjectedVariable, RunConfig
 from gateway.config.table import Rejected, Table
 from gateway.config.variable_names import check_name, danger_of
+
+_NAME_FORM: Final = "use letters, digits and '_', not beginning with a digit"
 
 
 def read_run(table: Table, *, project: str) -> RunConfig:
@@ -42,7 +46,7 @@ def variable(
         Rejected: the name can't or may not be set, or the template is malformed.
     """
     if problem := check_name(name):
-        raise Rejected(problem, "use letters, digits and '_', not beginning with a digit")
+        raise Rejected(problem, _NAME_FORM)
     if (danger := danger_of(name)) and name not in allowed:
         raise Rejected(
             f"{name} {danger}", f'if that is meant so: allow_dangerous = ["{name}"] under [run]'
@@ -54,5 +58,5 @@ def variable(
 
 def _plain(text: str) -> str:
     if problem := check_name(text):
-        raise Rejected(problem)
+        raise Rejected(problem, _NAME_FORM)
     return text

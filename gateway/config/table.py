@@ -13,6 +13,15 @@ from gateway.errors import ConfigProblem
 _T = TypeVar("_T")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
+#: How a value of each kind is written.
+_FORMS: dict[type, str] = {
+    bool: "write it without quotes",
+    int: "write it without quotes",
+    float: "write it without quotes",
+    str: "write it in quotes",
+    list: "write it in brackets",
+    dict: "write it as a table, under a heading in brackets",
+}
 _NAMES: dict[type, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -92,7 +101,7 @@ class Table:
         good: list[tuple[int | None, str]] = []
         for index, item in enumerate(self._take(name, list) or []):
             if not isinstance(item, str):
-                self.problem(name, f"should be a text, not {_kind(item)}", index=index)
+                self.problem(name, f"should be a text, not {_kind(item)}", _FORMS[str], index=index)
             elif self._is_clean(name, item, empty=False, index=index):
                 good.append((index, item))
         return good
@@ -176,7 +185,8 @@ class Table:
             if isinstance(item, dict):
                 good.append(Table(item, self.at(name, index), self._problems))
             else:
-                self.problem(name, f"should be a table, not {_kind(item)}", index=index)
+                hint = "write each as a table, under a heading in double brackets"
+                self.problem(name, f"should be a table, not {_kind(item)}", hint, index=index)
         return good
 
     def entries(self) -> list[str]:
@@ -200,13 +210,14 @@ class Table:
         fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
         if fits or (kind is float and type(value) is int):
             return cast("_T", value)
-        hint = f'write it in brackets: {name} = ["…"]' if (kind, type(value)) == (list, str) else ""
+        is_single = (kind, type(value)) == (list, str)
+        hint = f'write it in brackets: {name} = ["…"]' if is_single else _FORMS[kind]
         self.problem(name, f"should be {_NAMES[kind]}, not {_kind(value)}", hint)
         return None
 
     def _is_clean(self, name: str, value: str, *, empty: bool, index: int | None = None) -> bool:
         if not value and not empty:
-            self.problem(name, "is empty", index=index)
+            self.problem(name, "is empty", "write a value, or leave the key out", index=index)
             return False
         if any(ord(char) < 0x20 or ord(char) == 0x7F for char in value):
             hint = "line breaks and tabs have no place here"
@@ -217,7 +228,8 @@ class Table:
     def _is_within(self, name: str, value: float, least: float, most: float) -> bool:
         if least <= value <= most:
             return True
-        self.problem(name, f"should be between {least:g} and {most:g}")
+        hint = "write a number within these bounds, or leave the key out"
+        self.problem(name, f"should be between {least:g} and {most:g}", hint)
         return False
 
 

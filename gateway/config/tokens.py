@@ -31,6 +31,7 @@ from gateway.config.model import (
 from gateway.config.table import Rejected, Table
 from gateway.config.upstreams import https_origin
 
+_URI_FORM: Final = 'write it in full, like "https://api.example.com"'
 _TYPE: Final = "urn:ietf:params:oauth:token-type:"
 #: The token types of RFC 8693 section 3, by their last word.
 TOKEN_TYPES: Final = ("access_token", "refresh_token", "id_token", "jwt", "saml1", "saml2")
@@ -240,9 +241,9 @@ def _resource(text: str) -> str:
     try:
         parts = urlsplit(text)
     except ValueError:
-        raise Rejected(f"{text!r} is not a URI") from None
+        raise Rejected(f"{text!r} is not a URI", _URI_FORM) from None
     if not parts.scheme or "#" in text:
-        raise Rejected(f"{text!r} is not an absolute URI without a fragment")
+        raise Rejected(f"{text!r} is not an absolute URI without a fragment", _URI_FORM)
     return text
 
 

@@ -22,6 +22,8 @@ _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 class HookFailed(GatewayError):
     """The files are in place; who uses them wasn't told."""
 
+    remedy = "the files are written: tell the program by hand, and correct exec, signal or pid_file"
+
 
 def hook_environment(folder: Path, spiffe_id: str, serial: str, identity: str) -> dict[str, str]:
     """What a program is told of what was exported."""

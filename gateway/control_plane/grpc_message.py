@@ -29,6 +29,8 @@ class Code(IntEnum):
 class CallFailed(GatewayError):
     """How a call ends that isn't answered: a status, and words for the caller."""
 
+    remedy = "the program that calls the Workload API has to be corrected, or told another address"
+
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
         self.code = code

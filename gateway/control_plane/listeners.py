@@ -22,6 +22,7 @@ _LOG: Final = logging.getLogger(__name__)
 _BACKLOG: Final = 4096
 _SOCKET_MODE: Final = 0o600
 _NO_IPV6: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+_OTHER_PATH: Final = "look at the modes of its folders, or choose another path"
 
 Key = tuple[str, str]
 
@@ -286,7 +287,7 @@ def _clear_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise StartFailed(f"can't look at {path}: {_reason(error)}") from error
+        raise StartFailed(f"can't look at {path}: {_reason(error)}", hint=_OTHER_PATH) from error
     if not stat.S_ISSOCK(status.st_mode):
         raise StartFailed(
             f"{path} exists and is not a socket", hint="remove it or choose another path"
@@ -299,7 +300,9 @@ def _clear_stale(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise StartFailed(f"can't remove the stale {path}: {_reason(error)}") from error
+        raise StartFailed(
+            f"can't remove the stale {path}: {_reason(error)}", hint=_OTHER_PATH
+        ) from error
 
 
 def _answers(path: Path) -> bool:
@@ -320,7 +323,9 @@ def _check_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
     except OSError as error:
-        raise StartFailed(f"can't use the folder {folder}: {_reason(error)}") from error
+        raise StartFailed(
+            f"can't use the folder {folder}: {_reason(error)}", hint=_OTHER_PATH
+        ) from error
     owner_is_safe = status.st_uid in (os.geteuid(), 0)
     if owner_is_safe and (status.st_mode & stat.S_ISVTX or not _others_write(status)):
         return

@@ -172,7 +172,7 @@ class TrustFeed:
             try:
                 await file.read()
             except CertsError as error:
-                problems.append(ConfigProblem(place, str(error), error.hint or _WHAT[key]))
+                problems.append(ConfigProblem(place, str(error), error.own_hint or _WHAT[key]))
         if problems:
             raise ConfigInvalid(str(config.path), problems)
         bundles = {

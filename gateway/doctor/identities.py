@@ -164,7 +164,7 @@ def _good(name: str, detail: str) -> Finding:
 
 def _failure(name: str, wanted: SourceConfig, error: Exception) -> Finding:
     if isinstance(error, Fault):
-        detail, remedy = f"{wanted.name}: {error}", error.hint or _look_at(wanted)
+        detail, remedy = f"{wanted.name}: {error}", error.own_hint or _look_at(wanted)
     else:
         detail, remedy = f"{wanted.name} did not answer in time", _look_at(wanted)
     return Finding(rung="issuer", about=name, result="fail", detail=detail, remedy=remedy)

@@ -67,7 +67,7 @@ async def examine(
         finding = _bad(f"the {kind} did not answer in {_STORE_S:g} s", "is somebody asked there?")
         raise Unusable(finding) from None
     except IdentityError as error:
-        remedy = error.hint or f"the {kind} has to be unlocked, and this project's own"
+        remedy = error.own_hint or f"the {kind} has to be unlocked, and this project's own"
         raise Unusable(_bad(f"the {kind} can't be used: {error}", remedy)) from error
     missing = {name: owners for name, owners in named.items() if name not in kept}
     if not missing:

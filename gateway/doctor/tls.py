@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from gateway.data_plane.failure import explanation
 from gateway.doctor import answers
 from gateway.doctor.finding import Finding
 from gateway.doctor.link import Handshake, TlsLink, Trust, dial, issuer_in, shown_by
@@ -109,6 +110,7 @@ async def verdict(reached: Reached, trust: Trust, *, about: str, deadline_s: flo
             about=about,
             result="fail",
             detail=f"no handshake in {deadline_s:g} s with our certificate",
+            remedy=explanation("tls_timeout").remedy,
             reason="tls_timeout",
         )
     except Missed as missed:

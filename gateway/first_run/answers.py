@@ -59,7 +59,7 @@ class Judge:
 
     def _problem(self, *places: str, **more: Any) -> ConfigProblem | None:
         if not is_text(more):
-            return ConfigProblem(places[0], "holds bytes that are no text")
+            return ConfigProblem(places[0], "holds bytes that are no text", "type it in UTF-8")
         raw = {**_USUAL, **self._raw, **more}
         try:
             parse(raw, path=self._path, max_socket_path=self._max_socket_path)

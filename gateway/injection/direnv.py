@@ -49,7 +49,10 @@ def allow(direnv: str, envrc: Path, env: Mapping[str, str]) -> None:
     )
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise DirenvMissing(f"direnv doesn't allow {envrc}: {said[-1] if said else 'no reason'}")
+        raise DirenvMissing(
+            f"direnv doesn't allow {envrc}: {said[-1] if said else 'no reason'}",
+            hint="'direnv status' tells more; 'devwiz-gw run' needs no direnv",
+        )
 
 
 def approval(envrc: Path, text: str, env: Mapping[str, str]) -> Path:

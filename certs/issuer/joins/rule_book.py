@@ -193,7 +193,10 @@ class RuleBook:
     def _known_bound(self, name: str) -> tuple[JoinRule, BoundKeyTerms, BoundKey]:
         rule, bound = self._known(name), self._store.join_rules.key_of(name)
         if not isinstance(rule.terms, BoundKeyTerms) or bound is None:
-            raise InvalidPolicy(f"the join rule {name!r} has no bound key")
+            raise InvalidPolicy(
+                f"the join rule {name!r} has no bound key",
+                hint="'devwiz-gw issuer rules' shows which rules have one",
+            )
         return rule, rule.terms, bound
 
 

@@ -223,7 +223,10 @@ def _rules(rules: Sequence[Mapping[str, Any]]) -> tuple[ClaimRule, ...]:
 
 def _check_provider(provider: Provider) -> None:
     if not _is_short(provider.issuer):
-        raise InvalidPolicy("the provider's issuer (iss) is missing or too long")
+        raise InvalidPolicy(
+            "the provider's issuer (iss) is missing or too long",
+            hint="write it as the provider's tokens have it in iss",
+        )
     if provider.key_set:
         _check_uploaded(provider.key_set.encode())
         return
@@ -243,7 +246,9 @@ def _check_uploaded(content: bytes) -> None:
     try:
         usable = KeySet.parse(content).keys
     except InvalidKeySet as error:
-        raise InvalidPolicy(f"the key set is not usable: {error}") from error
+        raise InvalidPolicy(
+            f"the key set is not usable: {error}", hint="upload the provider's JWKS as it is"
+        ) from error
     if not usable:
         raise InvalidPolicy(
             "the key set has no key that can be used",

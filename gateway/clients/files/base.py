@@ -16,6 +16,8 @@ Entry = Mapping[str, Any]
 class NotEditable(GatewayError):
     """The file can't be changed without risk to what else is in it."""
 
+    remedy = "nothing was changed: devwiz-gw client print shows the entry, to be put there by hand"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:

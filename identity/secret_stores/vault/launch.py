@@ -39,7 +39,8 @@ def launch(
         )
     except OSError as error:
         raise StoreUnavailable(
-            f"the process for the vault's key can't be started: {error.strerror}"
+            f"the process for the vault's key can't be started: {error.strerror}",
+            hint="is there memory, and may this user start another process?",
         ) from error
     reply = _told(process, dict(order))
     if reply is None or "error" in reply:

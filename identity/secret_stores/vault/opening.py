@@ -53,7 +53,8 @@ def make_vault(place: Place, kinds: Sequence[tuple[SlotKind, str]], *, now: floa
         place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailable(
-            f"the folder {place.folder} can't be made: {(error.strerror or '').lower()}"
+            f"the folder {place.folder} can't be made: {(error.strerror or '').lower()}",
+            hint="make it, or name another place with [secrets] vault",
         ) from error
     check_folder(place.folder)
     check_absent(place)
