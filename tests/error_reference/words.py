@@ -6,7 +6,8 @@ from typing import Final
 
 INTRODUCTION: Final = """\
 Everything that `devwiz-gw` can print when something is wrong. Search these pages for the words that
-don't change: what stands in braces, such as `{path}`, is told at run time.
+don't change: what stands in braces, such as `{path}`, is told at run time. Where you only know what
+you see, begin with [troubleshooting](../troubleshooting.md).
 
 An error says what failed, and on a line of its own the likely cause and what to do. With `--json`,
 and in answers to requests, the same two stand in members of their own. No error holds a secret."""
@@ -15,10 +16,10 @@ KINDS: Final = """\
 What has happened in general; the pages name the kind of each error."""
 
 REQUESTS: Final = """\
-A request that can't be served is answered with `application/problem+json`: `reason` is one of the
-words below, `detail` says what happened this time, `hint` what to do. The same word stands in the
-[log](../../operations/logs.md), in [metrics](../../operations/metrics.md) and in `doctor`;
-`devwiz-gw explain ID` tells the rest of one request."""
+A request that can't be served is answered with `application/problem+json`: `type` ends in one of
+the words below, `detail` says what happened this time, `remedy` what to do. The same word is the
+`reason` in the [log](../../operations/logs.md), in [metrics](../../operations/metrics.md) and in
+`doctor`; `devwiz-gw explain ID` tells the rest of one request."""
 
 CONFIGURATION: Final = """\
 `devwiz-gw config check` shows every problem at once, each with its key. What the keys mean is in
