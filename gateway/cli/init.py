@@ -69,6 +69,11 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
         help="ask nothing: take the options, else the defaults (without a terminal always so)",
     )
     parser.add_argument("--no-doctor", action="store_true", help="don't try what was written")
+    parser.add_argument(
+        "--join",
+        action="store_true",
+        help="let doctor ask for a certificate even if that spends a use of a join token",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON: file, route, report")
     parser.add_argument("--project", metavar="NAME", help="default: the folder's name")
     parser.add_argument(
@@ -230,7 +235,7 @@ def _finish(
 ) -> int:
     set_secrets(questions, written, names)
     tell_clients(questions, written, args.client)
-    report = None if args.no_doctor else examined_by_doctor(written)
+    report = None if args.no_doctor else examined_by_doctor(written, join=args.join)
     if args.json:
         found = None if report is None else report.document()
         output.document({**_facts(written), "written": True, "doctor": found})

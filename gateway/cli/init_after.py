@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from gateway.cli.init_questions import Questions
 from gateway.clients.catalogue import CLIENTS
@@ -19,6 +19,9 @@ from identity.errors import IdentityError
 if TYPE_CHECKING:
     from gateway.doctor.finding import Report
     from gateway.first_run.plan import RoutePlan
+
+#: How `client print` shows a route to programs that speak so.
+_FORMS: Final = {"langgraph": "langgraph", "a2a": "a2a"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +111,9 @@ def tell_clients(questions: Questions, written: Written, wanted: Sequence[str]) 
     seem to be in use into each that a person agrees to.
     """
     if written.plan.speaks != "mcp" and not wanted:
-        questions.say(f"how it is reached: devwiz-gw client print {written.route.name}")
+        form = _FORMS.get(written.plan.speaks, "url")
+        shown = f"devwiz-gw client print {written.route.name} --client {form}"
+        questions.say(f"how it is reached: {shown}")
         return
     found = {client.name: scope for client, scope in clients_here(Path.cwd(), os.environ)}
     for name in wanted or found:
@@ -124,12 +129,12 @@ def tell_clients(questions: Questions, written: Written, wanted: Sequence[str]) 
             questions.say(f"to tell {CLIENTS[name].title}: devwiz-gw {' '.join(command)}")
 
 
-def examined_by_doctor(written: Written) -> Report:
-    """What doctor finds about the new route."""
+def examined_by_doctor(written: Written, *, join: bool) -> Report:
+    """What doctor finds about the new route; `join` lets it ask for a certificate that costs."""
     from gateway.cli.doctor import examined
 
     path = written.plan.path or "/mcp"
-    return examined(written.config.path, [written.route.name], mcp_path=path)
+    return examined(written.config.path, [written.route.name], join=join, mcp_path=path)
 
 
 def _command(questions: Questions, written: Written, *words: str) -> bool:

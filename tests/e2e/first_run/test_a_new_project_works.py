@@ -24,11 +24,13 @@ def test_from_an_empty_folder_to_a_tool(machine: Machine) -> None:
     (machine.project / ".cursor").mkdir()
     done = machine.run(
         *("init", "--identity-from", "identity.toml", "--upstream", machine.agent_url),
-        *("--route", "planner", "--peer", PLANNER, "--client", "cursor", "--json"),
+        *("--route", "planner", "--peer", PLANNER, "--client", "cursor", "--join", "--json"),
     )
     document = json.loads(done.stdout)
     assert done.returncode == 0, document
-    assert document["doctor"]["ok"]
+    findings = document["doctor"]["findings"]
+    spoken = {item["result"] for item in findings if item["rung"] == "protocol"}
+    assert (document["doctor"]["ok"], spoken) == (True, {"pass"})
     assert machine.run("config", "check").returncode == 0
     entry = json.loads((machine.project / ".cursor/mcp.json").read_text())["mcpServers"]["planner"]
     with machine.gateway() as gateway:
