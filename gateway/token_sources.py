@@ -28,7 +28,7 @@ from gateway.credentials import ReadCredential, reader_of
 from gateway.errors import StartFailed
 from identity.errors import TokenEnded, TokenUnavailable
 from identity.secret_stores.base import Secret, SecretStore
-from identity.token_sources.base import Token, TokenSource
+from identity.token_sources.base import KeepingSource, Token, TokenSource
 from identity.token_sources.call import TIMEOUT_S, Caller
 
 if TYPE_CHECKING:
@@ -37,12 +37,16 @@ if TYPE_CHECKING:
 
 
 class SignedInSource:
-    """A `TokenSource` of a session: when that is over, the journal stops naming who began it."""
+    """A `KeepingSource` of a session: when that is over, the journal stops naming who began it."""
 
-    def __init__(self, source: TokenSource, accounts: Accounts, name: str) -> None:
+    def __init__(self, source: KeepingSource, accounts: Accounts, name: str) -> None:
         self._source = source
         self._accounts = accounts
         self._name = name
+
+    def refused(self, value: Secret) -> None:
+        """See `KeepingSource.refused`."""
+        self._source.refused(value)
 
     async def fetch(self) -> Token:
         """See `TokenSource.fetch`."""

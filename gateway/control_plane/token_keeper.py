@@ -14,7 +14,7 @@ from gateway.config.headers import fits_a_header
 from identity.errors import TokenDenied, TokenEnded, TokenUnavailable
 from identity.fault import Fault
 from identity.secret_stores.base import Secret
-from identity.token_sources.base import Token, TokenSource
+from identity.token_sources.base import KeepingSource, Token, TokenSource
 from identity.token_sources.refresh import pause_s, retry_s
 
 _LOG: Final = logging.getLogger(__name__)
@@ -94,6 +94,8 @@ class TokenKeeper:
             if is_soon or self._failures:
                 return False
             self._renewed_at = now
+            if self._token is not None and isinstance(self._source, KeepingSource):
+                self._source.refused(self._token.value)
             self._renewal = asyncio.Event()
             self._wanted.set()
         await self._renewal.wait()

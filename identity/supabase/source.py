@@ -11,7 +11,7 @@ from typing import Final
 
 from identity.errors import IdentityError, SecretNotFound, TokenEnded
 from identity.machine_lock import machine_lock
-from identity.secret_stores.base import SecretRef, SecretStore
+from identity.secret_stores.base import Secret, SecretRef, SecretStore
 from identity.supabase.access_tokens import AccessTokens
 from identity.supabase.auth_api import AuthApi
 from identity.supabase.session import Session, decode, encode
@@ -27,7 +27,7 @@ _END_S: Final = 5.0
 
 
 class SupabaseSource:
-    """A `TokenSource` over the session that is kept as `ref`.
+    """A `KeepingSource` over the session that is kept as `ref`.
 
     A refresh is made under a lock of the machine, and its result is stored before it is used. A
     process that is killed in between loses nothing: the server takes the refresh token before the
@@ -53,6 +53,11 @@ class SupabaseSource:
         self._work: asyncio.Task[Token] | None = None
         self._unsaved: Session | None = None
         self._verified = ""
+        self._refused = ""
+
+    def refused(self, value: Secret) -> None:
+        """See `KeepingSource.refused`."""
+        self._refused = value.reveal()
 
     async def fetch(self) -> Token:
         """See `TokenSource.fetch`. Who is cancelled doesn't cancel a refresh under way: its answer
@@ -123,6 +128,8 @@ class SupabaseSource:
         return session
 
     def _is_due(self, session: Session) -> bool:
+        if session.access_token.reveal() == self._refused:
+            return True
         return is_due(issued_at=session.issued_at, expires_at=session.expires_at, now=self._now())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from identity.secret_stores.base import Secret
 
@@ -42,4 +42,15 @@ class TokenSource(Protocol):
 
     async def close(self) -> None:
         """Release what the source holds."""
+        ...
+
+
+@runtime_checkable
+class KeepingSource(TokenSource, Protocol):
+    """A source that gives a kept token again while its end isn't near."""
+
+    def refused(self, value: Secret) -> None:
+        """This one isn't taken any more, although it hasn't ended: the next `fetch` replaces it,
+        unless it is another one by then. Returns at once.
+        """
         ...

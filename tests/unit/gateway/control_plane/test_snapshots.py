@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.config.model import HeaderTemplate, PeerName, Route, TcpAddress, UnixAddress
 from gateway.control_plane.snapshots import (
     Addresses,
@@ -220,3 +222,18 @@ def test_the_snapshot_survives_its_wire_form_and_shows_no_secret() -> None:
     assert made.routes[0].pass_headers == ("cookie",)
     assert "hunter2" not in f"{made!r} {made.routes[0]!r} {attached!r}"
     assert "KEY" not in repr(made)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_refreshable"),
+    [({}, True), ({"auth": "passthrough"}, False), ({"kind": "ingress"}, False)],
+)
+def test_what_a_route_attaches_by_itself_may_be_had_anew(
+    changes: dict[str, Any], is_refreshable: bool
+) -> None:
+    token = HeaderTemplate("X-Token", ("", "token:idp", ""))
+    fixed = HeaderTemplate("X-Fixed", ("value",))
+    (made,) = snapshot(configs.route(headers=(token, fixed), **changes)).routes
+    assert made.refreshable == is_refreshable
+    (plain,) = snapshot(configs.route(headers=(fixed,), **changes)).routes
+    assert not plain.refreshable

@@ -233,3 +233,19 @@ async def test_a_renewal_is_followed_by_the_usual_pace() -> None:
         assert bench.source.asked == 2
         await bench.clock.advance(360 * 0.2 + 1 + TICK_S)
         assert bench.source.asked == 3
+
+
+async def test_a_source_that_keeps_its_token_is_told_that_it_was_refused() -> None:
+    class Keeping(ScriptedSource):
+        is_refused = ""
+
+        def refused(self, value: Secret) -> None:
+            self.is_refused = value.reveal()
+
+    bench = Bench()
+    source = Keeping(bench.clock)
+    bench.source = source
+    bench.keeper = TokenKeeper("idp", source, bench._changed, clock=bench.clock, rng=Random(1))
+    async with running(bench):
+        await bench.keeper.renew()
+        assert (source.is_refused, bench.value) == ("token-1", "token-2")

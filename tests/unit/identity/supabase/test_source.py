@@ -107,6 +107,18 @@ async def test_what_can_not_be_stored_is_not_used_and_not_lost(bench: Bench) -> 
     assert (await bench.kept()).access_token.reveal() == token.value.reveal()
 
 
+async def test_one_that_an_upstream_refused_is_refreshed_once(bench: Bench) -> None:
+    session = await bench.sign_in()
+    bench.source.refused(session.access_token)
+    fresh = (await bench.source.fetch()).value.reveal()
+    assert fresh != session.access_token.reveal()
+    assert (await bench.kept()).access_token.reveal() == fresh
+    assert (await bench.source.fetch()).value.reveal() == fresh
+    other = bench.another()
+    other.refused(session.access_token)
+    assert (await other.fetch()).value.reveal() == fresh, "another process has refreshed already"
+
+
 async def test_two_that_refresh_at_once_make_one_refresh(bench: Bench) -> None:
     await bench.sign_in()
     bench.server.ahead_s = 3600 - 60
