@@ -62,8 +62,9 @@ format: setup ## format the code and mend what the linter can mend
 	$(BIN)/ruff check --quiet --fix --exit-zero
 	$(BIN)/ruff format
 
-docs: setup ## write the generated reference again: docs/cli.md, docs/reference
+docs: setup ## write the generated pages again: command line, quick starts, errors
 	$(BIN)/python -m tests.cli_reference
+	$(BIN)/python -m tests.quick_starts
 	$(BIN)/python -m tests.error_reference
 
 manifests: setup ## write compose/kubernetes/manifests again from the chart (needs go)

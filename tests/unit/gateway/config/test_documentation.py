@@ -17,7 +17,6 @@ from gateway.errors import ConfigInvalid
 
 PAGE = (Path(__file__).parents[4] / "docs" / "configuration.md").read_text()
 WHOLE_FILE = tomllib.loads(re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)[0])
-KNOWN = re.compile(r"known here: (.*)$")
 
 
 def read(raw: dict[str, Any]) -> None:
@@ -42,79 +41,6 @@ def test_each_limit_has_its_default(limit: Any) -> None:
         outside = inside + (step if limit.type == "float" else round(step * 20))
         with pytest.raises(ConfigInvalid):
             read(WHOLE_FILE | {"limits": {limit.name: outside}})
-
-
-@pytest.mark.parametrize(
-    "table",
-    [
-        "identity",
-        "identity.issuer",
-        "identity.files",
-        "identity.step-ca",
-        "identity.vault",
-        "identity.spiffe",
-        "identity.google-wif",
-        "routes",
-        "admin",
-        "secrets",
-        "configu",
-        "log",
-        "mfa",
-        "telemetry",
-        "workload_api",
-    ],
-)
-def test_each_known_key_is_described(table: str) -> None:
-    """An unknown key makes the parser list those that it knows."""
-    raw: dict[str, Any] = {}
-    inner = raw
-    for name in table.split("."):
-        inner[name] = {}
-        inner = inner[name]
-    inner["?"] = 1
-    if table == "routes":
-        raw["routes"] = [raw["routes"]]
-    with pytest.raises(ConfigInvalid) as caught:
-        read(raw)
-    (known,) = [
-        found[1]
-        for problem in caught.value.problems
-        if problem.key.endswith('"?"') and (found := KNOWN.search(problem.hint))
-    ]
-    for key in known.split(", "):
-        assert f"| `{key}` |" in PAGE or f"{table}.{key}]" in PAGE
-
-
-@pytest.mark.parametrize("kind", ["langsmith", "otlp", "syslog"])
-def test_each_key_of_a_forwarder_is_described(kind: str) -> None:
-    with pytest.raises(ConfigInvalid) as caught:
-        read({"audit": {"forward": {"f": {"kind": kind, "?": 1}}}})
-    (known,) = [
-        found[1]
-        for problem in caught.value.problems
-        if problem.key == 'audit.forward.f."?"' and (found := KNOWN.search(problem.hint))
-    ]
-    section = PAGE[PAGE.index("### `[audit.forward.NAME]`") :].split("\n## ")[0]
-    for key in known.split(", "):
-        assert f"| `{key}` |" in section or f"[audit.forward.NAME.{key}]" in section
-
-
-SOURCES = ("supabase", "client-credentials", "token-exchange", "google", "exec", "file")
-
-
-@pytest.mark.parametrize("source", SOURCES)
-def test_each_key_of_a_token_is_described(source: str) -> None:
-    with pytest.raises(ConfigInvalid) as caught:
-        read({"tokens": {"t": {"source": source, "?": 1}}})
-    (known,) = [
-        found[1]
-        for problem in caught.value.problems
-        if problem.key == 'tokens.t."?"' and (found := KNOWN.search(problem.hint))
-    ]
-    section = PAGE[PAGE.index(f'### `source = "{source}"`') :]
-    section = PAGE[PAGE.index("## `[tokens.NAME]`") :][: -len(section)] + section.split("\n##")[0]
-    for key in known.split(", "):
-        assert f"`{key}`" in section
 
 
 def test_the_journal_is_where_the_page_says() -> None:
