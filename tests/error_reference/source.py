@@ -364,10 +364,26 @@ class _Reader:
 _NO_NAMES: Final = frozenset(("", "asyncio", "errno", "json", "os", "self", "time"))
 
 
+#: What values are for people, where the code's name for them says nothing.
+_FOR_PEOPLE: Final = {
+    "abs": "number",
+    "datetime": "time",
+    "geteuid": "uid",
+    "map": "name",
+    "math": "number",
+    "not_after": "time",
+    "self": "source",
+    "st_uid": "uid",
+    "stat": "mode",
+    "strerror": "reason",
+    "timedelta": "time",
+}
+
+
 def placeholder(node: ast.expr) -> str:
     """The word in braces that stands for a value: what it is called where it is used."""
     name = _called(node).strip("_").lower()
-    return f"{{{name}}}" if name else UNKNOWN
+    return f"{{{_FOR_PEOPLE.get(name, name)}}}" if name else UNKNOWN
 
 
 def _called(node: ast.expr) -> str:
