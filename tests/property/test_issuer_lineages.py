@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from certs import csr, keys
 from certs.issuer.audit import AuditFile, Event
 from certs.issuer.folder import OpenedIssuer, open_issuer
+from certs.issuer.limits import Limits, Rates
 from certs.issuer.refusal import Code, Refused
 from certs.issuer.signing import Issued
 from identity.secret_stores.base import Secret
@@ -32,6 +33,7 @@ from tests.property.effort import effort
 
 # Most go well, or two holders would seldom come far enough to meet.
 OUTCOMES = (*("kept",) * 5, "reply lost", "request lost", "died before keeping")
+PLENTY = Rates(address=10**6, instance=10**6, token=10**6)
 DEATHS = ("between requests", "before the commit", "before the audit line", "after the audit line")
 
 
@@ -64,7 +66,8 @@ class Machine:
     opened: OpenedIssuer = field(init=False)
 
     def start(self) -> None:
-        self.opened = open_issuer(self.folder)
+        # No time passes here, and who asks often is another test's matter.
+        self.opened = open_issuer(self.folder, limits=Limits(PLENTY))
 
     def stop(self) -> None:
         self.opened.service.close()
