@@ -20,16 +20,23 @@ _PARAMETER: Final = re.compile(
 )
 _SCHEME: Final = re.compile(TOKEN)
 _METADATA: Final = b"resource_metadata"
+# What readers look for that don't take the list apart.
+_LOOKED_FOR: Final = re.compile(rb"resource_metadata\*?[ \t]*=", re.IGNORECASE)
 
 
 def without_metadata(value: bytes) -> bytes:
-    """The challenges without the parameter. What can't be read as challenges is cut down to the
-    first scheme, so that no forgiving reader finds it there.
+    """The challenges without the parameter. Where a forgiving reader would still find it, in what
+    can't be read as challenges or in the middle of a value, the first scheme is all that is left.
     """
     items = _items(value)
-    if items is None:
+    left = None if items is None else _without(items)
+    if left is None or _LOOKED_FOR.search(left):
         found = _SCHEME.match(value)
         return found[0] if found else b"Bearer"
+    return left
+
+
+def _without(items: list[bytes]) -> bytes:
     kept: list[bytes] = []
     scheme = b""  # of a challenge whose first parameter was left out
     for item in items:

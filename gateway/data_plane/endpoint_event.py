@@ -67,8 +67,8 @@ class EndpointEvent(Editor):
                 return self._finished(held)
         if not self._may_go_on(held[at:], at_start=not at) or len(held) - begin > _MOST_HELD:
             return self._finished(held)
-        if not event.begun and at < len(held):
-            begin = at
+        if not event.begun:
+            begin = at  # a comment is no part of it, and may be what keeps the stream alive
         self._held = held[begin:]
         self._at_start = self._at_start and not begin
         return held[:begin]

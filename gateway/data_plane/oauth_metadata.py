@@ -52,7 +52,12 @@ class ProtectedResource(Editor):
         mapped = self._origin.localised(resource.encode("ascii"), self._local).decode("ascii")
         if mapped == resource:
             return held
-        return json.dumps(document | {"resource": mapped, "_original_resource": resource}).encode()
+        edited = document | {"resource": mapped, "_original_resource": resource}
+        try:
+            # A number may be too large for everybody, and would be written as no JSON.
+            return json.dumps(edited, allow_nan=False).encode("ascii")
+        except (ValueError, RecursionError):
+            return held
 
 
 def _object(text: bytes) -> dict[str, Any]:

@@ -26,9 +26,11 @@ class OriginMap:
         ports = (b"",) if has_port else (b"", own_port)
         self._origins = tuple(scheme + authority + port for port in ports)
         self._own = re.compile(_any_of(self._origins), re.IGNORECASE)
+        # The same again without the scheme, which is that of whoever asks (RFC 3986 section 4.2).
+        without_scheme = (b"//" + authority + port for port in ports)
         # Behind something that ends TLS for it, an upstream takes the authority from Host and
         # doesn't know that there is TLS.
-        said = _any_of((*self._origins, b"http://" + authority))
+        said = _any_of((*self._origins, b"http://" + authority, *without_scheme))
         # Only at the start: behind that the origin is another site's parameter.
         self._location = re.compile(rb"(\A)" + said, re.IGNORECASE)
         self._link = re.compile(rb"((?:\A|,)[ \t]*<)" + said, re.IGNORECASE)

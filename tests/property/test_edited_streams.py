@@ -76,9 +76,12 @@ def events_of(stream: bytes) -> list[Event]:
 
 
 def is_plain(stream: bytes) -> bool:
-    """Whether no event has two kinds, or a field that nobody knows: then nothing is mapped."""
+    """Whether no event has two kinds, a kind and no data, or a field that nobody knows: then
+    nothing is mapped.
+    """
     blocks = re.split(rb"(?:\r\n|\n|\r(?!\n)){2}", stream)
-    return b"other" not in stream and all(block.count(b"event:") < 2 for block in blocks)
+    known = b"other" not in stream and all(block.count(b"event:") < 2 for block in blocks)
+    return known and all(b"event:" not in block or b"data:" in block for block in blocks[:-1])
 
 
 def as_clients_want(events: list[Event]) -> list[Event]:

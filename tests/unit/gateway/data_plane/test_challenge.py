@@ -21,8 +21,6 @@ URL = b"https://agent.example/.well-known/oauth-protected-resource/mcp"
         (b'DPoP algs="ES256", resource_metadata="u",', b'DPoP algs="ES256"'),
         (b'Bearer resource_metadata="u", Bearer resource_metadata="v"', b"Bearer, Bearer"),
         (b'Bearer resource_metadata="u", resource_metadata="v", a=b', b"Bearer a=b"),
-        (b'Bearer realm="a, resource_metadata=u"', b'Bearer realm="a, resource_metadata=u"'),
-        (b'Bearer realm="\\", resource_metadata=u"', b'Bearer realm="\\", resource_metadata=u"'),
         (
             b'Bearer error="x", resource_metadata_x="u"',
             b'Bearer error="x", resource_metadata_x="u"',
@@ -33,6 +31,14 @@ URL = b"https://agent.example/.well-known/oauth-protected-resource/mcp"
         # What isn't a list of challenges.
         (b'Bearer realm="open, resource_metadata="u"', b"Bearer"),
         (b'"', b"Bearer"),
+        (b'Bearer resource_metadata="u" scope="a"', b"Bearer"),
+        (b'Bearer realm="r" resource_metadata="u"', b"Bearer"),
+        (b'DPoP error="x"; Resource_Metadata = u', b"DPoP"),
+        (b"Bearer resource_metadata*=utf-8''u", b"Bearer"),
+        # In a value, where some look for it all the same.
+        (b'Bearer realm="a, resource_metadata=u"', b"Bearer"),
+        (b'Bearer realm="\\", resource_metadata=u"', b"Bearer"),
+        (b'Bearer realm="no resource_metadata"', b'Bearer realm="no resource_metadata"'),
     ],
 )
 def test_it_is_left_out(value: bytes, left: bytes) -> None:

@@ -41,6 +41,8 @@ def test_the_resource_is_mapped_and_the_upstreams_own_is_told() -> None:
         b'{"resource": "https://agent.example.evil/"}',
         '{"resource": "https://agent.example/ü"}'.encode(),
         b"\xff",
+        b'{"resource": "https://agent.example/mcp", "x": 1e999}',
+        b'{"resource": "https://agent.example/mcp", "x": NaN}',
         b"[" * 20_000,
     ],
 )

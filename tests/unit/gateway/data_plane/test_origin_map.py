@@ -65,3 +65,24 @@ def test_an_ingress_maps_from_plaintext_to_tls() -> None:
 
 def test_the_local_authority_is_no_pattern() -> None:
     assert OriginMap(route_spec()).localised(b"https://agent.example/a", rb"\1") == rb"http://\1/a"
+
+
+@pytest.mark.parametrize(
+    ("value", "mapped"),
+    [
+        (b"https://agent.example/a", b"http://127.0.0.1:8701/a"),
+        (b"http://agent.example/a", b"http://127.0.0.1:8701/a"),
+        # The scheme would be that of the local URL: a request in the clear, past the gateway.
+        (b"//agent.example/a", b"http://127.0.0.1:8701/a"),
+        (b"//AGENT.example:443", b"http://127.0.0.1:8701"),
+        (b"//agent.example.evil/a", b"//agent.example.evil/a"),
+        (b"//agent.example@evil/a", b"//agent.example@evil/a"),
+        (b"//agent.example:8443/a", b"//agent.example:8443/a"),
+        (b"/a?next=//agent.example/b", b"/a?next=//agent.example/b"),
+        (b"https://evil//agent.example/a", b"https://evil//agent.example/a"),
+    ],
+)
+def test_where_to_go_is_mapped_whatever_scheme_is_said(value: bytes, mapped: bytes) -> None:
+    origin = OriginMap(route_spec())
+    assert origin.location(value, LOCAL) == mapped
+    assert origin.links(b"<%b>; rel=next" % value, LOCAL) == b"<%b>; rel=next" % mapped
