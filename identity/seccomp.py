@@ -2,7 +2,7 @@
 
 The filter names what a program that only moves bytes between sockets never needs and whoever takes
 it over would: starting programs, looking into others, mounts, keyrings, io_uring (which would go
-around the filter). Such a call fails with EPERM.
+around the filter), another owner or mode for files. Such a call fails with EPERM.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
 _ALLOW: Final = 0x7FFF0000
 _REFUSE: Final = 0x00050000 | 1  # EPERM
 _AF_UNIX: Final = 1
+#: IPv4, IPv6, and netlink, which tells whose a caller's socket is. Others lead to the wire, to the
+#: host of a virtual machine, or to parts of the kernel that few have looked at.
+_FAMILIES: Final = (2, 10, 16)
 #: The x32 ABI of x86-64 has the same calls under other numbers.
 _X32: Final = 0x40000000
 
@@ -77,6 +80,21 @@ _REFUSED: Final = {
     "acct": (163, 89),
     "quotactl": (179, 60),
     "personality": (135, 92),
+    # Landlock leaves these to whoever owns the file; arm64 has the *at calls only.
+    "chmod": (90, 53),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, 54),
+    "lchown": (94, 54),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
 }
 
 
@@ -98,8 +116,9 @@ MACHINES: Final = {
 def program(machine: Machine, *, unix_sockets: bool) -> bytes:
     """The filter, as `struct sock_filter` after each other.
 
-    Calls of another architecture are refused, since their numbers mean something else. Without
-    `unix_sockets` none can be made: the session bus, and with it the keychain, is out of reach.
+    Calls of another architecture are refused, since their numbers mean something else. Sockets are
+    of the families that are named only: without `unix_sockets` the session bus, and with it the
+    keychain, is out of reach.
     """
     refused = sorted({numbers[machine.column] for numbers in _REFUSED.values()})
     checks: list[tuple[int, int, int, int]] = [
@@ -108,19 +127,20 @@ def program(machine: Machine, *, unix_sockets: bool) -> bytes:
         (_RETURN, 0, 0, _REFUSE),
         (_LOAD, 0, 0, _NUMBER),
     ]
-    tail: list[tuple[int, int, int, int]] = [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE)]
-    if not unix_sockets:
-        tail = [
-            (_JUMP_IF_EQUAL, 0, 2, machine.socket),
-            (_LOAD, 0, 0, _FIRST_ARGUMENT),
-            (_JUMP_IF_EQUAL, 1, 0, _AF_UNIX),
-            *tail,
-        ]
-    # Every jump leads to the last instruction, which refuses.
+    families = (*_FAMILIES, _AF_UNIX) if unix_sockets else _FAMILIES
+    known = len(families)
+    # The end: whatever is allowed jumps to the last instruction, what is refused to that before.
+    tail: list[tuple[int, int, int, int]] = [
+        (_JUMP_IF_EQUAL, 0, known + 2, machine.socket),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        *((_JUMP_IF_EQUAL, known - index, 0, family) for index, family in enumerate(families)),
+        (_RETURN, 0, 0, _REFUSE),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
     size = 1 + len(refused) + len(tail)
-    numbers = [(_JUMP_IF_LEAST, size - 2, 0, _X32)]
+    numbers = [(_JUMP_IF_LEAST, size - 3, 0, _X32)]
     numbers += [
-        (_JUMP_IF_EQUAL, size - 3 - index, 0, number) for index, number in enumerate(refused)
+        (_JUMP_IF_EQUAL, size - 4 - index, 0, number) for index, number in enumerate(refused)
     ]
     return b"".join(struct.pack("=HBBI", *line) for line in (*checks, *numbers, *tail))
 

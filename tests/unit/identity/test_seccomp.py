@@ -13,7 +13,7 @@ from identity import seccomp
 from identity.seccomp import MACHINES, Machine, program
 
 ALLOWED, REFUSED = 0x7FFF0000, 0x00050001
-AF_UNIX, AF_INET = 1, 2
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux has it")
 
@@ -47,7 +47,10 @@ def test_every_call_of_the_list_and_no_other(machine: Machine, unix_sockets: boo
     for call in range(500):
         refused = verdict(code, machine, call, AF_INET) == REFUSED
         assert refused == (call in listed), call
-    assert verdict(code, machine, machine.socket, AF_UNIX) == (ALLOWED if unix_sockets else REFUSED)
+    families = {AF_INET, AF_INET6, AF_NETLINK} | ({AF_UNIX} if unix_sockets else set())
+    for family in range(64):
+        refused = verdict(code, machine, machine.socket, family) == REFUSED
+        assert refused == (family not in families), family
 
 
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
@@ -74,17 +77,20 @@ def test_a_process_can_start_nothing_and_reach_no_bus() -> None:
         assert seccomp.refuse_calls(unix_sockets=False)
         print(fails(os.execv, "/bin/true", ["true"]), fails(socket.socket, socket.AF_UNIX))
         print(fails(os.unshare, 0) if hasattr(os, "unshare") else "PermissionError")
-        socket.socket().close()
+        print(fails(os.chmod, __file__, 0o600), fails(os.chown, __file__, -1, -1))
+        print(fails(os.setxattr, __file__, "user.x", b""), fails(socket.socket, socket.AF_PACKET))
+        for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK):
+            socket.socket(family, socket.SOCK_DGRAM).close()
         print(len(os.urandom(4)))
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
+        [sys.executable, "-c", f"__file__ = {__file__!r}\n{textwrap.dedent(script)}"],
         capture_output=True,
         text=True,
         timeout=30,
         check=True,
     )
-    assert done.stdout.split() == [*["PermissionError"] * 3, "4"]
+    assert done.stdout.split() == [*["PermissionError"] * 7, "4"]
 
 
 def test_another_system_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
