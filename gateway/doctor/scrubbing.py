@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from typing import Any, Final
 
 from gateway.injection.value_forms import forms_of
@@ -20,8 +21,8 @@ _LIKE_CREDENTIALS: Final = re.compile(
     r"|(?<=bearer )[A-Za-z0-9._~+/=-]{6,}"
     r"|(?<=basic )[A-Za-z0-9+/=]{6,}"
     r"|\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){0,3}"
-    r"|(?<=://)[^/\s@\"']+(?=@)"
-    r"|(?<=\?)[^\s\"'#<>]*=[^\s\"'#<>]*"
+    r"|(?<=://)[^\s\"'<>]{1,2048}(?=@)"
+    r"|(?<=[?#])[^\s\"'#<>]*=[^\s\"'#<>]*"
     r"|\b(?:dwgw|sk|rk|pk|lsv2|gh[opsru]|github_pat|xox[abprs]|sbp|hvs|glpat)[-_][A-Za-z0-9_-]{8,}"
     r"|\bAKIA[A-Z0-9]{12,}",
     re.DOTALL | re.IGNORECASE,
@@ -31,13 +32,25 @@ _RANDOM: Final = re.compile(
     r"(?<![A-Za-z0-9+/_=-])(?=[A-Za-z0-9+/_=-]*[a-z])(?=[A-Za-z0-9+/_=-]*[A-Z])"
     r"(?=[A-Za-z0-9+/_=-]*[0-9])[A-Za-z0-9+_=-]{32,}"
 )
-_ADDRESS: Final = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w.])")
-_LOCAL: Final = frozenset({"127.0.0.1", "0.0.0.0"})  # noqa: S104 - to be left as it is
+# Said with its name: in a form, in JSON, as a header. TOML's spaces are no part of it, so that what
+# a remedy says to write stays.
+_SAID: Final = re.compile(
+    r"((?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|credential|assertion)s?=)[^\s&;,\"']+"
+    r"|(\"[^\"\s]*(?:passw(?:or)?d|passphrase|secret|token|key|credential|assertion)\"\s*:\s*)"
+    r"\"(?:[^\"\\]|\\.)*\""
+    r"|(\b(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]*(?:key|token))\s*:\s*)[^\r\n]+",
+    re.IGNORECASE,
+)
+_ADDRESS: Final = re.compile(
+    r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w.])"
+    r"|(?<![\w:.])(?=[0-9A-Fa-f]*:[0-9A-Fa-f]*:)[0-9A-Fa-f:]{2,39}(?![\w:])"
+)
+_LOCAL: Final = frozenset({"127.0.0.1", "0.0.0.0", "::1", "::"})  # noqa: S104 - left as it is
 
 
 class Scrubber:
     """Cleans texts. `values` are secrets, taken out in each of their forms; `names` has what other
-    texts are replaced by. With `addresses` IPv4 addresses of other machines are numbered.
+    texts are replaced by. With `addresses` IP addresses of other machines are numbered.
     """
 
     def __init__(
@@ -59,6 +72,7 @@ class Scrubber:
         """The text, cleaned."""
         text = self._known.sub(REDACTED, text)
         text = _LIKE_CREDENTIALS.sub(REDACTED, text)
+        text = _SAID.sub(lambda match: f"{match[1] or match[2] or match[3]}{REDACTED}", text)
         text = _RANDOM.sub(REDACTED, text)
         text = self._named.sub(lambda match: self._names[match[0]], text)
         if self._addresses is not None:
@@ -77,9 +91,18 @@ class Scrubber:
 
     def _numbered(self, address: str) -> str:
         known = self._addresses
-        if known is None or address in _LOCAL:
+        if known is None or address in _LOCAL or not _is_address(address):
             return address
         return known.setdefault(address, f"address-{len(known) + 1}")
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is one, and no time of day or fingerprint."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _any_of(texts: Iterable[str], *, edge: bool = False) -> re.Pattern[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -48,7 +49,13 @@ def test_each_line_of_a_key_is_a_value() -> None:
         "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln",
         "-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----",
         "https://ada:geheim@host/x",
+        "https://ada:mit/und@geheim@host/x",
         "GET /x?token=geheim HTTP/1.1",
+        "https://host/back#access_token=geheim",
+        "answered grant_type=refresh&client_secret=geheim&x=1",
+        'sent {"refresh_token": "geheim", "x": 1}',
+        "sent X-Api-Key: geheim",
+        "sent Cookie: session=geheim; x=1",
         "dwgw_0123456789abcdef",
         "sk-proj-0123456789",
         "lsv2_pt_0123456789",
@@ -60,7 +67,9 @@ def test_each_line_of_a_key_is_a_value() -> None:
 def test_what_looks_like_a_credential_is_taken_out(text: str) -> None:
     clean = Scrubber([], {}).clean(text)
     assert REDACTED in clean
-    assert not {"geheim", "MIGH", "abcdefgh12", "0123456789"} & set(clean.replace("-", " ").split())
+    assert not {"geheim", "MIGH", "abcdefgh12", "0123456789"} & set(
+        re.findall("[A-Za-z0-9]+", clean)
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,6 +82,8 @@ def test_what_looks_like_a_credential_is_taken_out(text: str) -> None:
         "/home/x/devwiz-gw.toml",
         "TLS_AES_256_GCM_SHA384",
         "127.0.0.1:8701",
+        'set token_secret = "supabase" in devwiz-gw.toml',
+        "the secret is missing: devwiz-gw secret set supabase",
     ],
 )
 def test_what_helps_is_left(text: str) -> None:
@@ -89,6 +100,12 @@ def test_addresses_are_numbered_where_that_is_asked() -> None:
     assert Scrubber([], {}).clean(text) == text
     clean = Scrubber([], {}, addresses=True).clean(text)
     assert clean == "address-1:443, address-2, address-1 and 127.0.0.1"
+
+
+def test_those_of_ipv6_too() -> None:
+    text = f"[2001:db8::5]:443, fe80::1 and ::1 at 12:30:45, sha256 {':'.join(['AB'] * 32)}"
+    clean = Scrubber([], {}, addresses=True).clean(text)
+    assert clean == text.replace("2001:db8::5", "address-1").replace("fe80::1", "address-2")
 
 
 def test_values_that_are_too_short_are_left_to_the_choice_of_members() -> None:
