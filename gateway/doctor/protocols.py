@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -18,6 +19,9 @@ _META: Final = "io.modelcontextprotocol/"
 #: JSON-RPC errors by which a server of the modern era is known (2026-07-28, basic/versioning).
 _MODERN_ERRORS: Final = frozenset({-32020, -32021, -32022})
 _CARD: Final = "/.well-known/agent-card.json"
+# It is sent back in a header.
+_VERSION: Final = re.compile(r"[0-9A-Za-z._-]{1,32}")
+_MOST_ORIGINS: Final = 4
 _MOST_EVENT: Final = 1024 * 1024
 
 Probe = Callable[["Upstream"], Awaitable[Finding | None]]
@@ -83,7 +87,8 @@ async def _modern_mcp(upstream: Upstream) -> Finding | None:
     if versions := _texts(result.get("supportedVersions")):
         who = _named(_object(_object(result.get("_meta")).get(f"{_META}serverInfo")))
         return upstream.found(f"MCP at {upstream.path}: {who}speaks {', '.join(versions)}")
-    if error.get("code") not in _MODERN_ERRORS:
+    code = error.get("code")
+    if not isinstance(code, int) or code not in _MODERN_ERRORS:
         return None
     versions = _texts(_object(error.get("data")).get("supported"))
     detail = f"MCP at {upstream.path}: it refuses version {_MODERN}"
@@ -99,7 +104,7 @@ async def _legacy_mcp(upstream: Upstream) -> Finding | None:
     reply = await upstream.ask(_mcp(upstream, "initialize", params, {}))
     result = _object(_message(reply).get("result"))
     version = result.get("protocolVersion")
-    if not isinstance(version, str):
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
         return None
     session = reply.headers.get("mcp-session-id", "")
     if session:
@@ -174,7 +179,7 @@ async def _agent_card(upstream: Upstream) -> Finding | None:
     if not elsewhere:
         return upstream.found(f"{name} leads here")
     return upstream.doubt(
-        f"{name} leads clients to {', '.join(elsewhere)}, past the gateway",
+        f"{name} leads clients to {_first_of(elsewhere)}, past the gateway",
         'write agent_card = "rewrite" in the route, which maps the upstream\'s own origin, and let '
         "the agent name no other one",
     )
@@ -192,6 +197,13 @@ def _card_urls(card: Mapping[str, Any]) -> list[str]:
 def _origin(url: str) -> str:
     scheme, _, rest = url.partition("://")
     return f"{scheme.lower()}://{rest.partition('/')[0].lower()}"
+
+
+def _first_of(origins: list[str]) -> str:
+    """The first of them, as a server may name any number of any length."""
+    named = [origin[:262] for origin in origins[:_MOST_ORIGINS]]
+    more = len(origins) - len(named)
+    return ", ".join([*named, *([f"{more} more"] if more else [])])
 
 
 def _named(info: Mapping[str, Any]) -> str:

@@ -87,6 +87,26 @@ async def test_legacy_mcp_and_its_session_is_ended() -> None:
     assert asked.enough(body)
 
 
+@pytest.mark.parametrize(
+    "version", ["2025-06-18\r\nX-Made-Up: 1", "\ud800", "", "x" * 33, "2025-06-18\n", [], {}]
+)
+async def test_a_version_that_is_none_is_not_sent_back(version: object) -> None:
+    result = {"protocolVersion": version, "serverInfo": {"name": "x"}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}).encode()
+    begun = Reply(status=200, headers=_JSON | {"mcp-session-id": "s1"}, body=body)
+    agent = Agent({"initialize": begun})
+    (found,) = await _found(agent)
+    assert found.detail.startswith("plain HTTP")
+    assert all(request.method != "DELETE" for request in agent.asked)
+
+
+@pytest.mark.parametrize("code", [[], {}, None, "-32022", -32022.5])
+async def test_an_error_of_any_shape(code: object) -> None:
+    refused = _json({"jsonrpc": "2.0", "id": 1, "error": {"code": code}}, status=400)
+    (found,) = await _found(Agent({"server/discover": refused}))
+    assert found.detail.startswith("plain HTTP")
+
+
 @pytest.mark.parametrize("status", [401, 403])
 async def test_mcp_that_lets_nobody_in(status: int) -> None:
     agent = Agent({"server/discover": Reply(status=status, headers={}, body=b"")})
@@ -129,6 +149,14 @@ async def test_a_card_that_leads_past_the_gateway() -> None:
     (found,) = await _found(Agent({"GET /.well-known/agent-card.json": _json(card)}))
     assert found.result == "warn"
     assert "leads clients to https://other.example, past the gateway" in found.detail
+
+
+async def test_a_card_that_leads_to_very_many_places() -> None:
+    urls = [{"url": f"https://{number:05}.example/x"} for number in range(5_000)]
+    card = {"name": "a", "url": "https://" + "x" * 5_000, "supportedInterfaces": urls}
+    (found,) = await _found(Agent({"GET /.well-known/agent-card.json": _json(card)}))
+    assert "https://00003.example, 4997 more, past" in found.detail
+    assert len(found.detail) < 2_000
 
 
 @pytest.mark.parametrize("card", [{}, {"name": 1, "url": "https://x"}, {"name": "a"}, []])
