@@ -95,7 +95,7 @@ def parsed_all(data: bytes) -> list[Message]:
         values = json.loads(data)
     except (ValueError, RecursionError):
         raise NoMessage(PARSE_ERROR, "this is no JSON") from None
-    return [parsed(json.dumps(value, ensure_ascii=False).encode()) for value in values]
+    return [parsed(json.dumps(value).encode("ascii")) for value in values]
 
 
 def failure(identifier: Id, code: int, text: str) -> bytes:
@@ -154,7 +154,7 @@ def _encoded(value: str) -> str:
     """As a header can carry it: visible ASCII as it is, anything else in Base64."""
     if _is_visible(value) and value == value.strip() and not _SENTINEL.fullmatch(value):
         return value
-    return f"=?base64?{base64.b64encode(value.encode()).decode()}?="
+    return f"=?base64?{base64.b64encode(value.encode('utf-8', 'surrogatepass')).decode()}?="
 
 
 def _is_visible(value: str) -> bool:
@@ -166,4 +166,5 @@ def _refuse(name: str) -> None:
 
 
 def _line(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    # In ASCII, since half a character, which JSON may spell, has no bytes of its own.
+    return json.dumps(value, separators=(",", ":")).encode("ascii")

@@ -12,8 +12,9 @@ from typing import Any, Final
 from gateway.bridge.messages import Message
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_KINDS: Final = frozenset({"string", "integer", "boolean"})
+_KINDS: Final = ("string", "integer", "boolean")
 _MOST_TOOLS: Final = 10_000
+_MOST_DEPTH: Final = 32
 
 
 class Mirrored:
@@ -42,10 +43,12 @@ class Mirrored:
 def _annotated(schema: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Only what is reached by properties alone: elsewhere the annotation isn't allowed."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
-    for name, part in properties.items() if isinstance(properties, dict) else ():
+    if not isinstance(properties, dict) or len(path) >= _MOST_DEPTH:
+        return
+    for name, part in properties.items():
         if not isinstance(part, dict):
             continue
-        token = part.get("x-mcp-header")
-        if isinstance(token, str) and _TOKEN.fullmatch(token) and part.get("type") in _KINDS:
+        token, kind = part.get("x-mcp-header"), part.get("type")  # which may be a list
+        if isinstance(token, str) and _TOKEN.fullmatch(token) and kind in _KINDS:
             yield (*path, name), token
         yield from _annotated(part, (*path, name))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.bridge.messages import Message, modern_headers
 from gateway.bridge.mirrored import Mirrored
 from gateway.config.model import MCP_SESSION
+
+# What a server calls its revision is sent back in a header.
+_VERSION: Final = re.compile(r"[0-9A-Za-z._-]{1,32}")
 
 
 @dataclass(slots=True)
@@ -49,7 +54,8 @@ class Session:
             self.mirrored.learn(response)
         if request.method == "initialize" and isinstance(result, dict):
             version = result.get("protocolVersion")
-            self.version = version if isinstance(version, str) else ""
+            found = _VERSION.fullmatch(version) if isinstance(version, str) else None
+            self.version = found[0] if found else ""
 
     def headers_for(self, message: Message | None) -> dict[str, str]:
         """What a message is sent with, or without one a GET or DELETE."""

@@ -12,6 +12,7 @@ from gateway.bridge.messages import (
     NoMessage,
     answered_as,
     cancelled_key,
+    failure,
     modern_headers,
     parsed,
     parsed_all,
@@ -109,3 +110,13 @@ def test_parameters_in_headers() -> None:
     mirrored = {key: text for key, text in headers.items() if key.startswith("Mcp-Param")}
     assert mirrored == {"Mcp-Param-B": "true", "Mcp-Param-N": "7", "Mcp-Param-S": "x"}
     assert headers["MCP-Protocol-Version"] == "=?base64?dgo=?="
+
+
+def test_half_a_character_is_passed_on_as_json_spells_it() -> None:
+    text = b'{"jsonrpc": "2.0", "id": "\\ud800", "result": "\\udfff"}'
+    (one,) = parsed_all(b"[" + text + b"]")
+    assert json.loads(one.line) == json.loads(text)
+    assert json.loads(answered_as(one, 7)) == json.loads(text) | {"id": 7}
+    assert json.loads(failure("\ud800", -1, "no"))["id"] == "\ud800"
+    call = parsed(message(id=1, method="tools/call", params={"name": "\ud800"}))
+    assert modern_headers(call, {})["Mcp-Name"] == "=?base64?7aCA?="

@@ -38,3 +38,18 @@ def test_an_answer_without_tools_teaches_nothing() -> None:
         known.learn(said(**value))
     known.learn(said(result={"tools": [{"name": "t", "inputSchema": []}]}))
     assert known.of(said(method="tools/call", params={"name": "t"})) == {}
+
+
+def test_a_schema_of_any_shape_ends_nothing() -> None:
+    deep: dict[str, Any] = {"type": "string", "x-mcp-header": "Deep"}
+    for _ in range(40):
+        deep = {"properties": {"a": deep}}
+    properties = {
+        "either": {"type": ["string", "null"], "x-mcp-header": "Either"},
+        "table": {"type": {}, "x-mcp-header": "Table"},
+        "deep": deep,
+        "plain": {"type": "string", "x-mcp-header": "Plain"},
+    }
+    known = Mirrored()
+    known.learn(said(result={"tools": [{"name": "t", "inputSchema": {"properties": properties}}]}))
+    assert known.of(said(method="tools/call", params={"name": "t"})) == {("plain",): "Plain"}
