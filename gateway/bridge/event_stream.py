@@ -40,7 +40,9 @@ class EventReader:
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """The events that are complete now. Raises `EventTooLarge`."""
-        if self._after_cr and chunk:
+        if not chunk:
+            return
+        if self._after_cr:
             # The second half of an end of line.
             chunk = chunk.removeprefix(b"\n")
             self._after_cr = False

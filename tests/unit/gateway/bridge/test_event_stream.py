@@ -34,6 +34,10 @@ def test_a_stream_is_read() -> None:
     assert read(STREAM) == EVENTS
 
 
+def test_nothing_between_the_halves_of_a_line_end_is_nothing() -> None:
+    assert read(b"data: a\r", b"", b"\ndata: b\r", b"", b"", b"\n\r\n")[0].data == b"a\nb"
+
+
 @given(st.lists(st.integers(0, len(STREAM)), max_size=8))
 def test_a_stream_is_read_however_it_is_cut(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
