@@ -37,6 +37,18 @@ def test_each_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_each_page_can_be_found_from_the_index() -> None:
+    found: set[Path] = set()
+    waiting = [ROOT / "docs" / "README.md"]
+    while waiting:
+        page = waiting.pop().resolve()
+        if page not in found and page.suffix == ".md":
+            found.add(page)
+            waiting += [page.parent / link.partition("#")[0] for link in links(page)]
+    decisions = ROOT / "docs" / "adr"
+    assert [page for page in PAGES if page not in found and page.parent != decisions] == []
+
+
 @pytest.mark.parametrize("source", ["google-wif", "spiffe", "step-ca", "vault", "files", "issuer"])
 def test_each_source_has_its_page(source: str) -> None:
     page = ROOT / "docs" / "operations" / "identity" / f"{source}.md"

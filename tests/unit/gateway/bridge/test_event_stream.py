@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.bridge.event_stream import Event, EventReader, EventTooLarge
@@ -39,6 +39,7 @@ def test_nothing_between_the_halves_of_a_line_end_is_nothing() -> None:
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=8))
+@example([STREAM.index(b"\ndata: a")] * 2)
 def test_a_stream_is_read_however_it_is_cut(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
     chunks = [STREAM[start:end] for start, end in pairwise(edges)]
