@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -197,9 +198,15 @@ def _pairs(
 ) -> list[tuple[str, str]]:
     """Each message with its hint."""
     messages = sources.texts(module, given.get("message"))
-    hints = sources.texts(module, given.get("hint"))
+    is_eager = not any(re.search(r"\w", re.sub(r"\{\w+\}", "", text)) for text in messages)
+    if is_eager:
+        messages = sources.texts(module, given.get("message"), is_eager=True)
+    hints = sources.texts(module, given.get("hint"), is_eager=is_eager)
     if len(hints) == len(messages) > 1:
         return list(zip(messages, hints, strict=True))
+    if is_eager and len(messages) % len(hints) == 0:  # of the same rows of a table
+        each = len(messages) // len(hints)
+        return [(message, hints[index // each]) for index, message in enumerate(messages)]
     known = list(filter(None, hints))
     told = known[:_MOST_HINTS] + ["…"] * (len(known) > _MOST_HINTS)
     return [(message, "; or: ".join(told)) for message in messages]

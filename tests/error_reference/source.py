@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -16,6 +16,7 @@ PACKAGES: Final = ("certs", "gateway", "identity")
 #: A placeholder: what stands there is told at run time only.
 UNKNOWN: Final = "…"
 _MOST_TEXTS: Final = 16
+_MOST_OF_EAGER: Final = 27
 _SAYS_NOTHING: Final = re.compile(r"\{\w+\}|[\W_]+")
 _DEEPEST: Final = 8
 
@@ -89,14 +90,6 @@ class Module:
             if isinstance(function, Function):
                 found |= dict.fromkeys(ast.walk(function), function)
         return found
-
-    def rows(self, name: str) -> list[ast.Tuple]:
-        """The values of a table at its top, where they are tuples."""
-        match self.constants.get(name):
-            case ast.Dict(values=values):
-                return [value for value in values if isinstance(value, ast.Tuple)]
-            case _:
-                return []
 
     def given_in(self, function: Function) -> dict[str, list[ast.expr]]:
         """What the names in one of its functions are given."""
@@ -185,12 +178,15 @@ class Sources:
                 if isinstance(node, ast.Call):
                     yield module, node
 
-    def texts(self, module: Module, node: ast.expr | None) -> list[str]:
-        """The texts that an expression can come to; what isn't known stands in braces."""
+    def texts(self, module: Module, node: ast.expr | None, *, is_eager: bool = False) -> list[str]:
+        """The texts that an expression can come to; what isn't known stands in braces. Less of it
+        does if `is_eager`, and there are more of them: one for each row of a table.
+        """
         if node is None:
             return [""]
-        found = _Reader(self, module, module.within.get(node)).read(node)
-        return list(dict.fromkeys(" ".join(text.split()) for text in found))
+        found = _Reader(self, module, module.within.get(node), is_eager).read(node)
+        texts = [" ".join(text.split()) for text in found]
+        return texts if is_eager else list(dict.fromkeys(texts))
 
     def member(self, name: str) -> str:
         """The value of a class's member, such as one of an enumeration."""
@@ -202,6 +198,17 @@ class Sources:
         values = dict(_assigned(module.classes[class_name].body))
         value = values.get(own)
         return value.value if isinstance(value, ast.Constant) and type(value.value) is str else ""
+
+    def rows(self, module: Module, name: str) -> tuple[Module, list[ast.Tuple]]:
+        """The values of a table at the top of a module, or an imported one, that are tuples; and
+        the module that they are in.
+        """
+        own = module.constants.get(name)
+        place, value = (
+            (module, own) if own else self.constant(module.imports.get(name, "")) or (module, None)
+        )
+        values = value.values if isinstance(value, ast.Dict) else []
+        return place, [value for value in values if isinstance(value, ast.Tuple)]
 
     def constant(self, name: str) -> tuple[Module, ast.expr] | None:
         """What an imported name was assigned."""
@@ -216,14 +223,16 @@ class _Reader:
     sources: Sources
     module: Module
     function: Function | None
+    is_eager: bool = False
     seen: tuple[ast.AST, ...] = ()
 
     def read(self, node: ast.expr, *, inside: bool = False) -> list[str]:
         if node in self.seen or len(self.seen) > _DEEPEST:
             return [UNKNOWN]
-        reader = _Reader(self.sources, self.module, self.function, (*self.seen, node))
+        reader = replace(self, seen=(*self.seen, node))
         found = reader._read(node, inside=inside)
-        return found if 0 < len(found) <= _MOST_TEXTS else [placeholder(node)]
+        most = _MOST_OF_EAGER if self.is_eager else _MOST_TEXTS
+        return found if 0 < len(found) <= most else [placeholder(node)]
 
     def _read(self, node: ast.expr, *, inside: bool) -> list[str]:
         parts = _parts(node, inside=inside)
@@ -248,8 +257,9 @@ class _Reader:
                 found = [member]
             case ast.Subscript(
                 value=ast.Subscript(value=ast.Name(id=name)), slice=ast.Constant(value=int(part))
-            ) if rows := self.module.rows(name):
-                found = self._any([row.elts[part] for row in rows], inside=inside)
+            ) if (rows := self.sources.rows(self.module, name))[1]:
+                reader = replace(self, module=rows[0], function=None)
+                found = reader._any([row.elts[part] for row in rows[1]], inside=inside)
             case ast.Subscript(value=ast.Call() as call, slice=ast.Constant(value=int(part))):
                 found = self._of_call(call, inside=inside, part=part)
             case ast.Subscript(value=ast.Name(id=name)) | ast.Name(id=name):
@@ -262,14 +272,14 @@ class _Reader:
 
     def _any(self, nodes: Sequence[ast.expr], *, inside: bool) -> list[str]:
         found = [text for node in nodes for text in self.read(node, inside=inside)]
-        return list(dict.fromkeys(found))
+        return found if self.is_eager else list(dict.fromkeys(found))
 
     @staticmethod
     def _joined(parts: Sequence[Sequence[str]]) -> list[str]:
         count = 1
         for part in parts:
             count *= len(part)
-        if count > _MOST_TEXTS:
+        if count > _MOST_OF_EAGER:
             parts = [part if len(part) == 1 else [UNKNOWN] for part in parts]
         return ["".join(choice) for choice in product(*parts)]
 
@@ -287,15 +297,20 @@ class _Reader:
                 found = self._any(values, inside=inside)
                 return [placeholder(node) if _SAYS_NOTHING.fullmatch(it) else it for it in found]
             if not values and (found := self._of_parameter(self.function, name)):
-                is_known = not any(mark in text for text in found for mark in f"{{{UNKNOWN}")
-                return found if is_known or not inside else [placeholder(node)]
+                return found if not inside or self._will_do(found) else [placeholder(node)]
         value = self.module.constants.get(name)
         if value is not None:
             return self.read(value, inside=inside)
         imported = self.sources.constant(self.module.imports.get(name, ""))
         if imported is not None:
-            return _Reader(self.sources, imported[0], None, self.seen).read(imported[1])
+            return replace(self, module=imported[0], function=None).read(imported[1])
         return [placeholder(node)]
+
+    def _will_do(self, texts: Sequence[str]) -> bool:
+        """Whether a part of a text is told by these; else it is better called by its name."""
+        if self.is_eager:
+            return all(re.search(r"\w \w", re.sub(r"\{\w+\}", "", text)) for text in texts)
+        return not any(mark in text for text in texts for mark in f"{{{UNKNOWN}")
 
     def _of_parameter(self, function: Function, name: str) -> list[str]:
         """What the callers in the same module give for it."""
@@ -306,7 +321,7 @@ class _Reader:
         for call, given in self.module.callers(function):
             if name in given:
                 caller = self.module.within.get(call)
-                found += _Reader(self.sources, self.module, caller, self.seen).read(given[name])
+                found += replace(self, function=caller).read(given[name])
         return list(dict.fromkeys(found))
 
     def _of_call(self, node: ast.Call, *, inside: bool, part: int | None = None) -> list[str]:
@@ -325,13 +340,17 @@ class _Reader:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="get"), args=[_, other]):
                 found = [*self._of_name(node, name, inside=inside), *self.read(other)]
             case _:
-                known = None if inside else self._function(node.func)
-                found = [placeholder(node)]
-                if known is not None:
-                    module, function = known
-                    inner = _Reader(self.sources, module, function, self.seen)
-                    found = inner._returned(function, part)
+                found = self._of_function(node.func, part)
+                if not found or (inside and not (self.is_eager and self._will_do(found))):
+                    found = [placeholder(node)]
         return found
+
+    def _of_function(self, called: ast.expr, part: int | None) -> list[str]:
+        known = self._function(called)
+        if known is None:
+            return []
+        module, function = known
+        return replace(self, module=module, function=function)._returned(function, part)
 
     def _function(self, called: ast.expr) -> tuple[Module, Function] | None:
         """The function that is called: of this module, or an imported one."""
