@@ -134,7 +134,8 @@ def _stop(args: argparse.Namespace) -> int:
     if args.remove:
         folders = [Path(session.folder) for session in ended] if args.all else [_place(args)[0]]
         for folder in folders:
-            remove_value_free(folder)
+            if remove_value_free(folder):
+                output.note(f"{folder / ENVRC} is removed")
     if not ended:
         output.note("there is no session to end")
     return ExitCode.OK

@@ -142,8 +142,7 @@ def _approved(gate: Gate, scope: Scope, ref: SecretRef) -> str:
 
 def _list(args: argparse.Namespace) -> int:
     with opened(args) as scope:
-        scope.journal.record("secret.list", outcome="ok")
-        kept = [name for name in scope.store.names(scope.project) if not is_own(name)]
+        kept = [name for name in _names(scope) if not is_own(name)]
     names = sorted({*kept, *scope.routes})
     if args.json:
         secrets = [
@@ -162,6 +161,17 @@ def _list(args: argparse.Namespace) -> int:
     for line in output.table(("NAME", "STATE", "ROUTES"), rows):
         output.line(line)
     return ExitCode.OK
+
+
+def _names(scope: Scope) -> list[str]:
+    """What the store lists, on record ahead of being shown; so is that it refused."""
+    try:
+        names = scope.store.names(scope.project)
+    except Exception as error:
+        scope.journal.record("secret.list", outcome="failed", reason=type(error).__name__)
+        raise
+    scope.journal.record("secret.list", outcome="ok")
+    return names
 
 
 def _remove(args: argparse.Namespace) -> int:

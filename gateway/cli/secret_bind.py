@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from gateway.audit.files import CURRENT
 from gateway.audit.journal import AuditFailed, Journal
 from gateway.audit.moving import take_over
 from gateway.cli import output
+from gateway.cli.admin_client import AdminClient
 from gateway.cli.approval import AgentRefused
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import Commands
 from gateway.cli.snapshot import snapshot_of
 from gateway.cli.touch import Action, Gate
+from gateway.config.find import locate_admin_socket
 from gateway.config.mfa_policy import MfaConfig
+from gateway.errors import GatewayError
 from identity.errors import BindingRefused, SecretDamaged
 from identity.mfa.prompts import PromptFile, prompt_path
 from identity.secret_stores.binding import Asker, Bindable, Binding, Rebinding, rebound
@@ -181,6 +185,7 @@ def _move_state(args: argparse.Namespace) -> int:
                 f"the state of project {scope.project} is not kept anywhere else than in {now}",
                 hint="set XDG_STATE_HOME to the folder that it is to be moved to",
             )
+        _refuse_running(scope.project, before)
         old = scope.journal(before.state)
         is_there = _is_there(old.path.parent)  # on a new machine it isn't
         journal = old if is_there else scope.journal()
@@ -199,6 +204,19 @@ def _move_state(args: argparse.Namespace) -> int:
         output.note(f"what was there already is in {aside}")
     output.note(f"the state of project {scope.project} is kept in {now}; start its gateway again")
     return ExitCode.OK
+
+
+def _refuse_running(project: str, binding: Binding) -> None:
+    """Refuse while a gateway of the project runs: it would go on with the journal that is left."""
+    for file in binding.files:
+        client = AdminClient(locate_admin_socket(Path(file)))
+        with suppress(GatewayError):
+            if client.status().get("project") != project:
+                continue
+            raise BindingRefused(
+                f"the gateway of {file} runs, and would go on with the journal that is left behind",
+                hint=f"end it first: devwiz-gw --config {shlex.quote(file)} drain",
+            )
 
 
 def _is_there(folder: Path) -> bool:

@@ -69,7 +69,8 @@ def _import(args: argparse.Namespace) -> int:
             return ExitCode.OK
         for ref, value in values.items():
             _keep(scope, ref, value)
-    output.note(f"{len(values)} secrets of project {scope.project} are set")
+    are_set = "1 secret" if len(values) == 1 else f"{len(values)} secrets"
+    output.note(f"{are_set} of project {scope.project} {'is' if len(values) == 1 else 'are'} set")
     if args.file != "-":
         left = {name for name, value in found.items() if value.reveal()} - set(wanted)
         _finish_with(Path(args.file), args, has_more=bool(left))

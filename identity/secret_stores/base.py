@@ -128,6 +128,11 @@ def not_set(ref: SecretRef, remedy: str = "") -> SecretNotFound:
     )
 
 
+def not_there(ref: SecretRef) -> SecretNotFound:
+    """The error of a store that was to remove a secret which it doesn't hold."""
+    return not_set(ref, f"devwiz-gw secret list --project {ref.project} shows what there is")
+
+
 class SecretStore(Protocol):
     """Keeps secrets by project and name. A value is Unicode text: see `check_value`.
 

@@ -12,7 +12,14 @@ from identity.errors import (
     StateElsewhere,
     StoreUnavailable,
 )
-from identity.secret_stores.base import Secret, SecretRef, check_project, check_value, not_set
+from identity.secret_stores.base import (
+    Secret,
+    SecretRef,
+    check_project,
+    check_value,
+    not_set,
+    not_there,
+)
 from identity.secret_stores.binding import Asker, Binding, Rebinding, read_binding
 from identity.secret_stores.keychain_frames import Area
 from identity.secret_stores.keychain_helper import HelperEnded, HelperTimedOut, KeychainHelper
@@ -62,7 +69,7 @@ class Keychain:
     def delete(self, ref: SecretRef) -> None:
         """See `SecretStore.delete`."""
         if not self._ask("delete", ref.project, name=ref.name)["removed"]:
-            raise not_set(ref)
+            raise not_there(ref)
 
     def names(self, project: str) -> list[str]:
         """See `SecretStore.names`. Raises `SecretDamaged` for a list that is not whole."""

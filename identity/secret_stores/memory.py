@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from identity.secret_stores.base import Secret, SecretRef, check_project, check_value, not_set
+from identity.secret_stores.base import (
+    Secret,
+    SecretRef,
+    check_project,
+    check_value,
+    not_set,
+    not_there,
+)
 
 
 class MemoryStore:
@@ -26,7 +33,7 @@ class MemoryStore:
     async def delete(self, ref: SecretRef) -> None:
         """See `SecretStore.delete`."""
         if self._values.pop(ref, None) is None:
-            raise not_set(ref)
+            raise not_there(ref)
 
     async def names(self, project: str) -> list[str]:
         """See `SecretStore.names`."""

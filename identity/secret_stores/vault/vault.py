@@ -13,7 +13,14 @@ from identity.errors import (
     VaultDamaged,
     VaultRolledBack,
 )
-from identity.secret_stores.base import Secret, SecretRef, check_project, check_value, not_set
+from identity.secret_stores.base import (
+    Secret,
+    SecretRef,
+    check_project,
+    check_value,
+    not_set,
+    not_there,
+)
 from identity.secret_stores.binding import Asker, Binding, Rebinding, admitted, rebound
 from identity.secret_stores.vault import database
 from identity.secret_stores.vault.contents import Contents, Mark, is_older, is_sealed, read_mark
@@ -101,7 +108,7 @@ class Vault:
         with self._used(ref.project, asker) as (contents, keys, change):
             row = find_record(keys, ref, contents.records)
             if row is None:
-                raise not_set(ref)
+                raise not_there(ref)
             change.remove_record(row)
 
     def names(self, project: str, asker: Asker | None = None) -> list[str]:

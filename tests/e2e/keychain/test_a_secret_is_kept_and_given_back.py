@@ -27,6 +27,9 @@ def test_a_secret_goes_through_its_life(desktop: Desktop) -> None:
     missing = desktop.secret("get", "planner-token")
     assert (missing.returncode, missing.stdout) == (1, b"")
     assert b"secret acme/planner-token is not set" in missing.stderr
+    again = desktop.secret("rm", "planner-token")
+    assert again.returncode == 1
+    assert b"devwiz-gw secret list --project acme shows what there is" in again.stderr
 
 
 def test_one_line_ending_is_left_out_and_nothing_else(desktop: Desktop) -> None:

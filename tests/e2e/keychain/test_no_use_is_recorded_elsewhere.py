@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.keychain.conftest import Desktop
+from tests.fakes.admin_server import FakeAdminServer
 
 VALUE = b"the-canary-of-acme"
 
@@ -69,6 +70,20 @@ def test_the_state_is_moved_by_a_person(acme: Desktop, tmp_path: Path) -> None:
     assert acme.secret("get", "planner-token").returncode != 0
     assert acme.secret("move-state").returncode == 0, "and back"
     assert acme.secret("get", "planner-token").stdout == VALUE
+
+
+def test_nothing_is_moved_under_a_running_gateway(acme: Desktop, tmp_path: Path) -> None:
+    acme.env = acme.env | {"XDG_STATE_HOME": str(tmp_path / "new")}
+    socket = acme.folder / "devwiz-gw.sock"
+    with FakeAdminServer(socket, {"GET /status": (200, {"project": "acme"})}):
+        refused = acme.secret("move-state")
+    assert refused.returncode != 0
+    assert b"devwiz-gw.toml runs" in refused.stderr
+    assert b"drain" in refused.stderr
+    assert not (tmp_path / "new" / "devwiz-gw" / "acme").exists()
+    socket.unlink(missing_ok=True)
+    with FakeAdminServer(socket, {"GET /status": (200, {"project": "other"})}):
+        assert acme.secret("move-state").returncode == 0, "another project's is no matter"
 
 
 def test_nothing_is_moved_that_stays(acme: Desktop) -> None:

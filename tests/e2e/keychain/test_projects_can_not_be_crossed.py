@@ -49,6 +49,11 @@ def test_a_copied_or_renamed_configuration_is_refused(acme: Desktop, tmp_path: P
     clone = tmp_path / "clone"
     shutil.copytree(acme.folder, clone)
     assert "the secrets of project acme belong to" in gotten(acme, clone)
+    assert "belong to" in told(acme, clone, "secret", "list")
+    listed = json.loads(
+        told(acme, acme.folder, "audit", "query", "--action", "secret.list", "--json")
+    )
+    assert [event["outcome"] for event in listed] == ["failed"], "no list was shown"
     assert "belong to" in gotten(acme, clone.rename(tmp_path / "renamed"))
     program = ("run", "--", sys.executable, "-c", "import os; print(end=os.environ['TOKEN'])")
     assert "belong to" in told(acme, tmp_path / "renamed", *program)

@@ -32,6 +32,7 @@ def test_an_env_file_is_imported_and_shredded(machine: Headless) -> None:
     assert names(machine) == []
     said = machine.done("secret", "import", ".env", "--shred")
     assert "canary" not in said
+    assert "2 secrets of project acme are set" in said
     assert "older copies may be left" in said
     assert not (machine.work / ".env").exists()
     assert machine.get("API_KEY") == "canary-of-the-key"
@@ -41,6 +42,7 @@ def test_an_env_file_is_imported_and_shredded(machine: Headless) -> None:
 
 def test_without_a_terminal_the_file_is_kept(machine: Headless) -> None:
     said = machine.done("secret", "import", ".env", "--only", "API_KEY")
+    assert "1 secret of project acme is set" in said
     assert "still holds the values" in said
     assert (machine.work / ".env").read_text() == ENV
     assert names(machine) == ["API_KEY"]

@@ -81,6 +81,7 @@ def test_from_start_to_stop(folder: Path, capsys: Capture) -> None:
     assert f"export KEY=$'{VALUE}'" in out
     assert "export OTHER=$'plain'" in out
     assert main(["envrc", "stop", "--remove"]) == 0
+    assert f"{envrc} is removed" in capsys.readouterr().err
     assert all_sessions().all() == []
     assert not envrc.exists()
     assert main(["envrc", "export", "--session", session.id]) == 1
