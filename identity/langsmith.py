@@ -23,6 +23,8 @@ def kind_of(key: Secret) -> str:
     text = key.reveal()
     if found := _FORM.fullmatch(text):
         return _KINDS[found[1]]
+    if not text:
+        raise TokenDenied("no LangSmith API key was given", hint="type or pipe it")
     if text.startswith(_OLD):
         raise TokenDenied(
             "this is a LangSmith key of the old kind, which the server takes no more",

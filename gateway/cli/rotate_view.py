@@ -73,7 +73,7 @@ def plan_lines(plan: Mapping[str, Any], *, now: datetime) -> list[str]:
 def outcome_lines(rotation: Mapping[str, Any], *, now: datetime) -> list[str]:
     """How far one is, and what is left to do."""
     name, phase = _text(rotation, "name"), _text(rotation, "phase")
-    lines = [f"rotation {name} is {phase}"]
+    lines = [f"rotation {name} is {'' if rotation.get('is_over') else 'in the phase '}{phase}"]
     if error := _text(rotation, "error"):
         lines.append(f"step {_text(rotation, 'next_step')} failed: {error}")
         if hint := _text(rotation, "hint"):

@@ -131,7 +131,8 @@ def _refusal(code: str, reason: str, project: str, name: str | None) -> StoreUna
     if code == "absent":
         return StoreUnavailable(
             "there is no keychain in this session",
-            hint=f"{reason}; see docs/operations/secrets.md for machines without a desktop",
+            hint=f'{reason}; on a machine without a desktop: store = "vault" under [secrets], '
+            "then devwiz-gw vault init (docs/operations/secrets.md)",
         )
     if code == "damaged":
         what = "the list of names" if name is None else f"secret {project}/{name}"

@@ -104,8 +104,8 @@ def open_slots(kind: SlotKind, vault_id: bytes, rows: Sequence[SlotRow]) -> tupl
                 continue
     raise UnlockRefused(
         "the vault was not unlocked",
-        hint=f"no slot of the kind {kind.name!r} opened with what was given; "
-        "see 'devwiz-gw vault slots list'",
+        hint=f"no slot of the kind {kind.name!r} opened with what was given: was it mistyped? "
+        "'devwiz-gw vault slots list' shows which there are",
     )
 
 

@@ -15,6 +15,7 @@ def test_after_three_wrong_ones_the_next_has_to_wait(headless: Headless) -> None
     assert [result.returncode for result in said] == [1] * 4
     assert len({result.stderr for result in said[:3]}) == 1
     assert "the vault was not unlocked" in said[0].stderr
+    assert "was it mistyped?" in said[0].stderr
     assert "too many attempts to unlock failed: try again in" in said[3].stderr
     # The right one, too: or a guess would be told by its haste.
     assert "too many attempts" in headless.run("vault", "unlock", passphrase=PASSPHRASE).stderr

@@ -29,7 +29,7 @@ def test_kinds_are_known_by_their_prefix() -> None:
         ("lsv2_xx_0123456789abcdef0123456789abcdef", "not a LangSmith API key"),
         ("lsv2_pt_short", "not a LangSmith API key"),
         (f"{PERSONAL}\r\nX-Evil: 1", "not a LangSmith API key"),
-        ("", "not a LangSmith API key"),
+        ("", "no LangSmith API key was given"),
     ],
 )
 def test_what_is_none_is_refused_and_not_repeated(text: str, why: str) -> None:

@@ -57,6 +57,7 @@ def test_a_failure_says_what_to_do() -> None:
 
 def test_one_that_waits_says_for_what_and_one_that_is_done_nothing_more() -> None:
     waits = outcome_lines(ROTATION | {"name": "db"}, now=NOW)
+    assert waits[0] == "rotation db is in the phase grace"
     assert "revoke in 10m 00s, waits for holders of the old value" in waits[1]
     over = {"name": "db", "phase": "done", "is_over": True}
     assert outcome_lines(over, now=NOW) == ["rotation db is done"]

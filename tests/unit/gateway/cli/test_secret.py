@@ -119,7 +119,9 @@ def test_a_project_that_reaches_elsewhere_is_refused(
 
 def test_without_a_keychain_that_is_said(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list") == 1
-    assert "there is no keychain in this session" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "there is no keychain in this session" in said
+    assert 'store = "vault" under [secrets]' in said
 
 
 def test_an_agent_is_refused_on_record(
