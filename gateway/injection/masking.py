@@ -7,6 +7,7 @@ looked for.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -17,6 +18,8 @@ MASK: Final = b"[hidden]"
 _LEAST: Final = 6
 #: By so many bytes a beginning is looked for.
 _FEW: Final = 4
+#: So much of a long text is compared at first.
+_HEAD: Final = 64
 _NEVER: Final = re.compile(rb"(?!)")
 
 
@@ -36,7 +39,7 @@ class Masker:
         self._pattern = _any_of(patterns)
         beginnings = b"|".join({re.escape(pattern[:_FEW]) for pattern in patterns})
         self._begins = re.compile(b"(?=%b)" % beginnings) if beginnings else _NEVER
-        self._patterns = patterns
+        self._ordered = sorted(patterns)
         self._longest = len(patterns[0]) if patterns else 0
         self._text = b""
         self._shown = 0
@@ -80,11 +83,20 @@ class Masker:
         few = max(least, len(text) - _FEW + 1)
         places = [match.start() for match in self._begins.finditer(text, least)]
         places += range(few, len(text))
-        return next((place for place in places if self._may_begin(text[place:])), len(text))
+        return next((place for place in places if self._may_begin(text, place)), len(text))
 
-    def _may_begin(self, end: bytes) -> bool:
-        longer = (pattern for pattern in self._patterns if len(pattern) > len(end))
-        return any(pattern.startswith(end) for pattern in longer)
+    def _may_begin(self, text: bytes, place: int) -> bool:
+        """Whether the text from `place` on is the beginning of a value, and not all of one. In the
+        order of their bytes those that begin with a text stand right behind it.
+        """
+        head = text[place : place + _HEAD]
+        if not self._is_begun(bisect_left(self._ordered, head), head):
+            return False
+        end = text[place:]
+        return self._is_begun(bisect_right(self._ordered, end), end)
+
+    def _is_begun(self, index: int, beginning: bytes) -> bool:
+        return index < len(self._ordered) and self._ordered[index].startswith(beginning)
 
 
 def _any_of(texts: Iterable[bytes]) -> re.Pattern[bytes]:
@@ -99,5 +111,5 @@ def _forms(value: str) -> Iterator[bytes]:
     raw = value.encode("utf-8", "surrogateescape")
     yield raw.replace(b"\n", b"\r\n")  # as a terminal shows it
     yield raw.replace(b"\n", b"\\n")
-    yield from raw.splitlines()
+    yield from (line.strip() for line in raw.splitlines())  # also where they are indented anew
     yield from base64_pieces(raw)  # shorter ones than what is looked for in files

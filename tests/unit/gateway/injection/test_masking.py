@@ -126,3 +126,11 @@ def test_values_are_counted() -> None:
     masker = Masker(["secret-1"])
     masker.feed(b"secret-1 secret-1 secret-")
     assert masker.hidden == 2
+
+
+def test_a_value_of_many_lines_holds_no_output_up() -> None:
+    """Each line is a value to look for, and may begin wherever there are blanks."""
+    lines = [f'    "key-{number}": "value-{number}",' for number in range(1_500)]
+    told = (b" " * 200 + b"\n") * 300 + lines[700].encode() + b"\n"
+    out = shown(["\n".join(lines)], told, 65_536)
+    assert out == (b" " * 200 + b"\n") * 300 + b"    " + MASK + b"\n"
