@@ -54,6 +54,23 @@ def test_every_source_and_both_kinds_of_sidecar(source: str, tmp_path: Path) -> 
     assert is_valid(tmp_path, plain) == ""
 
 
+def test_names_that_look_like_something_else_stay_names(tmp_path: Path) -> None:
+    """A Secret may be called 123, and a text with a colon and a line end adds no field."""
+    image = "registry.example/gateway # x\nhostPID: true"
+    chosen = ("secretName=123", "serviceAccount.name=1e3", "identity.spiffe.driver=true")
+    sets = [
+        part for value in (*chosen, f"image.repository={image}") for part in ("--set-string", value)
+    ]
+    text = rendered(values_of("spiffe"), *sets)
+    assert is_valid(tmp_path, text) == ""
+    pod = of_kind(text, "Deployment")["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == "1e3"
+    assert pod["initContainers"][0]["image"].startswith(image)
+    assert {"secretName": "123", "defaultMode": 288} in [
+        item.get("secret") for item in pod["volumes"]
+    ]
+
+
 def test_the_validator_finds_what_is_wrong(tmp_path: Path) -> None:
     text = rendered(values_of("spiffe"))
     assert is_valid(tmp_path, text.replace("restartPolicy: Always", "restartPolicies: Always"))

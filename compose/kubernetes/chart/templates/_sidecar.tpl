@@ -1,7 +1,7 @@
 {{/* The gateway's container: for initContainers, or for containers where nativeSidecar is false. */}}
 {{- define "devwiz-gw.sidecar" -}}
 name: devwiz-gw
-image: {{ include "devwiz-gw.image" . }}
+image: {{ include "devwiz-gw.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{- if .Values.nativeSidecar }}
 # Starts before the application, ends after it, and doesn't keep a Job from being complete.
@@ -77,7 +77,7 @@ volumeMounts:
 {{- if .Values.secretName }}
 - name: devwiz-gw-secrets
   secret:
-    secretName: {{ .Values.secretName }}
+    secretName: {{ .Values.secretName | quote }}
     defaultMode: 0440
 {{- end }}
 - name: devwiz-gw-identity
@@ -86,7 +86,7 @@ volumeMounts:
 
 {{- define "devwiz-gw.volume.spiffe" -}}
 csi:
-  driver: {{ .spiffe.driver }}
+  driver: {{ .spiffe.driver | quote }}
   readOnly: true
 {{- end -}}
 
