@@ -14,7 +14,9 @@ _GRPC: Final = re.compile(
     r"(?:[/?#].*+)?",
     re.DOTALL | re.IGNORECASE,
 )
-_ORIGIN: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,15}://)?(?:[^/?#]*@)?([^/?#@]{1,262})")
+_ORIGIN: Final = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]{0,15}:)?//)?(?:[^/?#]*@)?([^/?#@]{1,262})")
+# What names a host; without a scheme it is that of the card's own URL (RFC 3986 section 4.2).
+_NAMES_HOST: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?//")
 _TLS_PORT: Final = "443"
 
 
@@ -43,8 +45,7 @@ class Places:
         except UnicodeEncodeError:
             return self._foreign(url)
         mapped = self._origin.location(said, self._local)
-        own = self._scheme.encode() + self._local
-        if mapped == said and "://" in url and not said.startswith(own):
+        if mapped == said and _NAMES_HOST.match(url) and not self._is_here(url):
             return self._foreign(url)
         return mapped.decode("ascii")
 
@@ -58,6 +59,11 @@ class Places:
             return None
         is_url = (found[1] or "").lower().startswith("http")
         return f"{self._scheme if is_url else ''}{self._nearest(listeners)}"
+
+    def _is_here(self, url: str) -> bool:
+        """Whether it is the client's own origin; 127.0.0.1:87010 isn't 127.0.0.1:8701."""
+        own = self._scheme + self._local.decode("ascii")
+        return url.startswith(own) and url[len(own) : len(own) + 1] in ("", "/", "?", "#")
 
     def _listeners(self, upstream: str) -> list[str]:
         return [listener for leads_to, listener in self._spec.tunnels if leads_to == upstream]

@@ -70,3 +70,23 @@ def test_what_is_foreign_is_told_once_and_without_more_than_its_origin() -> None
         assert here.http(url) == url
     here.grpc("other.example:1")
     assert list(here.elsewhere) == ["https://other.example", "other.example:1"]
+
+
+def test_what_only_begins_like_the_clients_own_origin_is_foreign() -> None:
+    here = places()
+    assert here.http("//agent.example/a") == "http://127.0.0.1:8701/a"
+    for url in (
+        "http://127.0.0.1:87010/a",
+        "http://127.0.0.1:8701.evil",
+        "http://127.0.0.1:8701@evil/",
+        "//other.example/a",
+    ):
+        assert here.http(url) == url
+    for url in ("http://127.0.0.1:8701", "http://127.0.0.1:8701?a", "/a//b", "a?b=c://d"):
+        assert here.http(url) == url
+    assert list(here.elsewhere) == [
+        "http://127.0.0.1:87010",
+        "http://127.0.0.1:8701.evil",
+        "http://evil",
+        "//other.example",
+    ]
