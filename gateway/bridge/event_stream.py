@@ -28,7 +28,7 @@ class EventReader:
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
-        self._rest = b""
+        self._rest = bytearray()  # grows in place: a line may come in very many pieces
         self._after_cr = False
         self._begun = False
         self._kind = ""
@@ -47,13 +47,15 @@ class EventReader:
             chunk = chunk.removeprefix(b"\n")
             self._after_cr = False
         self._after_cr = chunk.endswith(b"\r")
-        *lines, self._rest = (
-            (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        )
-        for line in lines:
-            event = self._line(line)
-            if event is not None:
-                yield event
+        first, *others = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest += first
+        if others:
+            lines = [bytes(self._rest), *others]
+            self._rest = bytearray(lines.pop())
+            for line in lines:
+                event = self._line(line)
+                if event is not None:
+                    yield event
         if self._size + len(self._rest) > self._most:
             raise EventTooLarge
 

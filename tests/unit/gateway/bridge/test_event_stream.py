@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -44,6 +45,17 @@ def test_a_stream_is_read_however_it_is_cut(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
     chunks = [STREAM[start:end] for start, end in pairwise(edges)]
     assert read(*chunks) == EVENTS
+
+
+def test_a_line_in_very_many_pieces_takes_no_longer_each() -> None:
+    """What goes over the whole line with each takes minutes for these."""
+    reader = EventReader(1 << 24)
+    started = time.process_time()
+    for _ in range(40_000):
+        assert list(reader.feed(b"data: " + b"x" * 250)) == []
+    (event,) = reader.feed(b"\n\n")
+    assert len(event.data) > 10_000_000
+    assert time.process_time() - started < 15
 
 
 @pytest.mark.parametrize("stream", [b"data: " + b"x" * 99, b"data: xxxxxxxxx\n" * 9, b"x" * 99])
