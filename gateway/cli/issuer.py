@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +24,10 @@ from gateway.cli.parsers import UsageError, add_commands, duration
 
 if TYPE_CHECKING:
     from certs.issuer.http import IssuerServer
+    from gateway.service.manager import ServiceManager
 
+#: How long its end takes at most, as the service manager is told.
+_END_S: Final = 20.0
 _RATES: Final = (
     ("address", 20, "from one address that shows no certificate"),
     ("instance", 2, "by one instance"),
@@ -177,14 +181,18 @@ def run_serve(args: argparse.Namespace) -> int:
     from certs.issuer.limits import Rates
     from certs.issuer.serving import sole_server
     from gateway.descriptor_limit import raise_descriptor_limit
+    from gateway.service.manager import ServiceManager
+    from identity.hardening import harden_process
 
+    harden_process()
+    manager = ServiceManager.taken_from(os.environ, pid=os.getpid())
     # Besides the connections: those in their handshake, and the issuer's own files.
     raise_descriptor_limit(2 * MOST + 256)
     host, port = _address(args.listen)
     rates = Rates(address=args.rate_address, instance=args.rate_instance, token=args.rate_token)
     with sole_server(args.dir):
         server = IssuerServer(args.dir, host=host, port=port, leaf_life=args.ttl, rates=rates)
-        asyncio.run(_serve(server))
+        asyncio.run(_serve(server, manager))
     return ExitCode.OK
 
 
@@ -256,7 +264,7 @@ def _hand_over(args: argparse.Namespace, token: str, facts: dict[str, Any]) -> N
         )
 
 
-async def _serve(server: IssuerServer) -> None:
+async def _serve(server: IssuerServer, manager: ServiceManager) -> None:
     import asyncio
     import contextlib
     import signal
@@ -270,7 +278,10 @@ async def _serve(server: IssuerServer) -> None:
     await server.start()
     try:
         output.note(f"issuer listening on {server.url}, ca_pin {server.ca_pin}")
+        manager.status(f"listening on {server.url}")
+        manager.ready()
         await stopping.wait()
+        manager.stopping(_END_S)
     finally:
         await server.stop()
     output.note("issuer stopped")

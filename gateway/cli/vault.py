@@ -129,6 +129,7 @@ def _init(args: argparse.Namespace) -> int:
 def _unlock(args: argparse.Namespace) -> int:
     from gateway.cli.vault_scope import marks_in_keychain, on_record, open_vault, scope_of
     from gateway.cli.vault_touch import demand_touch_to_unlock
+    from gateway.service.manager import ServiceManager
     from identity.errors import UnlockRefused, VaultLocked
     from identity.secret_stores.vault.agent import Order, serve
     from identity.secret_stores.vault.client import VaultClient
@@ -160,7 +161,13 @@ def _unlock(args: argparse.Namespace) -> int:
     )
     said = f"the vault is unlocked; {limit}"
     if args.foreground:
-        serve(order, LockedMemory(opened.unlocked.master), lambda: output.note(said))
+        manager = ServiceManager.taken_from(os.environ, pid=os.getpid())
+
+        def ready() -> None:
+            output.note(said)
+            manager.ready()
+
+        serve(order, LockedMemory(opened.unlocked.master), ready)
         output.note("the vault is locked")
         return ExitCode.OK
     launch(order.message(opened.unlocked.master), os.environ)

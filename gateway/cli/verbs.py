@@ -233,6 +233,16 @@ VERBS: Final = (
         ("devwiz-gw issuer init --help", "devwiz-gw issuer serve --help"),
     ),
     Verb(
+        "service",
+        "gateway.cli.service",
+        "have the gateway run by systemd or launchd",
+        (
+            "devwiz-gw service install",
+            "devwiz-gw service start",
+            "devwiz-gw service status",
+        ),
+    ),
+    Verb(
         "completion",
         "gateway.cli.completion",
         "print what makes bash, zsh or fish complete this command",
