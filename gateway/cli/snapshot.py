@@ -111,7 +111,9 @@ def snapshot_of(args: argparse.Namespace, *, required: bool | None = None) -> Sn
         if required or (required is None and named is None):
             raise UsageError(
                 "no configuration file says which project is meant",
-                hint="pass --project NAME, or run this where devwiz-gw.toml is",
+                hint="pass --project NAME, or run this where devwiz-gw.toml is"
+                if hasattr(args, "project") and not required
+                else "devwiz-gw init writes one; or run this where it is, or pass --config FILE",
             ) from None
         return Snapshot(named=named)
     return Snapshot.of(read(path), named=named)

@@ -85,6 +85,18 @@ def test_without_a_configuration_the_project_must_be_named(
     assert "--project" in said
 
 
+@pytest.mark.parametrize("words", [("run", "--", "true"), ("secret", "bind")])
+def test_what_needs_the_file_itself_names_no_option_that_it_lacks(
+    words: tuple[str, ...], workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workdir / "devwiz-gw.toml").unlink()
+    assert main(list(words)) == 2
+    said = capsys.readouterr().err
+    assert "no configuration file says which project is meant" in said
+    assert "--project" not in said
+    assert "devwiz-gw init" in said
+
+
 def test_a_named_configuration_must_be_there(
     workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
