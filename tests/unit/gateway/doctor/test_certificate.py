@@ -14,6 +14,7 @@ from tests.fakes.authority import Authority
 
 pytestmark = pytest.mark.may_block("reads files")
 
+_NOW = datetime.now(UTC)
 _AUTHORITY = Authority()
 _LEAF = _AUTHORITY.issue("spiffe://acme.example/gw")
 _HELD = Held(
@@ -25,7 +26,7 @@ _TABLE = IdentityConfig(sources=(SpiffeSourceConfig(),))
 
 
 def _results(held: Held, table: IdentityConfig = _TABLE, *, after: float = 0) -> list[str]:
-    now = datetime.now(UTC) + timedelta(minutes=after)
+    now = _NOW + timedelta(minutes=after)
     return [item.result for item in examine("default", held, table, now=now)]
 
 
