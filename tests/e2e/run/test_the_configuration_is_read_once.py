@@ -26,17 +26,19 @@ path = "token"
 [rotate.key]
 provider = "prompt"
 """
-#: Tells how often the file was opened, by whom ever in the process.
+#: Tells how often the file was opened, by whom ever in the process. What `open` has opened by an
+#: opener is told twice: by itself, and by `os.open`, which names no mode.
 COUNTING = """
 import sys
 opened = []
 def hook(event, args):
     if event == "open" and str(args[0]).endswith("devwiz-gw.toml"):
-        opened.append(args[0])
+        opened.append(args[1] is None)
 sys.addaudithook(hook)
 from gateway.cli.main import main
 code = main(sys.argv[1:])
-print(f"opened {len(opened)}, exit {code}", file=sys.stderr)
+times = max(opened.count(True), opened.count(False))
+print(f"opened {times}, exit {code}", file=sys.stderr)
 """
 
 
