@@ -37,7 +37,8 @@ def _problems(listed: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     for text, names in routes.items():
         yield _bad(
             f"{text} (for {', '.join(names)})",
-            "devwiz-gw secret list shows what is kept; the gateway reads anew by itself",
+            "devwiz-gw secret list says what is kept, or how to unlock it; "
+            "the gateway reads anew by itself",
         )
 
 

@@ -98,7 +98,7 @@ AUDIT_FINDINGS: Final = {
 }
 
 _SECRETS_REMEDY: Final = (
-    "devwiz-gw secret list shows what is kept; the gateway reads anew by itself"
+    "devwiz-gw secret list says what is kept, or how to unlock it; the gateway reads anew by itself"
 )
 #: Why the gateway isn't ready, by their words in gateway/control_plane.
 STATUS_REASONS: Final = {
