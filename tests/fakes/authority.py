@@ -6,6 +6,7 @@ import ipaddress
 import itertools
 import ssl
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from certs.keys import PrivateKey
 from tests.fakes.certificates import key_of
 
+BOTH_SIDES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 _YEAR = timedelta(days=365)
 _numbers = itertools.count(1)
 
@@ -57,9 +59,10 @@ class Authority:
         starts: timedelta = timedelta(minutes=-1),
         ends: timedelta = timedelta(hours=1),
         kind: str = "p256",
+        sides: Sequence[x509.ObjectIdentifier] = BOTH_SIDES,
     ) -> Leaf:
         """A leaf for URIs, addresses and DNS names, valid between two points seen from now, for a
-        key of that kind.
+        key of that kind, and for these sides of TLS.
         """
         key = key_of(kind)
         now = datetime.now(UTC)
@@ -68,12 +71,7 @@ class Authority:
             (x509.SubjectAlternativeName([_general_name(name) for name in names]), True),
             (x509.BasicConstraints(ca=False, path_length=None), True),
             (_usage(signer=False), True),
-            (
-                x509.ExtendedKeyUsage(
-                    [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-                ),
-                False,
-            ),
+            (x509.ExtendedKeyUsage(sides), False),
         ):
             builder = builder.add_extension(extension, critical)
         certificate = builder.sign(self._key, hashes.SHA256())

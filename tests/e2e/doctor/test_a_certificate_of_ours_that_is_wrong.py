@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
 from tests.e2e.doctor.conftest import doctor
 from tests.fakes.authority import Authority
 from tests.fakes.gateway_process import SPIFFE_ID, GatewayProcess
@@ -38,6 +40,14 @@ def test_it_is_for_somebody_else(gateway: GatewayProcess) -> None:
     gateway.write_config(text.replace('source = "files"', other))
     (found,) = _failures(gateway)
     assert found.startswith(f"name: it is for {SPIFFE_ID}")
+
+
+def test_it_is_for_servers_only(gateway: GatewayProcess, authority: Authority) -> None:
+    leaf = authority.issue(SPIFFE_ID, sides=[ExtendedKeyUsageOID.SERVER_AUTH])
+    (gateway.folder / "client.key").write_text(leaf.key_pem)
+    (gateway.folder / "client.crt").write_text(leaf.chain_pem)
+    (found,) = _failures(gateway)
+    assert "extended key usage" in found
 
 
 def test_everybody_can_read_the_key(gateway: GatewayProcess) -> None:
