@@ -87,6 +87,8 @@ def _installed(
 
 
 def _show(file: ClientFile, change: Change) -> int:
+    if change.after == file.text:
+        output.note(f"nothing would change in {file.shown}")
     for line in file.difference(change.after):
         output.line(output.printable(line))
     return ExitCode.OK

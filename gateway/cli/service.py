@@ -138,25 +138,27 @@ def _install(args: argparse.Namespace) -> int:
     service.before(found)
     for change in found:
         change.apply()
+        # Said at once: it stays, even where the manager can't be reached in the next step.
+        output.line(f"{'wrote' if change.after is not None else 'removed'} {change.path}")
     service.installed(made.enabled, changed=bool(found))
-    _tell_installed(made, found)
+    _tell_installed(made, changed=bool(found))
     return ExitCode.OK
 
 
 def _show(found: list[FileChange]) -> int:
+    if not found:
+        output.note("nothing would change")
     for change in found:
         for line in change.difference():
             output.line(output.printable(line))
     return ExitCode.OK
 
 
-def _tell_installed(made: Plan, found: list[FileChange]) -> None:
+def _tell_installed(made: Plan, *, changed: bool) -> None:
     from gateway.cli.service_steering import advice
 
-    if not found:
+    if not changed:
         output.line(f"{made.spec.name} is installed already, as it is to be")
-    for change in found:
-        output.line(f"{'wrote' if change.after is not None else 'removed'} {change.path}")
     for text in advice(made):
         output.note(text)
 

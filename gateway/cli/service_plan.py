@@ -165,7 +165,10 @@ def _spec(args: argparse.Namespace, config: Config | None, env: Mapping[str, str
         options = ("--listen", args.listen) if args.listen else ()
         folder = args.issuer.absolute()
         if not folder.is_dir():
-            raise UsageError(f"{folder} is no folder of an issuer", hint="devwiz-gw issuer init")
+            raise UsageError(
+                f"{folder} is no folder of an issuer",
+                hint=f"devwiz-gw issuer init --dir {folder} --trust-domain NAME makes one",
+            )
         return issuer_service(folder, name=name, run_as=run_as, program=program, options=options)
     if args.listen:
         raise UsageError(

@@ -57,6 +57,9 @@ def test_a_dry_run_shows_and_changes_nothing(
     assert run("install", "cursor") == 0
     assert run("remove", "cursor", "--dry-run") == 0
     assert CURSOR.exists()
+    capsys.readouterr()
+    assert run("install", "cursor", "--dry-run") == 0
+    assert capsys.readouterr() == ("", f"nothing would change in {workdir}/{CURSOR}\n")
 
 
 def test_a_client_that_starts_commands_is_given_one(workdir: Path) -> None:

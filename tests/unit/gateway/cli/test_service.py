@@ -75,3 +75,25 @@ def test_a_system_s_service_has_no_keychain(
     asked = ["service", "print", "--system", "--manager", "systemd", "--config", config]
     assert main(asked) == 1
     assert "has no keychain" in capsys.readouterr().err
+
+
+def test_what_was_written_is_told_where_the_manager_is_out_of_reach(
+    config: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    program = tmp_path / "bin/systemctl"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'Failed to connect to bus: No such file' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    asked = ["service", "install", "--manager", "systemd", "--config", config]
+    assert main(asked) == 1
+    told = capsys.readouterr()
+    unit = tmp_path / ".config/systemd/user/devwiz-gw-acme.service"
+    assert told.out == f"wrote {unit}\n"
+    assert unit.exists()
+    assert "loginctl enable-linger" in told.err
+    assert main([*asked, "--dry-run"]) == 0
+    assert capsys.readouterr() == ("", "nothing would change\n")

@@ -92,4 +92,5 @@ async def test_listeners_of_a_running_gateway(taken: TcpAddress, tmp_path: Path)
     assert bad.result == "fail"
     assert "none.sock failed" in bad.detail
     (none,) = await examine_running(route, {}, deadline_s=20)
+    assert none.result == "warn"  # or `init --add` beside a running gateway could never succeed
     assert "doesn't listen for this route" in none.detail
