@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError
 from gateway.clients.catalogue import CLIENTS, KnownClient, user_files
 from gateway.clients.client_file import ClientFile, Receipts
+from gateway.clients.files.base import NotEditable
 from gateway.clients.files.named import format_named
 from gateway.clients.receipt import Change, installed, removed
 
@@ -59,7 +61,8 @@ def remove(args: argparse.Namespace) -> int:
     file = ClientFile.read(_file_of(args, client))
     receipts, spot = _receipts(config.project), spot_of(args, client)
     form = format_named(client.format)
-    change = removed(form, file.text, spot, receipts.find(file, spot), force=args.force)
+    with _named(file):
+        change = removed(form, file.text, spot, receipts.find(file, spot), force=args.force)
     if args.dry_run:
         return _show(file, change)
     receipts.apply(file, spot, change)
@@ -75,15 +78,25 @@ def remove(args: argparse.Namespace) -> int:
 def _installed(
     item: Wanted, file: ClientFile, receipts: Receipts, entry: Mapping[str, Any]
 ) -> Change:
-    return installed(
-        item.form,
-        file.text,
-        item.spot,
-        entry,
-        receipts.find(file, item.spot),
-        missing_folders=file.missing_folders,
-        force=item.args.force,
-    )
+    with _named(file):
+        return installed(
+            item.form,
+            file.text,
+            item.spot,
+            entry,
+            receipts.find(file, item.spot),
+            missing_folders=file.missing_folders,
+            force=item.args.force,
+        )
+
+
+@contextmanager
+def _named(file: ClientFile) -> Iterator[None]:
+    """Say of a text that can't be edited which file it is."""
+    try:
+        yield
+    except NotEditable as error:
+        raise NotEditable(f"{file.shown}: {error}", hint=error.own_hint) from None
 
 
 def _show(file: ClientFile, change: Change) -> int:

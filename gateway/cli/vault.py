@@ -142,7 +142,10 @@ def _unlock(args: argparse.Namespace) -> int:
     except VaultLocked:
         pass
     else:
-        raise UnlockRefused("the vault is unlocked already", hint="lock it: devwiz-gw vault lock")
+        raise UnlockRefused(
+            "the vault is unlocked already",
+            hint="nothing is to be done; to unlock it by another slot: devwiz-gw vault lock first",
+        )
     with on_record(scope, "vault.unlock", args.kind):
         opened = open_vault(args, scope)
         checked = opened.vault.check()

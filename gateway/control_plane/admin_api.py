@@ -196,7 +196,10 @@ class AdminApi:
         state = await self._controls.state()
         found = self._history.explained(request.match_info["key"], state.config)
         if not found:
-            hint = "it is still under way, or too long ago: look into the log"
+            hint = (
+                "it is still under way, or too long ago: look into the log; where the upstream is "
+                "behind a gateway as well, it may be an id of that one, and known there"
+            )
             return problem(404, "no request of that id is remembered", hint)
         return web.json_response({"requests": found})
 

@@ -38,6 +38,7 @@ def test_a_failure_a_success_and_a_trace(gateway: GatewayProcess) -> None:
     gone = gateway.command("explain", "0-0")
     assert (gone.returncode, gone.stdout) == (1, "")
     assert "still under way, or too long ago" in gone.stderr
+    assert "an id of that one" in gone.stderr  # of a gateway before the upstream
 
 
 def test_an_upstream_that_refuses_the_certificate(

@@ -106,7 +106,7 @@ def test_the_name_that_is_there_is_taken() -> None:
         ("claude-desktop", ("--via", "http"), 1, "only starts commands"),
         ("cursor", ("--rotate",), 2, "--rotate says nothing"),
         ("cursor", ("--token", "ide"), 2, "memory store"),
-        ("cursor", ("--file", "devwiz-gw.toml"), 1, "no JSON that can be edited"),
+        ("cursor", ("--file", "devwiz-gw.toml"), 1, "gw.toml: this is no JSON that can"),
         ("fax", (), 2, "invalid choice"),
     ],
 )
