@@ -37,6 +37,8 @@ _NAMESPACES: Final = (
     *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
     *("--cgroup", "--uts", "--ipc"),
 )
+#: What the machine, and a service in it, has anew.
+_OWN: Final = ("/tmp", "/var/tmp", "/run")
 _DEADLINE_S: Final = 30.0
 # What would change the kernel that this machine shares, or need what isn't here.
 _MASKED: Final = (
@@ -59,7 +61,12 @@ mkdir "$top/upper" "$top/work" "$top/root"
 mount -t overlay -o "lowerdir=/,upperdir=$top/upper,workdir=$top/work" none "$top/root"
 cd "$top/root"
 for path in "$@"; do
-    [ "$(stat -c %d "$path")" = "$(stat -c %d /)" ] || mount --rbind "$path" ".$path"
+    if [ "$(stat -c %d "$path")" != "$(stat -c %d /)" ]; then
+        mkdir -p ".$path"
+        mount --rbind "$path" ".$path"
+    fi
+    # The machine's other users have to reach it; the layer hides the change from the real folder.
+    while path=$(dirname "$path"); [ "$path" != / ]; do chmod a+x ".$path"; done
 done
 mount -t proc proc proc
 mount --bind proc/sys proc/sys
@@ -121,6 +128,8 @@ def require_machine() -> None:
     """Skip where no such machine can run; without its programs skip, or fail where `CI` is set."""
     for program in _PROGRAMS:
         require_component(program)
+    if any(Path(sys.executable).is_relative_to(place) for place in _OWN):
+        pytest.skip("the program is in a folder of which a service has its own (PrivateTmp)")
     if machine_trouble():
         pytest.skip(machine_trouble())
 

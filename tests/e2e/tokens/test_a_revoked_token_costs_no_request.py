@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.fakes.gateway_process import GatewayProcess
 from tests.fakes.refusing_upstream import RevokingUpstream
+from tests.fakes.scripted_upstream import wait_until
 from tests.fakes.signed_in import until_code
 from tests.fakes.token_endpoint import TokenEndpoint
 
@@ -35,9 +36,13 @@ def test_requests_of_all_workers_get_the_next_one(
     (line,) = [line for line in gateway.audit() if line["action"] == "route.refused"]
     assert (line["name"], line["outcome"]) == ("planner", "ok")
     gateway.until(lambda _: _repeated(gateway) == revoking.refused)
-    requests = [line for line in gateway.log() if line.get("event") == "request"]
-    (shown, *_) = [line["id"] for line in requests if line["token_refreshed"]]
-    assert "sent once more" in gateway.command("explain", shown).stdout
+    wait_until(lambda: bool(_shown(gateway)))
+    assert "sent once more" in gateway.command("explain", _shown(gateway)[0]).stdout
+
+
+def _shown(gateway: GatewayProcess) -> list[str]:
+    """The ids of the requests that the log says were sent once more; it is written in batches."""
+    return [line["id"] for line in gateway.log() if line.get("token_refreshed")]
 
 
 def _repeated(gateway: GatewayProcess) -> int:
