@@ -1,11 +1,11 @@
-"""JSON from strangers, read so that two readers can't see different things in it. Pure."""
+"""What the issuer is sent: JSON objects, and the texts in them. Pure."""
 
 from __future__ import annotations
 
-import json
-from typing import Any, NoReturn
+from typing import Any
 
 from certs.issuer.refusal import Code, Refused
+from identity.strict_json import strict_value
 
 
 def json_object(content: bytes | str) -> dict[str, Any] | None:
@@ -14,9 +14,8 @@ def json_object(content: bytes | str) -> dict[str, Any] | None:
     than UTF-8 (§8.1), which `json.loads` would guess.
     """
     try:
-        text = content.decode() if isinstance(content, bytes) else content
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
-    except (ValueError, RecursionError):
+        value = strict_value(content.decode() if isinstance(content, bytes) else content)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 
@@ -40,14 +39,3 @@ def _is_text(value: str) -> bool:
         # JSON can spell half of a surrogate pair, which is no character (RFC 8259 §8.2).
         return False
     return True
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is there twice")
-    return members
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")

@@ -19,6 +19,7 @@ from certs.clock_skew import ahead_s
 from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
 from identity.http_exchange import ReplyTooLarge, exchange
 from identity.retry_after import retry_after_s
+from identity.strict_json import each_name_once
 
 _MAX_REPLY_BYTES: Final = 131_072
 _MAX_TAG: Final = 256
@@ -200,17 +201,10 @@ class HttpsCaller:
 def json_object(content: bytes) -> dict[str, Any] | None:
     """The JSON object, or None for anything else, also for one that has a member twice."""
     try:
-        value = json.loads(content, object_pairs_hook=_unique)
+        value = json.loads(content, object_pairs_hook=each_name_once)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is there twice")
-    return members
 
 
 def _origin(text: str, name: str) -> URL:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from identity.configu.json_form import strict
 from identity.configu.schema import Cfgu, merged, read_schema
 from identity.errors import InvalidConfigSchema
+from identity.strict_json import strict_value
 
 _MOST_BYTES: Final = 1024 * 1024
 
@@ -55,6 +55,6 @@ def _contents(path: Path, data: bytes) -> object:
 
         return strict_yaml(data)
     try:
-        return strict(data)
+        return strict_value(data)
     except ValueError as error:
         raise InvalidConfigSchema(f"it is not JSON: {error}") from None

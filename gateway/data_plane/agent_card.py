@@ -14,6 +14,7 @@ from gateway.data_plane.card_places import Places
 from gateway.data_plane.card_security import Credentials
 from gateway.data_plane.origin_map import OriginMap
 from gateway.ipc.snapshot import RouteSpec
+from identity.strict_json import strict_value
 
 #: A longer card is refused.
 MOST_BYTES: Final = 1_048_576
@@ -100,9 +101,7 @@ class CardMap:
 def _document(text: bytes) -> dict[str, Any]:
     """RFC 8259, and RFC 7493 where it says what has more than one reading."""
     try:
-        document = json.loads(
-            text.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant
-        )
+        document = strict_value(text.decode("utf-8"))
         json.dumps(document, allow_nan=False)  # a number may be too large for everybody
     except (ValueError, RecursionError) as error:
         raise CardRefused("it is not JSON that has one reading for everybody") from error
@@ -111,17 +110,6 @@ def _document(text: bytes) -> dict[str, Any]:
     if _is_deeper(document, MOST_DEPTH):
         raise CardRefused(f"it is nested more than {MOST_DEPTH} levels deep")
     return document
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice in an object")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _is_deeper(document: Any, levels: int) -> bool:

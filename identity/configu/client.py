@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from identity.configu.config_set import DEFAULT_ENDPOINT, ConfigKey
-from identity.configu.json_form import strict
 from identity.errors import TokenDenied
 from identity.secret_stores.base import Secret
+from identity.strict_json import strict_value
 from identity.token_sources.call import TIMEOUT_S, Answer, Caller
 
 _MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
@@ -110,7 +110,7 @@ class ConfiguClient:
 
     def _items(self, answer: Answer) -> list[dict[str, Any]]:
         try:
-            items = strict(answer.body)
+            items = strict_value(answer.body)
         except ValueError:
             raise self._not_understood() from None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):

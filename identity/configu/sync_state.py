@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from identity.configu.json_form import strict
 from identity.errors import SyncStateDamaged
 from identity.secret_stores.base import OWN_PREFIX, Secret, SecretRef
+from identity.strict_json import strict_value
 
 _VERSION: Final = 1
 _ITEM: Final = f"{OWN_PREFIX}configu-sync"
@@ -78,7 +78,7 @@ def encode(state: SyncState) -> Secret:
 def decode(value: Secret) -> SyncState:
     """What `encode` made. Raises `SyncStateDamaged`."""
     try:
-        told = _versioned(strict(value.reveal()))
+        told = _versioned(strict_value(value.reveal()))
         synced = {name: _synced(item) for name, item in told["synced"].items()}
         return SyncState(key=base64.b64decode(told["key"], validate=True), synced=synced)
     except (ValueError, KeyError, TypeError, AttributeError):
