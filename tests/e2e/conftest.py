@@ -1,4 +1,6 @@
-"""An issuer, an agent and a gateway that joins the one and leads to the other."""
+"""A gateway in front of an upstream that answers; and an issuer, an agent and a gateway that joins
+the one and leads to the other.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,8 @@ import pytest
 
 from tests.fakes.agent_server import AgentServer
 from tests.fakes.authority import Authority, server_context
+from tests.fakes.gateway_process import GatewayProcess
+from tests.fakes.scripted_upstream import ScriptedUpstream, answering, echo
 from tests.fakes.stack import Gateway, IssuerProcess
 
 
@@ -46,3 +50,26 @@ def start_stack(tmp_path: Path) -> Iterator[StartStack]:
             return Stack(issuer=issuer, agent=agent, gateway=gateway)
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """Whom both sides trust."""
+    return Authority()
+
+
+@pytest.fixture
+def upstream(authority: Authority) -> Iterator[ScriptedUpstream]:
+    """Echoes bodies over TLS 1.3 with client certificates."""
+    context = server_context(authority.issue("localhost"), authority)
+    with ScriptedUpstream(context, answering(echo)) as made:
+        yield made
+
+
+@pytest.fixture
+def gateway(
+    tmp_path: Path, authority: Authority, upstream: ScriptedUpstream
+) -> Iterator[GatewayProcess]:
+    """Configured, not started."""
+    with ExitStack() as stack:
+        yield stack.enter_context(GatewayProcess(tmp_path, authority, upstream_port=upstream.port))

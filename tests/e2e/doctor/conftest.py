@@ -5,16 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.fakes.authority import Authority, server_context
-from tests.fakes.gateway_process import COMMAND, AnyGateway, GatewayProcess
-from tests.fakes.scripted_upstream import ScriptedUpstream, answering, echo
+from tests.fakes.gateway_process import COMMAND, AnyGateway
 
 
 class Report:
@@ -62,26 +55,3 @@ def doctor(gateway: AnyGateway, *arguments: str) -> Report:
     report = Report(done.returncode, json.loads(done.stdout))
     assert report.ok == (done.returncode == 0)
     return report
-
-
-@pytest.fixture(scope="session")
-def authority() -> Authority:
-    """Whom both sides trust."""
-    return Authority()
-
-
-@pytest.fixture
-def upstream(authority: Authority) -> Iterator[ScriptedUpstream]:
-    """Echoes bodies over TLS 1.3 with client certificates."""
-    context = server_context(authority.issue("localhost"), authority)
-    with ScriptedUpstream(context, answering(echo)) as made:
-        yield made
-
-
-@pytest.fixture
-def gateway(
-    tmp_path: Path, authority: Authority, upstream: ScriptedUpstream
-) -> Iterator[GatewayProcess]:
-    """Configured, not started."""
-    with ExitStack() as stack:
-        yield stack.enter_context(GatewayProcess(tmp_path, authority, upstream_port=upstream.port))
