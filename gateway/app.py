@@ -29,7 +29,8 @@ from gateway.control_plane.feeds import Feeds, HeaderFeed, IdentityFeed
 from gateway.control_plane.forwarding.forwarders import Forwarders
 from gateway.control_plane.header_feed import StoreHeaderFeed
 from gateway.control_plane.identity_feed import RotationFeed
-from gateway.control_plane.supervisor import Parts, Supervisor
+from gateway.control_plane.parts import Parts
+from gateway.control_plane.supervisor import Supervisor
 from gateway.control_plane.token_feed import TokenFeed
 from gateway.data_plane.failure import explanation
 from gateway.descriptor_limit import raise_descriptor_limit

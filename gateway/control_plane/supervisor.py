@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,41 +12,31 @@ from typing import Any, Final
 
 from certs.clock import SystemClock
 from certs.generation import Generation
-from gateway.audit.journal import Journal
 from gateway.config.model import DEFAULT_IDENTITY, Config
 from gateway.control_plane.admin_api import AdminApi
 from gateway.control_plane.attendance import Attendance, Condition
 from gateway.control_plane.audit_queue import AuditQueue
-from gateway.control_plane.audit_signer import AuditSigner
+from gateway.control_plane.changes import Changes
 from gateway.control_plane.credential_renewals import CredentialRenewals
-from gateway.control_plane.feeds import Feeds
-from gateway.control_plane.forwarding.forwarders import Forwarders
 from gateway.control_plane.identities import Identities
 from gateway.control_plane.linger import Calls, Linger
 from gateway.control_plane.listeners import ListenerChange, ListenerSet
 from gateway.control_plane.metrics_server import MetricsServer
 from gateway.control_plane.outlets import Outlets
+from gateway.control_plane.parts import Parts
+from gateway.control_plane.publisher import Publisher
 from gateway.control_plane.reload import advice, refuse_unchangeable, summary
-from gateway.control_plane.request_history import Meaning, RequestHistory
-from gateway.control_plane.resolver import Lookup, Resolver, look_up
+from gateway.control_plane.request_history import RequestHistory
+from gateway.control_plane.resolver import Resolver
 from gateway.control_plane.rotations import RotationKeeper
-from gateway.control_plane.snapshots import BoundListener, World, build
-from gateway.control_plane.span_destination import span_destination
+from gateway.control_plane.snapshots import BoundListener, World
 from gateway.control_plane.status import GatewayState, Phase
 from gateway.control_plane.trust_feed import TrustFeed
 from gateway.control_plane.views import IdentityView
+from gateway.control_plane.worker_events import WorkerEvents
 from gateway.control_plane.worker_grants import worker_grants
 from gateway.control_plane.worker_pool import WorkerPool
-from gateway.control_plane.worker_process import COMMAND
-from gateway.errors import StartFailed
-from gateway.ipc import events, sessions
 from gateway.ipc.events import Event
-from gateway.ipc.snapshot import Snapshot
-from gateway.rotation.desk import Desk
-from gateway.service.manager import ServiceManager
-from gateway.service.passed import PassedSockets
-from gateway.telemetry.logs import LogSink, Redactor, fields
-from gateway.telemetry.span_exporter import SpanExporter
 from identity.fault import Fault
 
 _LOG: Final = logging.getLogger(__name__)
@@ -59,40 +47,6 @@ START_TIMEOUT_S: Final = 20.0
 RELOAD_TIMEOUT_S: Final = 5.0
 #: How long the end waits for the last spans to be sent, and for the last lines of the journal.
 EXPORT_S: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the supervisor is put together from.
-
-    Attributes:
-        load: reads the configuration file again; blocks, raises `ConfigInvalid`.
-        announce: shows a line to the person who started the gateway.
-        meaning: explains the reason in an access-log line.
-        exporter: sends spans, once it is told where.
-        open_desk: opens the rotations of a configuration; they call back when a secret changed.
-        signer: vouches for the journal; None where the store can keep no key for it.
-        forwarders: pass the journal's lines on; None where nothing does.
-        manager: is told how far the gateway is.
-        passed: sockets that are open already, for the routes that listen there.
-    """
-
-    version: str
-    feeds: Feeds
-    load: Callable[[], Config]
-    journal: Journal
-    sink: LogSink
-    redactor: Redactor
-    announce: Callable[[str], None]
-    meaning: Callable[[str], Meaning]
-    exporter: SpanExporter
-    open_desk: Callable[[Config, Callable[[], Awaitable[None]]], Desk]
-    signer: AuditSigner | None = None
-    forwarders: Forwarders | None = None
-    manager: ServiceManager = field(default_factory=ServiceManager)
-    passed: PassedSockets = field(default_factory=PassedSockets)
-    lookup: Lookup = look_up
-    worker_command: Sequence[str] = COMMAND
 
 
 class Supervisor:
@@ -106,8 +60,6 @@ class Supervisor:
         self._phase: Phase = "starting"
         self._config_error = ""
         self._reloads = {"ok": 0, "refused": 0}
-        self._rejected: dict[str, str] = {}
-        self._snapshot: Snapshot | None = None
         self._history = RequestHistory(parts.meaning)
         self._listeners = ListenerSet(workers=config.limits.workers, passed=parts.passed)
         self._pool = WorkerPool(
@@ -116,6 +68,7 @@ class Supervisor:
             on_event=self._on_event,
             command=(*parts.worker_command, *worker_grants(config.routes)),
         )
+        self._publisher = Publisher(parts, self._pool, self._listeners)
         self._resolver = Resolver(self._publish, lookup=parts.lookup)
         self._identities = Identities(
             config, parts.feeds.identity, self._on_generation, self._publish
@@ -127,6 +80,15 @@ class Supervisor:
         self._audit = AuditQueue(parts.journal)
         self._renewals = CredentialRenewals(
             self._headers.renew, self._pool.tell_renewed, self._audit.put
+        )
+        self._events = WorkerEvents(
+            history=self._history,
+            identities=self._identities,
+            renewals=self._renewals,
+            publisher=self._publisher,
+            pool=self._pool,
+            audit=self._audit,
+            publish=self._publish,
         )
         self._outlets = Outlets(
             config,
@@ -144,8 +106,7 @@ class Supervisor:
         self._metrics = MetricsServer(config.telemetry.metrics_listen, self.state)
         self._stop = asyncio.Event()
         self._linger = Linger()
-        self._reloading = asyncio.Lock()
-        self._change_task: asyncio.Task[None] | None = None
+        self._changes = Changes(self._stop)
 
     async def run(self) -> int:
         """Serve until told to stop; 0 when everything was drained, 1 when something was cut.
@@ -193,13 +154,13 @@ class Supervisor:
             config=self._config,
             identities=self._identities.views(),
             workers=self._pool.views,
-            snapshot=self._snapshot,
+            snapshot=self._publisher.snapshot,
             listening={
                 name: tuple(item.address for item in listeners)
                 for name, listeners in self._listeners.by_route.items()
             },
             stats=self._pool.stats,
-            rejected=dict(self._rejected),
+            rejected=dict(self._publisher.rejected),
             secrets=self._headers.secrets,
             configu=self._configu.view(),
             trust={**self._identities.trust_views(self._config), **self._trust.views(now)},
@@ -218,9 +179,9 @@ class Supervisor:
         Raises:
             Fault: why it was refused.
         """
-        async with self._reloading, self._attendance.reload():
+        async with self._changes.turn, self._attendance.reload():
             try:
-                await self._unless_stopping(self._reload)
+                await self._changes.make(self._reload)
             except Fault as fault:
                 self._reloads["refused"] += 1
                 self._config_error = summary(fault)
@@ -242,9 +203,9 @@ class Supervisor:
         Raises:
             Fault: the old ones go on.
         """
-        async with self._reloading:
+        async with self._changes.turn:
             try:
-                await self._unless_stopping(lambda: self._pool.replace(deadline_s))
+                await self._changes.make(lambda: self._pool.replace(deadline_s))
             except Fault as fault:
                 self._audit.put("workers.replace", outcome="refused", reason=str(fault))
                 _LOG.error("the workers stay: %s", fault, extra={"hint": fault.hint})
@@ -360,10 +321,7 @@ class Supervisor:
         return Calls(sum(view.connections for view in self._pool.views), sum(made))
 
     async def _drain(self) -> int:
-        if self._change_task is not None:
-            # From here on nobody may open a listener, or start a task that this end doesn't know.
-            self._change_task.cancel()
-            await asyncio.wait([self._change_task], timeout=RELOAD_TIMEOUT_S)
+        await self._changes.end(RELOAD_TIMEOUT_S)
         limit = self._config.limits.drain_timeout_s
         _LOG.info("draining", extra={"event": "draining", "deadline_s": limit})
         self._parts.announce(
@@ -412,20 +370,7 @@ class Supervisor:
 
     def _publish(self) -> None:
         """Build the Snapshot of now; workers get it if it says anything new."""
-        attached = self._headers.attached
-        self._parts.exporter.configure(span_destination(self._config, attached))
-        if self._parts.forwarders is not None:
-            self._parts.forwarders.configure(self._config, attached)
-        self._parts.redactor.know(
-            value for item in attached.values() for value in (*item.redact, *_values(item.headers))
-        )
-        number = self._snapshot.number if self._snapshot else 0
-        snapshot = build(number, self._world())
-        if snapshot == self._snapshot:
-            return
-        self._snapshot = replace(snapshot, number=number + 1)
-        self._rejected.clear()
-        self._pool.publish(self._snapshot, self._listeners.all)
+        self._publisher.publish(self._world())
 
     def _world(self) -> World:
         return World(
@@ -464,56 +409,7 @@ class Supervisor:
         self._parts.exporter.offer(lines)
 
     def _on_event(self, event: Event) -> None:
-        route, reason = event.text("route"), event.text("reason")
-        match event.name:
-            case events.LATE_ALERT:
-                _LOG.warning(
-                    "%s: the upstream refused our certificate", route, extra=fields(event.fields)
-                )
-                self._history.note_alert(event, datetime.now(UTC))
-                cause = event.text("cause") or event.text("alert")
-                self._identities.refresh_refused(
-                    event.text("identity"),
-                    route,
-                    event.integer("generation", 0) or None,
-                    f"{route} refused our certificate: {cause}",
-                )
-            case events.IDENTITY_EXPIRED:
-                why = "requests wait for a certificate"
-                if self._identities.refresh_expired(event.text("identity"), why):
-                    self._publish()  # it may have expired since an attempt has failed
-            case events.UNAUTHORIZED:
-                self._renewals.want(route)
-            case events.CALLER_DENIED:
-                if (count := event.integer("count", 1)) > 1:
-                    reason += f" ({count} refusals)"
-                _LOG.warning("%s: a caller was refused: %s", route, reason)
-                self._audit.put("route.use", outcome="denied", name=route, reason=reason)
-            case events.ROUTE_REJECTED:
-                self._rejected[route] = reason
-                _LOG.error("%s: %s", route, reason, extra=fields(event.fields))
-            case events.SESSION:
-                self._pool.share(sessions.told(event))
-            case events.LOG:
-                levels = logging.getLevelNamesMapping()
-                level = levels.get(event.text("level").upper(), logging.INFO)
-                _LOG.log(level, "%s", event.text("message"), extra=fields(event.fields))
-            case name:
-                _LOG.warning("a worker told of an unknown event %r", name)
-
-    async def _unless_stopping(self, change: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Make a change in a task that the drain knows, and ends."""
-        self._refuse_when_stopping()
-        self._change_task = asyncio.create_task(change())
-        try:
-            await self._change_task
-        except asyncio.CancelledError:
-            self._refuse_when_stopping()
-            raise
-
-    def _refuse_when_stopping(self) -> None:
-        if self._stop.is_set():
-            raise StartFailed("the gateway is stopping", hint="start it again instead")
+        self._events.take(event)
 
     async def _reload(self) -> None:
         config = await asyncio.to_thread(self._parts.load)
@@ -524,7 +420,7 @@ class Supervisor:
         try:
             identities = self._identities.prepare(config)
             await self._look_ahead(config)
-            self._refuse_when_stopping()
+            self._changes.refuse_when_stopping()
             await self._grant(config)
         except BaseException:
             await asyncio.to_thread(change.undo)
@@ -547,8 +443,9 @@ class Supervisor:
         logging.getLogger().setLevel(config.log.level.upper())
         kept = config.audit
         self._parts.journal.keep(file_bytes=kept.file_bytes, files=kept.keep_files)
-        if self._snapshot is not None:
-            await self._pool.wait_applied(self._snapshot.number, RELOAD_TIMEOUT_S)
+        snapshot = self._publisher.snapshot
+        if snapshot is not None:
+            await self._pool.wait_applied(snapshot.number, RELOAD_TIMEOUT_S)
 
     async def _grant(self, config: Config) -> None:
         """Workers give rights up for good when they start: for others there are fresh ones."""
@@ -583,7 +480,3 @@ def _named(identity: str) -> str:
 
 def _targets(config: Config) -> list[tuple[str, int]]:
     return [target for route in config.routes for target in route.targets]
-
-
-def _values(headers: tuple[tuple[str, str], ...]) -> list[str]:
-    return [value for _, value in headers]

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from gateway.audit.journal import Journal
 from gateway.control_plane import status
+from gateway.control_plane.parts import Parts
 from gateway.control_plane.probes import numbers
-from gateway.control_plane.supervisor import Parts, Supervisor
+from gateway.control_plane.supervisor import Supervisor
 from gateway.control_plane.totals import Totals
 from gateway.data_plane.failure import explanation
 from gateway.ipc import events

@@ -16,7 +16,8 @@ from pathlib import Path
 from certs.generation import Generation
 from gateway.audit.journal import Journal
 from gateway.config.model import Config
-from gateway.control_plane.supervisor import Parts, Supervisor
+from gateway.control_plane.parts import Parts
+from gateway.control_plane.supervisor import Supervisor
 from gateway.data_plane.failure import explanation
 from gateway.telemetry.logs import LogSink, Redactor
 from gateway.telemetry.span_exporter import SpanExporter

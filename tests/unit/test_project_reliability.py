@@ -12,7 +12,7 @@ PAGE = (TESTS.parent / "docs" / "reliability.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`([\w/]+\.py)::(\w+)`", PAGE)))
 
 
-@pytest.mark.parametrize(("path", "name"), NAMED, ids="::".join)
+@pytest.mark.parametrize(("path", "name"), NAMED)
 def test_the_named_test_exists(path: str, name: str) -> None:
     file = TESTS / path
     assert file.is_file(), f"no tests/{path}"
