@@ -20,6 +20,8 @@ from tests.fakes.two_gateways import TwoGateways, two_gateways
 LIFE_S = 12
 DEADLINE_S = 60.0
 _PAUSE_S = 0.01
+#: How often the gateways are asked how they are: each time costs them as much as several requests.
+_LOOK_S = 0.1
 
 
 class RotationStage:
@@ -127,6 +129,7 @@ class RotationStage:
                 break
             assert time.monotonic() < deadline, identities
             assert not self.failures, self.failures[:3]
+            await asyncio.sleep(_LOOK_S)
         await self.goes_on()
 
 
