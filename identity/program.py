@@ -1,10 +1,13 @@
-"""Programs of the person's choice that are run for what they print: bounded in time and size."""
+"""Programs of the person's choice that are run for what they print: bounded in time and size, and
+never one that somebody else could have put there.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +24,19 @@ _KILL_AFTER_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What is run: an absolute path and its arguments, without a shell."""
+    """What is run: a path and its arguments, without a shell.
+
+    Attributes:
+        command: a name without a folder is looked for on the `PATH` of `env`.
+        folder: where it starts; None for where this process is.
+        most_bytes: what it may print.
+    """
 
     command: Sequence[str]
     env: Mapping[str, str]
     timeout_s: float
+    folder: Path | None = Path("/")
+    most_bytes: int = MAX_VALUE_BYTES
 
 
 async def output_of(program: Program, said: bytes | None = None) -> bytes:
@@ -36,16 +47,16 @@ async def output_of(program: Program, said: bytes | None = None) -> bytes:
         TokenDenied: it can't be run, or others could have put it there; it printed too much.
         TokenUnavailable: it failed, or was too slow.
     """
-    path = program.command[0]
-    await asyncio.to_thread(_check, Path(path))
+    path = await asyncio.to_thread(_checked, program)
     try:
         process = await asyncio.create_subprocess_exec(
-            *program.command,
+            path,
+            *program.command[1:],
             stdin=asyncio.subprocess.DEVNULL if said is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             env=program.env,
-            cwd="/",
+            cwd=program.folder,
             start_new_session=True,
         )
     except OSError as error:
@@ -54,7 +65,7 @@ async def output_of(program: Program, said: bytes | None = None) -> bytes:
         async with asyncio.timeout(program.timeout_s), asyncio.TaskGroup() as tasks:
             if said is not None:
                 tasks.create_task(_say(process, said))
-            printed = await _bounded(process, path)
+            printed = await _bounded(process, path, program.most_bytes)
             code = await process.wait()
     except TimeoutError as error:
         raise TokenUnavailable(
@@ -84,10 +95,14 @@ async def _say(process: asyncio.subprocess.Process, said: bytes) -> None:
         await process.stdin.wait_closed()
 
 
-def _check(path: Path) -> None:
-    """Refuse a program that others could have put there."""
+def _checked(program: Program) -> str:
+    """Where the program is. Refuses one that others could have put there."""
+    name = program.command[0]
+    path = name if "/" in name else shutil.which(name, path=program.env.get("PATH"))
+    if path is None:
+        raise TokenDenied(f"{name} can't be run: it is in no folder of the PATH")
     try:
-        facts = path.stat()
+        facts = Path(path).stat()
     except OSError as error:
         raise TokenDenied(f"{path} can't be run: {(error.strerror or '').lower()}") from error
     if facts.st_mode & 0o022 or facts.st_uid not in {0, os.geteuid()}:
@@ -95,16 +110,17 @@ def _check(path: Path) -> None:
             f"others than its owner may write to {path}, or it is another user's",
             hint=f"chmod go-w {path}",
         )
+    return path
 
 
-async def _bounded(process: asyncio.subprocess.Process, path: str) -> bytes:
+async def _bounded(process: asyncio.subprocess.Process, path: str, most: int) -> bytes:
     printed = bytearray()
     if process.stdout is not None:
         while chunk := await process.stdout.read(16 * 1024):
             printed += chunk
-            if len(printed) > MAX_VALUE_BYTES:
+            if len(printed) > most:
                 raise TokenDenied(
-                    f"{path} printed more than {MAX_VALUE_BYTES} bytes", hint="is it the right one?"
+                    f"{path} printed more than {most} bytes", hint="is it the right one?"
                 )
     return bytes(printed)
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -16,7 +13,9 @@ from certs.errors import CertsError, SourceDenied, SourceUnavailable
 from certs.sources.credential import ReadCredential
 from certs.sources.https_call import json_object
 from certs.sources.token_url import is_token_url
+from identity.errors import TokenDenied, TokenUnavailable
 from identity.http_exchange import ReplyTooLarge, exchange
+from identity.program import Program, output_of
 from identity.secret_stores.base import Secret
 
 _MAX_TOKEN_BYTES: Final = 16_384
@@ -54,7 +53,9 @@ def token_from_url(
 
 
 def token_from_command(arguments: Sequence[str], *, member: str = "") -> ReadCredential:
-    """Reads a token that a program prints, or prints as JSON in `member`. No shell is involved."""
+    """Reads a token that a program prints, or prints as JSON in `member`. No shell is involved; one
+    that others may write to is not run.
+    """
 
     async def read() -> Secret:
         return _token(await _printed(arguments), member)
@@ -89,46 +90,23 @@ async def _fetched(url: URL, headers: Mapping[str, str]) -> bytes:
 
 
 async def _printed(arguments: Sequence[str]) -> bytes:
-    program = arguments[0]
+    """What the program prints; it has the environment of this process, as CI's own tools need."""
+    program = Program(
+        command=arguments,
+        env=os.environ,
+        timeout_s=_TIMEOUT_S,
+        folder=None,
+        most_bytes=_MAX_TOKEN_BYTES,
+    )
     try:
-        process = await asyncio.create_subprocess_exec(
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            # What it says there may hold a token, and has no bound.
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise SourceDenied(f"{program} can't be run: {error.strerror}") from error
-    try:
-        async with asyncio.timeout(_TIMEOUT_S):
-            assert process.stdout is not None  # noqa: S101 - asked for above
-            content = await process.stdout.read(_MAX_TOKEN_BYTES + 1)
-            while len(content) <= _MAX_TOKEN_BYTES and not process.stdout.at_eof():
-                content += await process.stdout.read(_MAX_TOKEN_BYTES)
-            status = await process.wait() if len(content) <= _MAX_TOKEN_BYTES else 0
-    except TimeoutError:
-        raise SourceUnavailable(f"{program} didn't end in {_TIMEOUT_S:g} s") from None
-    finally:
-        await _ended(process)
-    if status != 0:
-        raise SourceUnavailable(
-            f"{program} ended with status {status}", hint="run it by hand to see what it says"
-        )
-    return content
-
-
-async def _ended(process: asyncio.subprocess.Process) -> None:
-    """End the program and whatever it started: they are a session of their own."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+        return await output_of(program)
+    except TokenUnavailable as error:
+        raise SourceUnavailable(str(error), hint=error.own_hint) from error
+    except TokenDenied as error:
+        raise SourceDenied(str(error), hint=error.own_hint) from error
 
 
 def _token(content: bytes, member: str) -> Secret:
-    if len(content) > _MAX_TOKEN_BYTES:
-        raise SourceDenied(f"the answer is larger than {_MAX_TOKEN_BYTES} bytes")
     if member:
         value = (json_object(content) or {}).get(member)
         if not isinstance(value, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -149,8 +150,8 @@ async def test_a_program_prints_it() -> None:
 @pytest.mark.parametrize(
     ("code", "kind", "said"),
     [
-        ("import sys; print('t'); sys.exit(3)", SourceUnavailable, "status 3"),
-        ("print('x' * 100_000)", SourceDenied, "larger than"),
+        ("import sys; print('t'); sys.exit(3)", SourceUnavailable, "exit code 3"),
+        ("print('x' * 100_000)", SourceDenied, "more than 16384"),
         ("print()", SourceDenied, "not a token"),
     ],
 )
@@ -161,8 +162,35 @@ async def test_a_program_that_fails_is_told(code: str, kind: type[CertsError], s
 
 @pytest_blocking
 async def test_a_program_that_isnt_there_is_told() -> None:
-    with pytest.raises(SourceDenied, match="can't be run"):
-        await token_from_command(["/nowhere/program"])()
+    for path in ("/nowhere/program", "no-program-of-this-name"):
+        with pytest.raises(SourceDenied, match="can't be run"):
+            await token_from_command([path])()
+
+
+@pytest_blocking
+async def test_a_program_is_found_by_its_name_where_this_process_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "tells"
+    program.write_text("#!/bin/sh\necho $PREFIX.$(cat token)\n")
+    program.chmod(0o700)
+    (tmp_path / "token").write_text("b.c")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("PREFIX", "a")
+    monkeypatch.chdir(tmp_path)
+    assert (await token_from_command(["tells"])()).reveal() == "a.b.c"
+    assert (await token_from_command(["./tells"])()).reveal() == "a.b.c"
+
+
+@pytest_blocking
+async def test_a_program_that_others_can_replace_is_not_run(tmp_path: Path) -> None:
+    program, ran = tmp_path / "tells", tmp_path / "ran"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\necho a.b.c\n")
+    program.chmod(0o722)
+    with pytest.raises(SourceDenied, match="others than its owner") as caught:
+        await token_from_command([str(program)])()
+    assert caught.value.hint == f"chmod go-w {program}"
+    assert not ran.exists()
 
 
 @pytest_blocking
@@ -177,7 +205,7 @@ async def test_a_program_that_hangs_is_ended_with_what_it_started(
         f"open({str(file)!r}, 'w').write(str(child.pid))\n"
         "time.sleep(600)"
     )
-    with pytest.raises(SourceUnavailable, match="didn't end"):
+    with pytest.raises(SourceUnavailable, match="didn't finish"):
         await token_from_command([sys.executable, "-c", code])()
     if file.exists():
         pid = int(file.read_text())
