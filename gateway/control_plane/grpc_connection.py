@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -31,19 +31,25 @@ from gateway.control_plane.grpc_message import (
     CallFailed,
     Code,
     framed,
+    is_grpc,
     percent_encoded,
     take_message,
     timeout_s,
 )
+from gateway.control_plane.http2_frames import FrameMeter
 
 _LOG: Final = logging.getLogger(__name__)
 _READ_BYTES: Final = 16 * 1024
 _MOST_REQUEST_BYTES: Final = 64 * 1024
 _MOST_HEADER_BYTES: Final = 16 * 1024
-_CONTENT_TYPE: Final = "application/grpc"
 _PROBE: Final = b"devwizgw"
 _FAREWELL_S: Final = 1.0
-_HEAD: Final = [(":status", "200"), ("content-type", _CONTENT_TYPE)]
+_HEAD: Final = (
+    (":status", "200"),
+    ("content-type", "application/grpc"),
+    ("grpc-accept-encoding", "identity"),
+)
+_NOT_GRPC: Final = b"Here gRPC is spoken: the SPIFFE Workload API.\n"
 
 
 class Service(Protocol):
@@ -90,6 +96,7 @@ class _Call:
     received: bytearray = field(default_factory=bytearray)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     window: asyncio.Event = field(default_factory=asyncio.Event)
+    head: Sequence[tuple[str, str]] = _HEAD
     has_ended: bool = False
     is_begun: bool = False
     task: asyncio.Task[None] | None = None
@@ -118,6 +125,7 @@ class GrpcConnection:
             },
         )
         self._h2.decoder.max_header_list_size = _MOST_HEADER_BYTES
+        self._meter = FrameMeter()
         self._calls: dict[int, _Call] = {}
         self._loop = asyncio.get_running_loop()
         self._has_begun = False
@@ -127,6 +135,10 @@ class GrpcConnection:
     async def run(self) -> None:
         """Serve until the caller goes or misbehaves."""
         self._h2.initiate_connection()
+        # h2 would end the connection for one stream too many; it is that stream that is refused
+        # (RFC 9113 §5.1.2), in `_begin`.
+        self._h2.local_settings.max_concurrent_streams = self._limits.events
+        self._h2.local_settings.acknowledge()
         try:
             self._flush()
             await self._read()
@@ -139,6 +151,8 @@ class GrpcConnection:
         """End all calls with the word that the gateway stops; `run` is then cancelled."""
         for call in list(self._calls.values()):
             self._finish(call, Code.UNAVAILABLE, "the gateway is stopping")
+            if call.task is not None:
+                call.task.cancel()
         self._h2.close_connection()
         self._flush()
 
@@ -173,22 +187,29 @@ class GrpcConnection:
             self._hear(data)
 
     def _hear(self, data: bytes) -> None:
-        events = self._h2.receive_data(data)
-        self._charge(1 + len(events))
-        for event in events:
+        self._charge(1 + self._meter.count(data))
+        # h2 would keep both until they are whole, and refuse them then.
+        if self._meter.frame_bytes > self._h2.max_inbound_frame_size:
+            self._cut(ErrorCodes.FRAME_SIZE_ERROR)
+        if self._meter.block_bytes > _MOST_HEADER_BYTES:
+            self._cut(ErrorCodes.ENHANCE_YOUR_CALM)
+        for event in self._h2.receive_data(data):
             self._take(event)
         self._flush()
 
-    def _charge(self, events: int) -> None:
+    def _charge(self, frames: int) -> None:
         """Frames cost what the caller gets each second; who has spent it all is cut."""
         now = self._loop.time()
         earned = (now - self._credit_at) * self._limits.events_per_s
-        self._credit = min(self._limits.events, self._credit + earned) - events
+        self._credit = min(self._limits.events, self._credit + earned) - frames
         self._credit_at = now
         if self._credit < 0:
-            self._h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
-            self._flush()
-            raise ConnectionAbortedError
+            self._cut(ErrorCodes.ENHANCE_YOUR_CALM)
+
+    def _cut(self, code: ErrorCodes) -> NoReturn:
+        self._h2.close_connection(code)
+        self._flush()
+        raise ConnectionAbortedError
 
     def _take(self, event: Event) -> None:
         match event:
@@ -213,18 +234,19 @@ class GrpcConnection:
                 pass
 
     def _begin(self, event: RequestReceived) -> None:
-        headers = _headers(event)
         stream = event.stream_id
-        is_grpc = headers.get("content-type", "").startswith(_CONTENT_TYPE)
-        if headers.get(":method") != "POST" or not is_grpc:
-            status = "415" if headers.get(":method") == "POST" else "405"
-            self._h2.send_headers(stream, [(":status", status)], end_stream=True)
-            if event.stream_ended is None:
-                self._h2.reset_stream(stream, ErrorCodes.NO_ERROR)
+        if len(self._calls) >= self._limits.streams:
+            self._reset(stream, ErrorCodes.REFUSED_STREAM)
             return
+        headers = _headers(event)
         metadata = {name: value for name, value in headers.items() if not name.startswith(":")}
         call = self._calls[stream] = _Call(stream, headers.get(":path", ""), metadata)
-        call.task = self._loop.create_task(self._answer(call))
+        method = headers.get(":method", "")
+        if method == "POST" and is_grpc(metadata.get("content-type", "")):
+            answer = self._answer(call)
+        else:
+            answer = self._refuse(call, method)
+        call.task = self._loop.create_task(answer)
 
     def _receive(self, event: DataReceived) -> None:
         call = self._calls.get(event.stream_id)
@@ -253,11 +275,29 @@ class GrpcConnection:
             _LOG.exception("a call of the Workload API failed")
             self._finish(call, Code.INTERNAL, "this is a defect: please report it")
 
+    async def _refuse(self, call: _Call, method: str) -> None:
+        """What isn't gRPC is answered in HTTP (PROTOCOL-HTTP2.md, Requests)."""
+        told = [("content-type", "text/plain"), ("content-length", str(len(_NOT_GRPC)))]
+        call.head = [(":status", "415"), *told]
+        if method != "POST":  # RFC 9110 §15.5.6
+            call.head = [(":status", "405"), ("allow", "POST"), *told]
+        try:
+            await self._send(call, b"" if method == "HEAD" else _NOT_GRPC)
+            self._h2.end_stream(call.stream)
+        except (CallFailed, ProtocolError):
+            self._reset(call.stream, ErrorCodes.CANCEL)
+        self._calls.pop(call.stream, None)
+        self._leave(call)
+
     async def _request(self, call: _Call) -> None:
         """Wait for the call's message, in which nothing is said in the methods that there are."""
         try:
             async with asyncio.timeout(self._limits.begin_s):
-                while take_message(call.received, most_bytes=_MOST_REQUEST_BYTES) is None:
+                encoding = call.metadata.get("grpc-encoding", "")
+                while (
+                    take_message(call.received, encoding=encoding, most_bytes=_MOST_REQUEST_BYTES)
+                    is None
+                ):
                     if call.has_ended:
                         raise CallFailed(Code.INTERNAL, "the call has no whole message")
                     call.news.clear()
@@ -267,7 +307,7 @@ class GrpcConnection:
 
     async def _send(self, call: _Call, data: bytes) -> None:
         if not call.is_begun:
-            self._h2.send_headers(call.stream, _HEAD)
+            self._h2.send_headers(call.stream, list(call.head))
             call.is_begun = True
         while data:
             window = self._h2.local_flow_control_window(call.stream)
@@ -297,11 +337,19 @@ class GrpcConnection:
         headers = trailers if call.is_begun else [*_HEAD, *trailers]
         try:
             self._h2.send_headers(call.stream, headers, end_stream=True)
-            if not call.has_ended:  # RFC 9113 §8.1: the rest of the request isn't wanted
-                self._h2.reset_stream(call.stream, ErrorCodes.NO_ERROR)
-            self._flush()
         except ProtocolError:
             _LOG.debug("a caller was gone before its call had ended")
+        self._leave(call)
+
+    def _leave(self, call: _Call) -> None:
+        """RFC 9113 §8.1: the answer is complete, and the rest of the request isn't wanted."""
+        if not call.has_ended:
+            self._reset(call.stream, ErrorCodes.NO_ERROR)
+        self._flush()
+
+    def _reset(self, stream: int, code: ErrorCodes) -> None:
+        with suppress(ProtocolError):  # it is closed already
+            self._h2.reset_stream(stream, code)
 
     def _drop(self, stream: int) -> None:
         """The caller doesn't want it any more."""

@@ -9,6 +9,7 @@ from typing import Final
 from gateway.errors import GatewayError
 
 PREFIX_BYTES: Final = 5
+_CONTENT_TYPE: Final = re.compile(r"application/grpc(\+[^;]*)?[ \t]*(;.*)?", re.IGNORECASE)
 _TIMEOUT: Final = re.compile(r"([0-9]{1,8})([HMSmun])")
 _UNIT_S: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
@@ -36,13 +37,21 @@ class CallFailed(GatewayError):
         self.code = code
 
 
+def is_grpc(content_type: str) -> bool:
+    """Whether a call has this `content-type`. gRPC-Web is another protocol."""
+    return _CONTENT_TYPE.fullmatch(content_type) is not None
+
+
 def framed(message: bytes) -> bytes:
     """A message behind its prefix: not compressed, and its length."""
     return b"\0" + len(message).to_bytes(4) + message
 
 
-def take_message(received: bytearray, *, most_bytes: int) -> bytes | None:
+def take_message(received: bytearray, *, encoding: str, most_bytes: int) -> bytes | None:
     """The one message that a call begins with, once it is there whole.
+
+    Args:
+        encoding: the call's `grpc-encoding`; "" where it has none.
 
     Raises:
         CallFailed: it is compressed or too large, or more than one.
@@ -51,13 +60,20 @@ def take_message(received: bytearray, *, most_bytes: int) -> bytes | None:
         return None
     size = int.from_bytes(received[1:PREFIX_BYTES])
     if received[0]:
-        raise CallFailed(Code.UNIMPLEMENTED, "compressed messages are not taken here")
+        raise _compressed(received[0], encoding)
     if size > most_bytes:
         raise CallFailed(Code.RESOURCE_EXHAUSTED, f"the message is larger than {most_bytes} bytes")
     end = PREFIX_BYTES + size
     if len(received) > end:
         raise CallFailed(Code.INTERNAL, "the call has one message, and more has come")
     return bytes(received[PREFIX_BYTES:end]) if len(received) == end else None
+
+
+def _compressed(flag: int, encoding: str) -> CallFailed:
+    """gRPC's compression.md: an unknown encoding is told apart from one that isn't named."""
+    if flag == 1 and encoding not in ("", "identity"):
+        return CallFailed(Code.UNIMPLEMENTED, "compressed messages are not taken here")
+    return CallFailed(Code.INTERNAL, "the message is marked as compressed, by no encoding")
 
 
 def percent_encoded(text: str) -> str:

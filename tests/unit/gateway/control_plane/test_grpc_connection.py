@@ -14,7 +14,13 @@ import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, TrailersReceived
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    ResponseReceived,
+    StreamReset,
+    TrailersReceived,
+)
 from h2.settings import SettingCodes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -131,6 +137,12 @@ class Client:
         fields: dict[str, str] = await self.until(lambda: self.status(stream))
         return fields
 
+    def reset(self, stream: int) -> ErrorCodes | int | None:
+        for event in self.events:
+            if isinstance(event, StreamReset) and event.stream_id == stream:
+                return event.error_code
+        return None
+
     def goaway(self) -> ErrorCodes | int | None:
         for event in self.events:
             if isinstance(event, ConnectionTerminated):
@@ -175,7 +187,11 @@ async def test_a_call_is_answered(tmp_path: Path) -> None:
         assert client.data(stream) == framed(b"0") + framed(b"1") + framed(b"2")
         head = next(event for event in client.events if isinstance(event, ResponseReceived))
         fields = {str(name): str(value) for name, value in head.headers}
-        assert fields == {":status": "200", "content-type": "application/grpc"}
+        assert fields == {
+            ":status": "200",
+            "content-type": "application/grpc",
+            "grpc-accept-encoding": "identity",
+        }
 
 
 async def test_calls_at_the_same_time_dont_wait_for_each_other(tmp_path: Path) -> None:
@@ -208,7 +224,10 @@ async def test_a_message_in_pieces(tmp_path: Path) -> None:
         ("/Echo/Count", (), b"", "13"),
         ("/Echo/Count", (), b"\0\0\0\0\5abc", "13"),
         ("/Echo/Count", (), framed(b"") * 2, "13"),
-        ("/Echo/Count", (), b"\1\0\0\0\0", "12"),
+        ("/Echo/Count", (("grpc-encoding", "gzip"),), b"\1\0\0\0\0", "12"),
+        ("/Echo/Count", (("grpc-encoding", "identity"),), b"\1\0\0\0\0", "13"),
+        ("/Echo/Count", (), b"\1\0\0\0\0", "13"),
+        ("/Echo/Count", (("grpc-encoding", "gzip"),), b"\2\0\0\0\0", "13"),
         ("/Echo/Count", (), b"\0\7\0\0\0", "8"),
     ],
 )
@@ -226,7 +245,12 @@ async def test_how_calls_fail(
 
 @pytest.mark.parametrize(
     ("name", "value", "status"),
-    [(":method", "GET", "405"), ("content-type", "application/json", "415")],
+    [
+        (":method", "GET", "405"),
+        (":method", "HEAD", "405"),
+        ("content-type", "application/json", "415"),
+        ("content-type", "application/grpc-web", "415"),
+    ],
 )
 async def test_what_is_no_grpc(tmp_path: Path, name: str, value: str, status: str) -> None:
     async with serving(tmp_path) as client:
@@ -234,8 +258,26 @@ async def test_what_is_no_grpc(tmp_path: Path, name: str, value: str, status: st
         head = [(key, value if key == name else text) for key, text in HEAD]
         client.h2.send_headers(1, head, end_stream=True)
         client.send()
-        assert (await client.ending(1))[":status"] == status
+        fields = await client.ending(1)
+        assert fields[":status"] == status
+        assert fields.get("allow") == ("POST" if status == "405" else None)
         assert (await client.ending(client.call()))["grpc-status"] == "0"
+        assert len(client.data(1)) == (0 if value == "HEAD" else int(fields["content-length"]))
+
+
+async def test_who_is_told_that_it_is_no_grpc_has_a_window_as_well(tmp_path: Path) -> None:
+    get = [(name, "GET" if name == ":method" else value) for name, value in HEAD]
+    async with serving(tmp_path, answer_s=0.1) as client:
+        client.h2.local_settings[SettingCodes.INITIAL_WINDOW_SIZE] = 0
+        client.h2.local_settings.acknowledge()
+        client.begin()
+        client.h2.send_headers(1, get, end_stream=True)
+        client.send()
+        assert await client.until(lambda: client.reset(1)) == ErrorCodes.CANCEL
+        # Another that goes before it is answered leaves the connection alone.
+        client.h2.send_headers(3, get)
+        client.h2.reset_stream(3)
+        assert (await client.ending(client.call("/Echo/Nothing")))["grpc-status"] == "12"
 
 
 async def test_a_call_that_is_cancelled_ends(tmp_path: Path) -> None:
@@ -294,6 +336,14 @@ async def test_garbage_is_cut(tmp_path: Path, garbage: bytes) -> None:
         await client.until_cut()
 
 
+async def test_a_frame_that_is_too_large_is_not_waited_for(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        client.begin()
+        client.send((2**24 - 1).to_bytes(3) + b"\0\0\0\0\0\1")
+        await client.until_cut()
+        assert client.goaway() == ErrorCodes.FRAME_SIZE_ERROR
+
+
 async def test_who_begins_nothing_is_cut(tmp_path: Path) -> None:
     async with serving(tmp_path, begin_s=0.1) as client:
         client.send(b"PRI * HTTP/2.0\r\n")
@@ -347,7 +397,47 @@ def nothings(client: Client) -> None:
     client.h2.send_data(1, b"")
 
 
-@pytest.mark.parametrize("flood", [pings, resets, new_settings, windows, nothings])
+def closed_resets(client: Client) -> None:
+    if not client.h2.highest_outbound_stream_id:
+        client.call()
+    frame(client, kind=3, stream=1, payload=bytes(4))
+
+
+def closed_windows(client: Client) -> None:
+    if not client.h2.highest_outbound_stream_id:
+        client.call()
+    frame(client, kind=8, stream=1, payload=b"\0\0\0\1")
+
+
+def unknown_kinds(client: Client) -> None:
+    frame(client, kind=0xBE, stream=0, payload=b"")
+
+
+def priorities(client: Client) -> None:
+    frame(client, kind=2, stream=1, payload=bytes(4) + b"\1")
+
+
+def frame(client: Client, *, kind: int, stream: int, payload: bytes) -> None:
+    """Write a frame, after what waits to be sent."""
+    client.send()
+    head = len(payload).to_bytes(3) + bytes([kind, 0]) + stream.to_bytes(4)
+    client.send(head + payload)
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        pings,
+        resets,
+        new_settings,
+        windows,
+        nothings,
+        closed_resets,
+        closed_windows,
+        unknown_kinds,
+        priorities,
+    ],
+)
 async def test_floods_are_cut(tmp_path: Path, flood: Callable[[Client], None]) -> None:
     async with serving(tmp_path, events=200, events_per_s=0.0) as client:
         client.begin()
@@ -358,20 +448,32 @@ async def test_floods_are_cut(tmp_path: Path, flood: Callable[[Client], None]) -
         assert client.goaway() in (ErrorCodes.ENHANCE_YOUR_CALM, None)
 
 
-async def test_too_many_calls_and_too_large_headers_are_cut(tmp_path: Path) -> None:
+async def test_one_call_too_many_is_refused_alone(tmp_path: Path) -> None:
     async with serving(tmp_path, streams=2) as client:
         client.begin()
         await client.until(lambda: client.h2.remote_settings.max_concurrent_streams == 2)
         client.h2.remote_settings.max_concurrent_streams = 100
         client.h2.remote_settings.acknowledge()
-        for _ in range(3):
-            client.call("/Echo/Wait")
-        await client.until_cut()
+        waiting = [client.call("/Echo/Wait") for _ in range(3)]
+        assert await client.until(lambda: client.reset(waiting[2])) == ErrorCodes.REFUSED_STREAM
+        await client.until(lambda: client.data(waiting[0]) and client.data(waiting[1]))
+        client.h2.reset_stream(waiting[0])
+        assert (await client.ending(client.call()))["grpc-status"] == "0"
+
+
+async def test_headers_without_end_are_cut(tmp_path: Path) -> None:
     async with serving(tmp_path) as client:
         client.begin()
         client.h2.send_headers(1, [*HEAD, ("x", "y" * 40_000)])
         client.send()
         await client.until_cut()
+    async with serving(tmp_path) as client:
+        client.begin()
+        client.send(b"\0\0\0\1\0\0\0\0\1")
+        for _ in range(2):
+            frame(client, kind=9, stream=1, payload=bytes(9000))
+        await client.until_cut()
+        assert client.goaway() == ErrorCodes.ENHANCE_YOUR_CALM
 
 
 async def test_a_silent_caller_is_asked_and_a_dead_one_cut(tmp_path: Path) -> None:

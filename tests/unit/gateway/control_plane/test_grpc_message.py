@@ -10,6 +10,7 @@ from gateway.control_plane.grpc_message import (
     CallFailed,
     Code,
     framed,
+    is_grpc,
     percent_encoded,
     take_message,
     timeout_s,
@@ -19,7 +20,7 @@ from gateway.control_plane.grpc_message import (
 @given(st.binary(max_size=100), st.integers(0, 200))
 def test_a_message_is_there_when_it_is_whole(message: bytes, cut: int) -> None:
     data = framed(message)
-    taken = take_message(bytearray(data[:cut]), most_bytes=100)
+    taken = take_message(bytearray(data[:cut]), encoding="", most_bytes=100)
     assert taken == (message if cut >= len(data) else None)
 
 
@@ -27,6 +28,7 @@ def test_a_message_is_there_when_it_is_whole(message: bytes, cut: int) -> None:
     ("data", "code"),
     [
         (b"\1\0\0\0\0", Code.UNIMPLEMENTED),
+        (b"\2\0\0\0\0", Code.INTERNAL),
         (b"\0\0\0\0\x65", Code.RESOURCE_EXHAUSTED),
         (b"\0\xff\xff\xff\xff", Code.RESOURCE_EXHAUSTED),
         (framed(b"a") + b"\0", Code.INTERNAL),
@@ -34,8 +36,33 @@ def test_a_message_is_there_when_it_is_whole(message: bytes, cut: int) -> None:
 )
 def test_what_is_no_single_plain_message_is_refused(data: bytes, code: Code) -> None:
     with pytest.raises(CallFailed) as caught:
-        take_message(bytearray(data), most_bytes=100)
+        take_message(bytearray(data), encoding="gzip", most_bytes=100)
     assert caught.value.code is code
+
+
+@pytest.mark.parametrize("encoding", ["", "identity"])
+def test_a_compressed_message_without_an_encoding_is_an_error(encoding: str) -> None:
+    with pytest.raises(CallFailed) as caught:
+        take_message(bytearray(b"\1\0\0\0\0"), encoding=encoding, most_bytes=100)
+    assert caught.value.code is Code.INTERNAL
+
+
+@pytest.mark.parametrize(
+    ("content_type", "found"),
+    [
+        ("application/grpc", True),
+        ("application/grpc+proto", True),
+        ("Application/gRPC;charset=utf-8", True),
+        ("application/grpc ; a=b", True),
+        ("application/grpc-web", False),
+        ("application/grpc-web+proto", False),
+        ("application/grpcx", False),
+        ("text/application/grpc", False),
+        ("", False),
+    ],
+)
+def test_the_content_type_of_grpc(content_type: str, found: bool) -> None:
+    assert is_grpc(content_type) is found
 
 
 def test_messages_of_a_status_are_ascii() -> None:
