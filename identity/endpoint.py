@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from identity.errors import InvalidEndpoint
 
@@ -21,7 +21,7 @@ class UnixEndpoint:
     path: str
 
     def __str__(self) -> str:
-        return f"unix://{self.path}"
+        return f"unix://{quote(self.path)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,28 @@ def parse_endpoint(text: str) -> Endpoint:
         port = parts.port
     except ValueError:
         raise InvalidEndpoint(f"{text!r} is not an address", hint=_FORMS) from None
+    # urlsplit drops line breaks and tabs; an address never holds any.
+    if not text.isprintable():
+        raise InvalidEndpoint(f"{text!r} has characters that no address has", hint=_FORMS)
     if "?" in text or "#" in text or "@" in parts.netloc:
         raise InvalidEndpoint(f"{text!r} holds more than an address", hint=_FORMS)
     if parts.scheme == "unix":
         if parts.netloc or not parts.path.startswith("/"):
             raise InvalidEndpoint(f"{text!r} has no absolute path", hint=_FORMS)
-        return UnixEndpoint(parts.path)
+        return UnixEndpoint(_path(parts.path, text))
     if parts.scheme == "tcp":
         return TcpEndpoint(_ip(parts.hostname or "", text), _port(port, parts.path, text))
     raise InvalidEndpoint(f"{text!r} has an unknown scheme", hint=_FORMS)
+
+
+def _path(path: str, text: str) -> str:
+    try:
+        found = unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        found = "\0"
+    if "\0" in found:
+        raise InvalidEndpoint(f"{text!r} has a path that no file has", hint=_FORMS)
+    return found
 
 
 def _ip(host: str, text: str) -> str:

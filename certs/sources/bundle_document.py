@@ -6,12 +6,14 @@ import base64
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cryptography import x509
 
 from certs.bundle import TrustBundle
 from certs.errors import InvalidCertificate
+
+_KEY_TYPES: Final = ("EC", "OKP", "RSA")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +41,13 @@ def read(members: dict[str, Any]) -> BundleDocument:
 
 def _authorities(entries: list[Any]) -> Iterator[x509.Certificate]:
     for entry in entries:
-        # An entry of an unknown use is ignored, as the standard wants it.
+        # What is of an unknown use or type, or has no certificate, is ignored, as the standards
+        # want it (§4.2; X509-SVID §6.2).
         if not isinstance(entry, dict) or entry.get("use") != "x509-svid":
             continue
         certificates = entry.get("x5c")
-        if not isinstance(certificates, list) or not certificates:
-            raise InvalidCertificate("an authority of the bundle document has no certificate")
-        yield _certificate(certificates[0])
+        if entry.get("kty") in _KEY_TYPES and isinstance(certificates, list) and certificates:
+            yield _certificate(certificates[0])
 
 
 def _certificate(text: object) -> x509.Certificate:

@@ -22,6 +22,7 @@ from h2.events import (
     TrailersReceived,
 )
 from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
 
 from certs.errors import (
     CertsError,
@@ -36,7 +37,10 @@ _STREAM: Final = 1
 _FRAME_HEAD_BYTES: Final = 9
 _SETTINGS: Final = 4
 _PREFIX_BYTES: Final = 5
-_MAX_MESSAGE_BYTES: Final = 1024 * 1024
+#: What gRPC's own clients take.
+_MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+#: What may wait for a server that talks and doesn't listen.
+_MAX_WAITING_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
 _MOST_WORDS: Final = 200
 _CODES: Final = {
@@ -55,6 +59,8 @@ _CODES: Final = {
 _PERMISSION_DENIED: Final = "7"
 # Workload Endpoint §6: asking again doesn't help.
 _FINAL: Final = frozenset({"3", "12"})
+# gRPC's http-grpc-status-mapping.md: those of a proxy whose server is away.
+_AWAY: Final = frozenset({"429", "502", "503", "504"})
 
 
 class GrpcStream:
@@ -64,6 +70,10 @@ class GrpcStream:
         self._reader = reader
         self._writer = writer
         self._h2 = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+        # Nothing else than the answer of the one call is taken.
+        self._h2.local_settings = Settings(
+            client=True, initial_values={SettingCodes.ENABLE_PUSH: 0}
+        )
         self._beginning = bytearray()
         self._received = bytearray()
         self._status: dict[str, str] = {}
@@ -118,6 +128,8 @@ class GrpcStream:
             for event in events:
                 self._take(event)
             self._writer.write(self._h2.data_to_send())
+            if self._writer.transport.get_write_buffer_size() > _MAX_WAITING_BYTES:
+                raise SourceUnavailable("fetch: the other end asks and doesn't listen")
         return found
 
     async def close(self) -> None:
@@ -156,9 +168,7 @@ class GrpcStream:
         match event:
             case ResponseReceived():
                 headers = _headers(event)
-                kind = headers.get("content-type", "")
-                if headers.get(":status") != "200" or not kind.startswith("application/grpc"):
-                    raise _not_grpc()
+                _check_head(headers)
                 self._status |= headers
             case DataReceived():
                 self._received += event.data
@@ -175,7 +185,7 @@ class GrpcStream:
             return None
         size = int.from_bytes(self._received[1:_PREFIX_BYTES])
         if self._received[0] or size > _MAX_MESSAGE_BYTES:
-            raise ReplyRejected("fetch: the reply is compressed, or larger than 1 MiB")
+            raise ReplyRejected("fetch: the reply is compressed, or larger than 4 MiB")
         end = _PREFIX_BYTES + size
         if len(self._received) < end:
             return None
@@ -203,6 +213,14 @@ def _headers(event: ResponseReceived | TrailersReceived) -> dict[str, str]:
         bytes(name).decode("latin-1"): bytes(value).decode("latin-1")
         for name, value in event.headers
     }
+
+
+def _check_head(headers: Mapping[str, str]) -> None:
+    status = headers.get(":status", "")
+    if status in _AWAY:
+        raise SourceUnavailable(f"fetch: unavailable: HTTP status {status}")
+    if status != "200" or not headers.get("content-type", "").startswith("application/grpc"):
+        raise _not_grpc()
 
 
 def _not_grpc() -> ReplyRejected:

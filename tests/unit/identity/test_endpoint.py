@@ -11,6 +11,7 @@ from identity.errors import InvalidEndpoint
     [
         ("unix:///run/spire/agent.sock", UnixEndpoint("/run/spire/agent.sock")),
         ("unix:/run/agent.sock", UnixEndpoint("/run/agent.sock")),
+        ("unix:///run/my%20agent%23.sock", UnixEndpoint("/run/my agent#.sock")),
         ("tcp://127.0.0.1:8000", TcpEndpoint("127.0.0.1", 8000)),
         ("tcp://[::1]:8000", TcpEndpoint("::1", 8000)),
     ],
@@ -28,6 +29,10 @@ def test_the_forms_of_the_standard(text: str, endpoint: Endpoint) -> None:
         "unix://run/agent.sock",
         "unix:agent.sock",
         "unix:///run/agent.sock?x=1",
+        "unix:///run/%00",
+        "unix:///run/%ff",
+        "unix:///run/a\ngent.sock",
+        "\tunix:///run/agent.sock",
         "unix:///run/agent.sock#x",
         "tcp://localhost:8000",
         "tcp://127.0.0.1",

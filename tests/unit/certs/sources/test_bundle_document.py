@@ -36,13 +36,24 @@ def test_what_is_for_something_else_is_passed_over(document: dict[str, Any]) -> 
     assert len(bundle_document.read({"keys": entries}).bundle.authorities) == 1
 
 
+@pytest.mark.parametrize(
+    "other", [{"x5c": None}, {"x5c": []}, {"x5c": "text"}, {"kty": "PQ"}, {"kty": None}]
+)
+def test_an_entry_without_certificate_or_of_an_unknown_type_is_passed_over(
+    document: dict[str, Any], other: dict[str, Any]
+) -> None:
+    own, more = document["keys"]
+    found = bundle_document.read({"keys": [{**more, **other}, own]})
+    assert len(found.bundle.authorities) == 1
+
+
 def test_a_document_without_authorities_trusts_nobody() -> None:
     found = bundle_document.read({"keys": []})
     assert not found.bundle
     assert found.sequence is None
 
 
-@pytest.mark.parametrize("x5c", [None, [], "text", [""], ["!"], [1], ["AAAA"]])
+@pytest.mark.parametrize("x5c", [[""], ["!"], [1], ["AAAA"]])
 def test_an_authority_that_cant_be_read_is_refused(document: dict[str, Any], x5c: Any) -> None:
     entry = {**document["keys"][0], "x5c": x5c}
     with pytest.raises(InvalidCertificate):

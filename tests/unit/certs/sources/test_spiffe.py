@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -312,22 +312,65 @@ async def test_another_protocol_is_told(tmp_path: Path, says: bytes) -> None:
             await source.obtain(None)
 
 
+def frame(kind: int, payload: bytes, *, flags: int = 0, stream: int = 1) -> bytes:
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+def block(**fields: bytes) -> bytes:
+    """A header block without Huffman's code or a table (RFC 7541 §6.2.2)."""
+    named = [(name.replace("_", "-").replace("0", ":").encode(), fields[name]) for name in fields]
+    return b"".join(
+        b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in named
+    )
+
+
+HEAD = {"0status": b"200", "content_type": b"application/grpc"}
+
+
 async def test_a_status_of_any_bytes_is_told(tmp_path: Path) -> None:
     """HPACK carries what it likes (RFC 7541 §5.2); gRPC's message is nobody's but the sender's."""
-    literals = [
-        (b":status", b"200"),
-        (b"content-type", b"application/grpc"),
-        (b"grpc-status", b"14"),
-        (b"grpc-message", b"\xff\xfe away"),
-    ]
-    block = b"".join(
-        b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
-        for name, value in literals
-    )
-    headers = len(block).to_bytes(3, "big") + b"\x01\x05\x00\x00\x00\x01" + block
-    async with listening(tmp_path / "x.sock", SETTINGS + headers) as source:
+    ending = block(**HEAD, grpc_status=b"14", grpc_message=b"\xff\xfe away")
+    async with listening(tmp_path / "x.sock", SETTINGS + frame(1, ending, flags=5)) as source:
         with pytest.raises(SourceUnavailable, match=r"unavailable: .* away"):
             await source.obtain(None)
+
+
+async def test_a_proxy_without_its_server_is_no_other_protocol(tmp_path: Path) -> None:
+    says = SETTINGS + frame(1, block(**{**HEAD, "0status": b"503"}), flags=5)
+    async with listening(tmp_path / "x.sock", says) as source:
+        with pytest.raises(SourceUnavailable, match=r"unavailable: HTTP status 503"):
+            await source.obtain(None)
+
+
+async def test_what_is_pushed_is_not_taken(tmp_path: Path) -> None:
+    """HTTP/2 lets a server send answers to what nobody asked (RFC 9113 §8.4)."""
+    asked = block(
+        **{"0method": b"GET", "0scheme": b"http", "0path": b"/", "0authority": b"localhost"}
+    )
+    pushed = frame(5, (2).to_bytes(4) + asked, flags=4)
+    answer = frame(1, block(**HEAD), flags=4, stream=2) + frame(0, bytes(5), stream=2)
+    async with listening(tmp_path / "x.sock", SETTINGS + pushed + answer) as source:
+        with pytest.raises(ReplyRejected, match="doesn't speak gRPC"):
+            await source.obtain(None)
+
+
+async def test_who_asks_and_never_listens_holds_no_memory(tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(SETTINGS)
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(frame(6, bytes(8), stream=0) * 1000)
+                await writer.drain()
+        writer.transport.abort()
+
+    server = await asyncio.start_unix_server(serve, tmp_path / "x.sock")
+    source = SpiffeSource(UnixEndpoint(str(tmp_path / "x.sock")), step_timeout_s=WITHIN_S)
+    with pytest.raises(SourceUnavailable, match="doesn't listen"):
+        await source.obtain(None)
+    await source.close()
+    server.close()
+    await server.wait_closed()
 
 
 async def test_a_silent_socket_is_given_up(tmp_path: Path) -> None:
