@@ -35,6 +35,15 @@ class NotRunning(GatewayError):
     """No gateway answers on the admin socket."""
 
 
+class OutputLost(GatewayError):
+    """Standard output can't be written: the disk is full, or the terminal is gone."""
+
+    remedy = (
+        "make room where the output goes, or send it elsewhere; what the command did beside "
+        "printing stays done"
+    )
+
+
 class ReplacementFailed(GatewayError):
     """Fresh workers could not take over: those that there were go on."""
 

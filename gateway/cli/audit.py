@@ -7,7 +7,6 @@ import csv
 import json
 import os
 import re
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -271,10 +270,9 @@ def _export(args: argparse.Namespace) -> int:
     )
     if args.format == "jsonl":
         for line, _ in chosen:
-            sys.stdout.buffer.write(line + b"\n")
-        sys.stdout.buffer.flush()
+            output.write_bytes(line + b"\n")
         return ExitCode.OK
-    writer = csv.writer(sys.stdout)
+    writer = csv.writer(output)
     writer.writerow(_COLUMNS)
     for _, fields in chosen:
         writer.writerow(_cells(fields))

@@ -204,7 +204,7 @@ def _export(args: argparse.Namespace) -> int:
         chosen = plan.chosen(manifest, only=session.only, more=(), project=scope.project)
         values = released(scope, chosen, program="direnv", delivery="envrc")
     plan.check_fits(values)
-    sys.stdout.write(envrc_text.exports(session.id, values))
+    output.write(envrc_text.exports(session.id, values))
     return ExitCode.OK
 
 

@@ -24,7 +24,7 @@ def entry() -> None:
     _have_standard_streams()
     try:
         code = main(sys.argv[1:])
-        sys.stdout.flush()
+        code = reported(_flushed) or code
     except BrokenPipeError:
         # The interpreter flushes stdout once more on its way out; give it somewhere to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -73,6 +73,11 @@ def reported(action: Callable[[], int]) -> int:
     except SystemExit as asked:
         # argparse exits by itself after --help.
         return asked.code if isinstance(asked.code, int) else ExitCode.FAILED
+
+
+def _flushed() -> int:
+    output.flush()
+    return ExitCode.OK
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -13,9 +13,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, Self, TextIO
 
+from gateway.errors import OutputLost
 from identity.fault import Fault
 
 _COLOURS: Final = {"good": "32", "warning": "33", "bad": "31", "faint": "2", "strong": "1"}
@@ -23,23 +25,35 @@ _PROGRESS_AFTER_S: Final = 1.0
 
 
 def line(text: str = "") -> None:
-    """One line of the result."""
-    print(text)
+    """One line of the result. Raises `OutputLost`, as all do that write to standard output."""
+    write(f"{text}\n")
 
 
 def document(value: object) -> None:
     """A result for programs: JSON, indented, keys in the order given."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    line(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def write(text: str) -> None:
+    """A piece of the result, with no end of line."""
+    with _standard_output():
+        sys.stdout.write(text)
+
+
+def write_bytes(data: bytes) -> None:
+    """A piece of a result that isn't ours to decode; not to be mixed with text."""
+    with _standard_output():
+        sys.stdout.buffer.write(data)
 
 
 def note(text: str) -> None:
-    """A remark about the work, on standard error."""
-    print(text, file=sys.stderr)
+    """A remark about the work, on standard error; where that can't be written the work goes on."""
+    _to_standard_error(f"{text}\n")
 
 
 def question(text: str) -> None:
     """A question, on standard error; its answer is typed behind it."""
-    print(printable(text), end="", file=sys.stderr, flush=True)
+    _to_standard_error(printable(text))
 
 
 def fault(error: Fault) -> None:
@@ -69,15 +83,13 @@ def has_colour(stream: TextIO) -> bool:
 
 def clear() -> None:
     """Empty the terminal for a redraw; on anything else a blank line sets the pictures apart."""
-    if sys.stdout.isatty():
-        print("\x1b[H\x1b[2J", end="")
-    else:
-        print()
+    write("\x1b[H\x1b[2J" if sys.stdout.isatty() else "\n")
 
 
 def flush() -> None:
     """Hand on what was said so far, for a reader that follows."""
-    sys.stdout.flush()
+    with _standard_output():
+        sys.stdout.flush()
 
 
 def terminal_width() -> int | None:
@@ -173,11 +185,45 @@ class Progress:
             return
         self._shown = True
         text = f"{self._label} {duration(passed)}" + (f": {detail}" if detail else "")
-        print(f"\r\x1b[K{printable(text)}", end="", file=sys.stderr, flush=True)
+        _to_standard_error(f"\r\x1b[K{printable(text)}")
 
     def __exit__(self, *_exc: object) -> None:
         if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            _to_standard_error("\r\x1b[K")
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    """A full disk, or a terminal that is gone, is an error to tell; a reader that is gone is not,
+    and stays a `BrokenPipeError`.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _give_up(sys.stdout)
+        why = error.strerror or type(error).__name__
+        raise OutputLost(f"the output can't be written: {why.lower()}") from error
+
+
+def _to_standard_error(text: str) -> None:
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _give_up(sys.stderr)
+
+
+def _give_up(stream: TextIO) -> None:
+    """What is still held for it, maybe a part of a value, would be written, and fail, at the end of
+    the process once more.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:

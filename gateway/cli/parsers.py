@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
+from gateway.cli import output
 from identity.fault import Fault
 
 PROGRAM: Final = "devwiz-gw"
@@ -29,6 +30,10 @@ class UsageError(Fault):
 
 class CommandParser(argparse.ArgumentParser):
     """An `ArgumentParser` whose mistakes are raised as `UsageError`, to be shown like any other."""
+
+    def print_help(self, file: Any = None) -> None:
+        """Write the help; argparse itself says nothing where it can't be written."""
+        (file or output).write(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError`; argparse calls it for every mistake in the arguments."""

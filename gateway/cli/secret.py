@@ -127,8 +127,8 @@ def _get(args: argparse.Namespace) -> int:
             more["fingerprint"] = Fingerprints(scope.journal.path.parent).of(value.reveal())
             more["agent"] = agent
     ending = "\n" if sys.stdout.isatty() else ""
-    sys.stdout.buffer.write((value.reveal() + ending).encode())
-    sys.stdout.buffer.flush()
+    output.write_bytes((value.reveal() + ending).encode())
+    output.flush()
     return ExitCode.OK
 
 

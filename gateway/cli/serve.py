@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
 from pathlib import Path
 
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, OutputLost
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +68,6 @@ def _end_sessions(config: Path) -> None:
 
 def _announce(text: str) -> None:
     # Whoever started us may have stopped reading; that is no reason not to serve.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(BrokenPipeError, OutputLost):
         output.line(text)
-        sys.stdout.flush()
+        output.flush()

@@ -101,6 +101,64 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     assert (done.returncode, done.stderr) == (ExitCode.BROKEN_PIPE, b"")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--version"],
+        ["--help"],
+        ["secret", "get", "--help"],
+        ["secret", "get", "token"],
+        ["secret", "list", "--json"],
+        ["audit", "export", "--format", "csv"],
+        ["completion", "bash"],
+    ],
+    ids=" ".join,
+)
+def test_a_full_disk_is_told_of_by_every_command(
+    words: list[str], unbuffered: str, workdir: Path
+) -> None:
+    (workdir / "devwiz-gw.toml").write_text(
+        'project = "acme"\n[secrets]\nstore = "folder"\nfolder = "kept"\n'
+    )
+    (workdir / "kept").mkdir(mode=0o700)
+    (workdir / "kept" / "token").write_text("canary")
+    (workdir / "kept" / "token").chmod(0o600)
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway.cli.main", *words],
+            cwd=workdir,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(workdir / "home"),
+                "XDG_STATE_HOME": str(workdir / "state"),
+                "PYTHONPATH": str(ROOT),
+                "PYTHONUNBUFFERED": unbuffered,
+            },
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    said = done.stderr.decode()
+    assert done.returncode == ExitCode.FAILED
+    assert said.startswith("error: the output can't be written: no space left on device\nhint: ")
+    assert said.count("\n") == 2
+
+
+def test_remarks_that_can_not_be_written_stop_nothing() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway.cli.main", "nonsense"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (ExitCode.NOT_RUNNING, b"")
+
+
 def test_every_exit_code_has_a_meaning() -> None:
     assert all(code.meaning.endswith(".") for code in ExitCode)
 
