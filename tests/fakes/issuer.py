@@ -14,10 +14,13 @@ from cryptography.hazmat.primitives import serialization
 from certs import keys
 from certs.generation import Generation
 from certs.issuer.folder import init, open_issuer
+from certs.issuer.http import IssuerServer
 from certs.issuer.one_time_tokens import Grant
 from certs.issuer.service import IssuerService
 from certs.issuer.signing import Issued
 from certs.sources.base import Identity
+from certs.sources.credential import ReadCredential
+from certs.sources.issuer import IssuerSource
 from identity.secret_stores.base import Secret
 
 PROJECT = Path(__file__).parents[2]
@@ -92,3 +95,24 @@ def generation_of(identity: Identity, number: int = 1) -> Generation:
     kept = {item.name for item in fields(Generation)} - {"number", "source"}
     values = {name: getattr(identity, name) for name in kept}
     return Generation(number=number, source="issuer", **values)
+
+
+def reader_of(secret: Secret) -> ReadCredential:
+    """Reads a credential that is known."""
+
+    async def read() -> Secret:
+        return secret
+
+    return read
+
+
+async def joining(server: IssuerServer, clock: ManualClock, **options: Any) -> IssuerSource:
+    """A source with a fresh one-time token."""
+    token = (await server.make_token(Grant(workload="planner"))).text
+    values: dict[str, Any] = {
+        "url": server.url,
+        "ca_pin": server.ca_pin,
+        "read_token": reader_of(token),
+        "clock": clock,
+    }
+    return IssuerSource(**(values | options))

@@ -15,7 +15,7 @@ from certs.errors import IdentityLocked, ReplyRejected, SourceDenied, SourceUnav
 from certs.generation import Generation
 from certs.issuer import ca, crl
 from certs.issuer.ca import Authority
-from certs.issuer.folder import init, open_issuer
+from certs.issuer.folder import open_issuer
 from certs.issuer.http import IssuerServer
 from certs.issuer.locking import LockOrder
 from certs.issuer.locks import LockKind, Target
@@ -29,25 +29,6 @@ from tests.fakes.issuer import TRUST_DOMAIN, ManualClock, generation_of
 from tests.fakes.scripted_issuer import ScriptedIssuer
 
 BOT = Target(kind=LockKind.BOT, name="planner")
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "issuer"
-
-
-@pytest.fixture
-async def server(folder: Path, clock: ManualClock) -> AsyncIterator[IssuerServer]:
-    await asyncio.to_thread(init, folder, trust_domain=TRUST_DOMAIN, now=clock.now())
-    server = IssuerServer(folder, clock=clock)
-    await server.start()
-    yield server
-    await server.stop()
 
 
 async def joined(server: IssuerServer, clock: ManualClock) -> tuple[IssuerSource, Generation]:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -19,14 +18,13 @@ from certs import keys
 from certs.errors import IdentityLocked, ReplyRejected, SourceDenied, SourceUnavailable
 from certs.generation import Generation
 from certs.issuer import ca
-from certs.issuer.folder import init, open_issuer
+from certs.issuer.folder import open_issuer
 from certs.issuer.http import IssuerServer
 from certs.issuer.joins.claim_rules import ClaimRule
 from certs.issuer.joins.rule_book import RuleWish
 from certs.issuer.joins.rules import BoundKeyTerms, Provider, TokenTerms
 from certs.issuer.one_time_tokens import Grant
 from certs.sources import issuer_client
-from certs.sources.credential import ReadCredential
 from certs.sources.device_key import STATE_SUFFIX, ReadOnlyKey, StoredKey
 from certs.sources.issuer import IssuerSource
 from certs.sources.issuer_joins import BoundKey, IdentityToken
@@ -42,6 +40,7 @@ from tests.fakes.issuer import (
     audit_lines,
     generation_from,
     generation_of,
+    reader_of,
 )
 from tests.fakes.oidc_provider import OidcProvider
 from tests.fakes.scripted_issuer import ScriptedIssuer
@@ -70,34 +69,8 @@ class LockedAtTimes(MemoryStore):
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "issuer"
-
-
-@pytest.fixture
-async def server(folder: Path, clock: ManualClock) -> AsyncIterator[IssuerServer]:
-    await asyncio.to_thread(init, folder, trust_domain=TRUST_DOMAIN, now=clock.now())
-    server = IssuerServer(folder, clock=clock)
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
 def store() -> LockedAtTimes:
     return LockedAtTimes()
-
-
-def reader_of(secret: Secret) -> ReadCredential:
-    async def read() -> Secret:
-        return secret
-
-    return read
 
 
 async def nothing() -> Secret:

@@ -1,4 +1,4 @@
-"""Patterns of callers; the names of upstreams are in `test_parse.py`."""
+"""Patterns of callers; the names of upstreams are in `test_http_routes.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes of the kinds tcp and ingress; those of kind http are in `test_parse.py`."""
+"""Routes of the kinds tcp and ingress; those of the kind http are in `test_http_routes.py`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.model import (
-    AllowRule,
-    HeaderTemplate,
-    PeerName,
-    Route,
-    TcpAddress,
-    UnixAddress,
-)
+from gateway.config.model import AllowRule, HeaderTemplate, PeerName, Route, TcpAddress, UnixAddress
 from gateway.config.parse import parse
 from gateway.errors import ConfigInvalid
 
