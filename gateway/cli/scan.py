@@ -16,13 +16,14 @@ from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.leaks import Detector, Leak
 from gateway.cli.parsers import UsageError
+from gateway.cli.scan_files import Files
 from gateway.cli.secret_scope import Scope, opened
 from identity.errors import TouchNeeded
 from identity.secret_stores.base import Secret, SecretRef
 
 _CHUNK: Final = 1024 * 1024
-#: Compressed, so that nothing can be found in them: `--history` reads what they hold.
-_GIT_OBJECTS: Final = (".git", "objects")
+#: So many of the places that were left out are named.
+_NAMED: Final = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--history", action="store_true", help="look into everything that git keeps, too"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="look into what git ignores, too (.venv, node_modules)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--project", help="whose secrets (default: the configuration's project)")
@@ -52,11 +56,12 @@ def run(args: argparse.Namespace) -> int:
     if detector.skipped:
         output.note(f"too short to look for: {', '.join(detector.skipped)}")
     found: list[tuple[str, Leak]] = []
+    files = Files(everything=args.all)
     with output.Progress("scanning") as progress:
-        for name, chunks in _everything(paths, history=args.history):
+        for name, chunks in _everything(paths, files, history=args.history):
             progress.tick(name)
             found += [(name, leak) for leak in detector.leaks_in(chunks)]
-    _show(found, as_json=args.json)
+    _show(found, files.left_out, as_json=args.json)
     return ExitCode.FAILED if found else ExitCode.OK
 
 
@@ -72,24 +77,14 @@ def _values(scope: Scope) -> dict[str, Secret]:
     return values
 
 
-def _everything(paths: list[Path], *, history: bool) -> Iterator[tuple[str, Iterator[bytes]]]:
+def _everything(
+    paths: list[Path], files: Files, *, history: bool
+) -> Iterator[tuple[str, Iterator[bytes]]]:
     for path in paths:
-        for file in _files(path):
+        for file in files.below(path):
             yield str(file), _chunks_of_file(file)
         if history and path.is_dir():
             yield from _git_objects(path)
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """Plain files below `path`; links are not followed, what they lead to is elsewhere."""
-    if not path.is_dir():
-        yield path
-        return
-    for folder, folders, names in os.walk(path):
-        here = Path(folder)
-        folders[:] = sorted(name for name in folders if (here / name).parts[-2:] != _GIT_OBJECTS)
-        for name in sorted(names):
-            yield here / name
 
 
 def _chunks_of_file(path: Path) -> Iterator[bytes]:
@@ -136,17 +131,24 @@ def _chunks_of_object(stream: IO[bytes], size: int) -> Iterator[bytes]:
     stream.read(1)  # the newline behind it
 
 
-def _show(found: list[tuple[str, Leak]], *, as_json: bool) -> None:
+def _show(found: list[tuple[str, Leak]], left_out: list[str], *, as_json: bool) -> None:
     if as_json:
         output.document(
             {
                 "leaks": [
                     {"place": place, "line": leak.line, "name": leak.name, "form": leak.form}
                     for place, leak in found
-                ]
+                ],
+                "left_out": left_out,
             }
         )
         return
+    if left_out:
+        more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+        output.note(
+            f"left out, for git ignores them: {', '.join(left_out[:_NAMED])}{more}; "
+            "--all looks there, too"
+        )
     if not found:
         output.note("no value of the project's secrets was found")
         return
