@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gateway.audit.account import Accounts
 from gateway.audit.actor import own_actor
 from gateway.audit.chain_end import End, end_of_chain, end_of_file
+from gateway.audit.ending import ending_of
 from gateway.audit.event import CHECKPOINT, Actor, Event, Place, line_of, seq_of, torn
 from gateway.audit.files import full_files, full_name, has_line, lines_of
 from gateway.audit.group_commit import GroupCommit
@@ -99,7 +100,7 @@ class Journal:
     def around(
         self, action: str, *, name: str = "", reason: str = ""
     ) -> Iterator[dict[str, object]]:
-        """Tell that something begins, and then how it ended: "ok", or "failed" with the kind of the
+        """Tell that something begins, and then how it ended: "ok", or as `ending_of` says of the
         exception that left the block. What the block puts into the dictionary is told of a good
         end.
 
@@ -111,8 +112,8 @@ class Journal:
         try:
             yield more
         except BaseException as error:
-            kind = type(error).__name__
-            self.record(action, outcome="failed", name=name, reason=kind)
+            outcome, why = ending_of(error)
+            self.record(action, outcome=outcome, name=name, reason=why)
             raise
         self.write(Event(action=action, outcome="ok", name=name, reason=reason, more=more))
 

@@ -114,7 +114,10 @@ def _supabase(args: argparse.Namespace) -> int:
         token = scope.supabase_token(args.token)
         scope.refuse_read_only()
         demand_touch(
-            scope.snapshot, Action(command="login supabase", targets=(token.name,)), sign_in=True
+            scope.snapshot,
+            Action(command="login supabase", targets=(token.name,)),
+            what=f"leave to sign in to {token.name}",
+            sign_in=True,
         )
         typed = None
         if args.email is not None:
@@ -175,7 +178,10 @@ def _langsmith(args: argparse.Namespace) -> int:
         scope.refuse_read_only()
         ref = given_ref(scope.project, args.name)
         demand_touch(
-            scope.snapshot, Action(command="login langsmith", targets=(ref.name,)), sign_in=True
+            scope.snapshot,
+            Action(command="login langsmith", targets=(ref.name,)),
+            what=f"leave to sign in to {ref.name}",
+            sign_in=True,
         )
         key = read_secret("LangSmith API key: ")
         kind = kind_of(key)
@@ -193,7 +199,10 @@ def _configu(args: argparse.Namespace) -> int:
     with opened(args, "configu") as scope:
         configu = scope.configu()
         demand_touch(
-            scope.snapshot, Action(command="login configu", targets=(configu.org,)), sign_in=True
+            scope.snapshot,
+            Action(command="login configu", targets=(configu.org,)),
+            what=f"leave to sign in to {configu.org}",
+            sign_in=True,
         )
         token = read_secret(f"token for Configu, organization {configu.org}: ")
         check_value(token)

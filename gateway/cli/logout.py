@@ -10,6 +10,8 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.cli.login import add_key_name, add_token
 from gateway.cli.login_scope import LoginScope, opened
 from gateway.cli.parsers import add_commands
+from gateway.cli.touch import Action
+from gateway.cli.touch_policy import demand_touch
 from gateway.config.model import SupabaseTokenConfig
 from identity.errors import SecretNotFound, TokenEnded
 from identity.fault import Fault
@@ -47,6 +49,7 @@ def _supabase(args: argparse.Namespace) -> int:
     with opened(args, "tokens") as scope:
         token = scope.supabase_token(args.token)
         scope.refuse_read_only()
+        _approve(scope, "supabase", token.name)
         with scope.journal.around("session.end", name=token.name):
             said = asyncio.run(_end(scope, token))
     output.note(said)
@@ -90,6 +93,7 @@ def _langsmith(args: argparse.Namespace) -> int:
     with opened(args) as scope:
         scope.refuse_read_only()
         ref = given_ref(scope.project, args.name)
+        _approve(scope, "langsmith", ref.name)
         with scope.journal.around("secret.delete", name=ref.name, reason="logout langsmith"):
             asyncio.run(_forget(scope, ref))
     output.note(f"{ref} is removed; the key stays good until it is deleted in LangSmith's settings")
@@ -100,11 +104,20 @@ def _configu(args: argparse.Namespace) -> int:
     from identity.configu.sync_state import token_ref
 
     with opened(args, "configu") as scope:
-        scope.configu()
+        _approve(scope, "configu", scope.configu().org)
         with scope.journal.around("session.end", name="configu"):
             asyncio.run(_forget(scope, token_ref(scope.project)))
     output.note("the token is removed; it stays good until it is revoked in Configu")
     return ExitCode.OK
+
+
+def _approve(scope: LoginScope, service: str, name: str) -> None:
+    """What is forgotten can't be had back: an agent needs a person's word."""
+    demand_touch(
+        scope.snapshot,
+        Action(command=f"logout {service}", targets=(name,)),
+        what=f"leave to sign {name} out",
+    )
 
 
 async def _forget(scope: LoginScope, ref: SecretRef) -> None:

@@ -10,8 +10,10 @@ import argparse
 import sys
 from typing import Final
 
+from gateway.audit.ending import ending_of
 from gateway.audit.fingerprint import Fingerprints
 from gateway.cli import output
+from gateway.cli.agent_changes import approve_change
 from gateway.cli.approval import AgentRefused
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import UsageError, add_commands
@@ -103,9 +105,10 @@ def _set(args: argparse.Namespace) -> int:
         ref = scope.ref(args.name)
         if args.touch:
             keys_to_seal(scope)  # ahead of the question: the value would be typed for nothing
+        agent = approve_change(scope, (ref.name,), command="secret set", action="secret.write")
         value = read_secret(f"value of {ref}: ", from_fd=args.from_fd)
         check_value(value)
-        with scope.journal.around("secret.write", name=ref.name):
+        with scope.journal.around("secret.write", name=ref.name, reason=agent):
             sealed = keep(scope, ref, value, seal=args.touch)
     output.note(f"{ref} is {'sealed' if sealed else 'set'}")
     return ExitCode.OK
@@ -168,7 +171,8 @@ def _names(scope: Scope) -> list[str]:
     try:
         names = scope.store.names(scope.project)
     except Exception as error:
-        scope.journal.record("secret.list", outcome="failed", reason=type(error).__name__)
+        outcome, why = ending_of(error)
+        scope.journal.record("secret.list", outcome=outcome, reason=why)
         raise
     scope.journal.record("secret.list", outcome="ok")
     return names
@@ -177,7 +181,8 @@ def _names(scope: Scope) -> list[str]:
 def _remove(args: argparse.Namespace) -> int:
     with opened(args) as scope:
         ref = scope.ref(args.name)
-        with scope.journal.around("secret.delete", name=ref.name):
+        agent = approve_change(scope, (ref.name,), command="secret rm", action="secret.delete")
+        with scope.journal.around("secret.delete", name=ref.name, reason=agent):
             scope.store.delete(ref)
     output.note(f"{ref} is removed")
     return ExitCode.OK

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.cli import output
+from gateway.cli.agent_changes import approve_change
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.import_formats import FORMATS, read_secrets
 from gateway.cli.parsers import Commands, UsageError
@@ -67,6 +68,8 @@ def _import(args: argparse.Namespace) -> int:
             for ref in values:
                 output.line(ref.name)
             return ExitCode.OK
+        names = [ref.name for ref in values]
+        approve_change(scope, names, command="secret import", action="secret.write")
         for ref, value in values.items():
             _keep(scope, ref, value)
     are_set = "1 secret" if len(values) == 1 else f"{len(values)} secrets"

@@ -163,7 +163,8 @@ class AdminApi:
         return await handler(request)
 
     async def _refuse_agents(self, request: web.Request) -> None:
-        """For what gives keys or changes secrets, which takes a person's word.
+        """For what gives keys, changes secrets, or steers the gateway: which takes a person's word.
+        Whoever may edit the configuration gets secrets by a reload; see docs/threat-model.md.
 
         Raises:
             HTTPForbidden: a coding agent is behind the caller, or nobody can be seen there.
@@ -203,16 +204,19 @@ class AdminApi:
             return problem(404, "no request of that id is remembered", hint)
         return web.json_response({"requests": found})
 
-    async def _reload(self, _request: web.Request) -> web.Response:
+    async def _reload(self, request: web.Request) -> web.Response:
+        await self._refuse_agents(request)
         await self._controls.reload()
         return web.json_response({"ok": True})
 
     async def _replace_workers(self, request: web.Request) -> web.Response:
+        await self._refuse_agents(request)
         await self._controls.replace_workers(_deadline(request))
         workers = status.document(await self._controls.state())["workers"]
         return web.json_response({"ok": True, "workers": workers})
 
-    async def _drain(self, _request: web.Request) -> web.Response:
+    async def _drain(self, request: web.Request) -> web.Response:
+        await self._refuse_agents(request)
         # After this reply is on its way: the drain closes this very socket.
         asyncio.get_running_loop().call_later(0.05, self._controls.drain)
         return web.json_response({"ok": True})

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from gateway.audit.ending import ending_of
 from gateway.audit.event import Event
 from gateway.audit.fingerprint import Fingerprints
 from gateway.audit.journal import AuditFailed, Journal
@@ -203,7 +204,8 @@ class Rotator:
                 retryable=fault.retryable,
                 retry_after_s=getattr(fault, "retry_after_s", None),
             )
-            await self._on_paper(step, after, "failed", reason=type(fault).__name__)
+            outcome, why = ending_of(fault)
+            await self._on_paper(step, after, outcome, reason=why)
             await self._write(after)
             return after
         await self._write(after)

@@ -181,5 +181,5 @@ def test_who_opens_it_is_on_record(headless: Headless) -> None:
         ("vault.lock", "begun"),
         ("vault.lock", "ok"),
     ]
-    assert events[1]["reason"] == "UnlockRefused"
+    assert events[1]["reason"] == "the vault was not unlocked"
     assert PASSPHRASE not in str(events)

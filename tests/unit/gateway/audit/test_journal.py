@@ -143,7 +143,7 @@ def test_a_block_is_told_of_before_and_after(tmp_path: Path) -> None:
     assert [(event["name"], event["outcome"]) for event in chained(path)] == [
         ("a", "begun"), ("a", "ok"), ("b", "begun"), ("b", "failed"),
     ]  # fmt: skip
-    assert chained(path)[-1]["reason"] == "KeyError"
+    assert chained(path)[-1]["reason"] == "a defect of this program (KeyError)"
 
 
 def test_nothing_happens_that_can_not_be_told_of(tmp_path: Path) -> None:

@@ -158,3 +158,39 @@ def test_an_agent_is_refused_on_record(
     assert run("get", "key") == 0
     line = json.loads(journal.read_text().splitlines()[-1])
     assert (line["outcome"], line["agent"]) == ("ok", "Cursor")
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "event"),
+    [
+        (("rm", "key"), "secret rm", "secret.delete"),
+        (("set", "key", "--from-fd", "0"), "secret set", "secret.write"),
+        (("import", "--replace", "new.env"), "secret import", "secret.write"),
+    ],
+)
+def test_an_agent_changes_nothing_without_a_persons_word(
+    words: tuple[str, ...],
+    command: str,
+    event: str,
+    workdir: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(workdir / "state"))
+    monkeypatch.setenv("CURSOR_TRACE_ID", "7")
+    (workdir / "devwiz-gw.toml").write_text(
+        'project = "acme"\n[secrets]\nstore = "folder"\nfolder = "."\n'
+    )
+    (workdir / "key").touch(0o600)
+    (workdir / "key").write_text("old")
+    (workdir / "new.env").touch(0o600)
+    (workdir / "new.env").write_text("key=new\n")
+    monkeypatch.setattr(approval, "_says_yes", lambda _question: False)
+    assert run(*words) == 1
+    said = capsys.readouterr().err
+    assert f"Cursor asks for leave for '{command}' of key in project acme" in said
+    assert "run it yourself in a terminal" in said
+    assert (workdir / "key").read_text() == "old"
+    journal = workdir / "state" / "devwiz-gw" / "acme" / "audit.jsonl"
+    line = json.loads(journal.read_text().splitlines()[-1])
+    assert (line["action"], line["name"], line["outcome"]) == (event, "key", "denied")

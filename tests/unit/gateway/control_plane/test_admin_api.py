@@ -287,7 +287,9 @@ while data := s.recv(65536):
 IN_CHILD = "import subprocess, sys; subprocess.run(sys.argv[1:], env={}, check=True)"
 
 
-@pytest.mark.parametrize("target", ["/rotations", "/identity/export"])
+@pytest.mark.parametrize(
+    "target", ["/rotations", "/identity/export", "/reload", "/drain", "/workers/replace"]
+)
 @pytest.mark.parametrize(
     ("mark", "in_child", "status"),
     [
@@ -297,7 +299,7 @@ IN_CHILD = "import subprocess, sys; subprocess.run(sys.argv[1:], env={}, check=T
         ({"CURSOR_AGENT": "1"}, True, 403),
     ],
 )
-async def test_an_agent_gets_no_keys_and_changes_no_secrets(
+async def test_an_agent_gets_no_keys_changes_no_secrets_and_steers_nothing(
     tmp_path: Path, target: str, mark: dict[str, str], *, in_child: bool, status: int
 ) -> None:
     """Not by the socket itself either, nor from a child whose environment it emptied."""
@@ -315,6 +317,7 @@ async def test_an_agent_gets_no_keys_and_changes_no_secrets(
     assert bool(refused) is (status == 403)
     if refused:
         assert f"POST {target} C" in refused[0]
+        assert len(controls.called) == 1, "and nothing was done"
 
 
 async def test_who_has_ended_gets_no_keys(tmp_path: Path) -> None:
@@ -324,4 +327,5 @@ async def test_who_has_ended_gets_no_keys(tmp_path: Path) -> None:
     controls = FakeControls()
     async with api(tmp_path, controls, behind=gone) as path:
         assert (await ask(path, "POST", "/identity/export"))[0] == 403
-        assert (await ask(path, "POST", "/reload"))[0] == 200
+        assert (await ask(path, "POST", "/reload"))[0] == 403
+        assert (await ask(path, "POST", "/identity/renew"))[0] == 200
