@@ -4,7 +4,6 @@ failure mapped to what the caller can do about it.
 
 from __future__ import annotations
 
-import json
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from certs.clock_skew import ahead_s
 from certs.errors import CertsError, ReplyRejected, SourceDenied, SourceUnavailable
 from identity.http_exchange import ReplyTooLarge, exchange
 from identity.retry_after import retry_after_s
-from identity.strict_json import each_name_once
+from identity.strict_json import strict_value
 
 _MAX_REPLY_BYTES: Final = 131_072
 _MAX_TAG: Final = 256
@@ -199,10 +198,10 @@ class HttpsCaller:
 
 
 def json_object(content: bytes) -> dict[str, Any] | None:
-    """The JSON object, or None for anything else, also for one that has a member twice."""
+    """The JSON object, or None for anything else, also for what `strict_value` refuses."""
     try:
-        value = json.loads(content, object_pairs_hook=each_name_once)
-    except (ValueError, RecursionError):
+        value = strict_value(content)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

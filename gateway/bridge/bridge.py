@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from gateway.bridge.link import Link, LinkDown, chunks, whole
 from gateway.bridge.messages import Message, NoMessage, failure, parsed, parsed_all
 from gateway.bridge.session import Session
 from gateway.config.model import MCP_SESSION
+from identity.strict_json import strict_value
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -227,7 +227,7 @@ class Bridge:
                 return await self._post(request)
         said = ""
         with contextlib.suppress(ValueError, AttributeError):
-            problem = json.loads(body)
+            problem = strict_value(body)
             said = ": " + "; ".join(
                 str(problem[key]) for key in ("title", "detail") if key in problem
             )

@@ -92,7 +92,7 @@ def parsed_all(data: bytes) -> list[Message]:
     if not data.lstrip().startswith(b"["):
         return [parsed(data)]
     try:
-        values = json.loads(data)
+        values = json.loads(data.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise NoMessage(PARSE_ERROR, "this is no JSON") from None
     return [parsed(json.dumps(value).encode("ascii")) for value in values]

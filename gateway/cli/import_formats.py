@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from identity.errors import InvalidSecretValue
 from identity.secret_stores.base import Secret
+from identity.strict_json import strict_value
 
 FORMATS: Final = ("env", "1password", "doppler", "infisical")
 
@@ -36,10 +37,10 @@ def read_secrets(text: str, kind: str = "auto") -> dict[str, Secret]:
     if kind == "env":
         return dict(_of_env(text))
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = strict_value(text)
+    except ValueError:
         raise InvalidSecretValue(
-            "the file is not JSON", hint="is it of another --format?"
+            "the file is not JSON, or has a name twice", hint="is it of another --format?"
         ) from None
     kind = _kind_of(document) if kind == "json" else kind
     found: dict[str, Secret] = {}

@@ -20,6 +20,7 @@ from identity.errors import SecurityKeyUnavailable
 from identity.mfa.assertion import ProofRefused, check_proof, decoded, encoded, proof_of
 from identity.mfa.enrolled import EnrolledKeys, KeySlot
 from identity.mfa.statement import Statement, statement_of
+from identity.strict_json import strict_value
 
 _NAME: Final = "touched.json"
 _MAX_BYTES: Final = 64 * 1024
@@ -62,8 +63,8 @@ class TouchedAhead:
             return None
         with self._locked() as fd:
             try:
-                statement = self._proven(json.loads(os.pread(fd, _MAX_BYTES, 0)))
-            except (ValueError, KeyError, TypeError, ProofRefused, RecursionError):
+                statement = self._proven(strict_value(os.pread(fd, _MAX_BYTES, 0)))
+            except (ValueError, KeyError, TypeError, ProofRefused):
                 return None
             if not self._allows(statement, command, names):
                 return None

@@ -5,7 +5,6 @@ Source: the OpenTelemetry protocol specification 1.10, sections on OTLP/HTTP.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 import aiohttp
+
+from identity.strict_json import strict_value
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10.0)
 _MOST_REPLY: Final = 64 * 1024
@@ -83,7 +84,7 @@ def meaning(
 def _partial_success(body: bytes) -> Accepted:
     """An ExportTraceServiceResponse; one that can't be read is taken for full success."""
     try:
-        told = json.loads(body or b"{}")["partialSuccess"]
+        told = strict_value(body or b"{}")["partialSuccess"]
         rejected, why = int(told.get("rejectedSpans", 0)), str(told.get("errorMessage", ""))
     except (AttributeError, LookupError, TypeError, ValueError):
         return Accepted()

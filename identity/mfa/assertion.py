@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, Ellip
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from identity.strict_json import strict_value
 
 #: Not `localhost`, which every web application on this machine shares.
 RP_ID: Final = "devwiz.localhost"
@@ -101,19 +102,22 @@ def encoded(data: bytes) -> str:
 
 
 def decoded(text: object) -> bytes:
-    """Bytes of such a text. Raises `ProofRefused`."""
+    """Bytes of such a text, and of no other that stands for the same. Raises `ProofRefused`."""
     if not isinstance(text, str) or len(text) > _MAX_BYTES:
         raise ProofRefused("a part of the proof is missing")
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise ProofRefused("a part of the proof is not base64url") from None
+        data = None
+    if data is None or encoded(data) != text:
+        raise ProofRefused("a part of the proof is not base64url")
+    return data
 
 
 def _check_client_data(client_data: bytes, challenge: bytes) -> None:
     try:
-        data = json.loads(client_data)
-    except (ValueError, RecursionError):
+        data = strict_value(client_data)
+    except ValueError:
         data = None
     if not isinstance(data, dict):
         raise ProofRefused("the client's data is not JSON")

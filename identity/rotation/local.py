@@ -11,6 +11,7 @@ from identity.errors import TokenDenied
 from identity.program import Program, output_of
 from identity.rotation.base import Created
 from identity.secret_stores.base import Secret, check_value
+from identity.strict_json import strict_value
 
 
 class Made:
@@ -130,8 +131,8 @@ def _text(value: Secret | None) -> str:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return strict_value(text)
+    except ValueError:
         return None
 
 

@@ -5,7 +5,6 @@ the server that was named.
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from yarl import URL
 from identity.errors import TokenDenied, TokenUnavailable
 from identity.http_exchange import ReplyTooLarge, exchange
 from identity.retry_after import retry_after_s
+from identity.strict_json import strict_value
 
 TIMEOUT_S: Final = 15.0
 _MAX_REPLY_BYTES: Final = 256 * 1024
@@ -69,8 +69,8 @@ class Answer:
     def value(self) -> object:
         """The JSON value, or None for anything else."""
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
+            return strict_value(self.body)
+        except ValueError:
             return None
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 from identity.errors import TokenDenied
 from identity.program import Program, output_of
 from identity.secret_stores.base import Secret
+from identity.strict_json import strict_value
 from identity.token_sources.base import Token
 
 
@@ -52,8 +52,8 @@ class ExecHelper:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = strict_value(text)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 

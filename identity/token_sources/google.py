@@ -20,6 +20,7 @@ from google.oauth2 import service_account
 from identity.errors import TokenDenied, TokenError, TokenUnavailable
 from identity.retry_after import retry_after_s
 from identity.secret_stores.base import Secret
+from identity.strict_json import strict_value
 from identity.token_sources.base import Token
 from identity.token_sources.google_transport import HostRefused, PinnedTransport, told_by
 from identity.token_sources.jwt_end import end_of
@@ -118,7 +119,7 @@ class GoogleTokenSource:
             body=json.dumps(body).encode(),
             headers=headers,
         )
-        told = json.loads(reply.data)
+        told = strict_value(reply.data)
         if reply.status != HTTPStatus.OK:
             raise exceptions.RefreshError(str(told["error"]["message"]))
         return told["token"], end_of(told["token"])
@@ -126,12 +127,12 @@ class GoogleTokenSource:
     def _info(self) -> dict[str, Any]:
         try:
             with self._file.open("rb") as file:
-                info = json.loads(file.read(_MAX_FILE_BYTES))
+                info = strict_value(file.read(_MAX_FILE_BYTES))
         except OSError as error:
             raise TokenDenied(
                 f"{self._file} can't be read: {(error.strerror or '').lower()}"
             ) from error
-        except (ValueError, RecursionError):
+        except ValueError:
             info = None
         if not isinstance(info, dict) or not isinstance(info.get("type"), str):
             raise TokenDenied(

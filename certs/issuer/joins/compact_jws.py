@@ -114,9 +114,13 @@ def fits(algorithm: str, key: VerificationKey) -> bool:
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
         raise InvalidJws("it is not base64url") from None
+    # RFC 4648 §3.5: bits that nobody reads would make two texts of one token.
+    if base64.urlsafe_b64encode(data).rstrip(b"=") != text.encode():
+        raise InvalidJws("it is not base64url as an encoder writes it")
+    return data
 
 
 def _text(header: dict[str, Any], name: str) -> str:

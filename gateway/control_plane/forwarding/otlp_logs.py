@@ -14,6 +14,7 @@ from typing import Any, Final
 from gateway.control_plane.forwarding.http_post import Poster
 from gateway.control_plane.forwarding.record import Record, Rejected, Taken, Verdict
 from gateway.telemetry.spans import Value
+from identity.strict_json import strict_value
 
 _MOST_SAID: Final = 200
 #: Severities of the logs data model.
@@ -62,7 +63,7 @@ def partial_success(body: bytes) -> Taken | Rejected:
     were rejected isn't told, and a client must not send any of them again.
     """
     try:
-        told = json.loads(body or b"{}")["partialSuccess"]
+        told = strict_value(body or b"{}")["partialSuccess"]
         rejected, why = int(told.get("rejectedLogRecords", 0)), str(told.get("errorMessage", ""))
     except (AttributeError, LookupError, TypeError, ValueError):
         return Taken()

@@ -247,6 +247,7 @@ async def test_the_transport_of_2024_11_05() -> None:
         ),
         (502, {"title": "no upstream", "detail": "see"}, -32000, "502: no upstream; see"),
         (500, ["x"], -32000, "refused with status 500"),
+        (500, "[" * 10_000, -32000, "refused with status 500"),
         (200, {"no": "message"}, -32600, "answered something else"),
         (202, None, -32000, "no message"),
         (307, None, -32000, "status 307"),
@@ -258,6 +259,8 @@ async def test_what_is_no_answer_becomes_an_error(
     async def handler(request: web.Request) -> web.StreamResponse:
         if body is None:
             return web.Response(status=status)
+        if isinstance(body, str):
+            return web.Response(text=body, content_type="application/problem+json", status=status)
         return web.json_response(body, status=status)
 
     async with stage(handler) as scene:

@@ -119,6 +119,13 @@ def test_1password() -> None:
     }
 
 
+@pytest.mark.parametrize("text", ['{"KEY": "canary-a", "KEY": "canary-b"}', '{"KEY": NaN}'])
+def test_json_that_readers_differ_about_is_not_imported(text: str) -> None:
+    with pytest.raises(InvalidSecretValue, match="not JSON, or has a name twice") as refused:
+        read_secrets(text, "doppler")
+    assert "canary" not in str(refused.value)
+
+
 def test_two_values_for_a_name_are_not_chosen_from() -> None:
     twice = item("x", ("CONCEALED", "key", "canary-a"), ("CONCEALED", "key", "canary-b"))
     with pytest.raises(InvalidSecretValue, match="two values for key") as refused:

@@ -31,6 +31,8 @@ def partial(**values: object) -> bytes:
         (b"[]", Accepted()),
         (b'{"partialSuccess": null}', Accepted()),
         (b"\xff\xfe", Accepted()),
+        (b'{"partialSuccess": {"rejectedSpans": 1e999}}', Accepted()),
+        (b'{"partialSuccess":' * 10_000, Accepted()),
         (partial(rejectedSpans=1, errorMessage="x" * 1000), Accepted(1, "x" * 200)),
     ],
 )

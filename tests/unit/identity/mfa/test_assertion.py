@@ -100,6 +100,8 @@ def test_a_page_on_any_port_of_the_same_name_may_ask() -> None:
         ({"origin": "http://devwiz.localhost:"}, "another origin"),
         ({"origin": 1}, "another origin"),
         ({"challenge": "*"}, "not base64url"),
+        ({"challenge": f"{encoded(CHALLENGE)}="}, "not base64url"),
+        ({"challenge": encoded(CHALLENGE)[:-1] + "N"}, "not base64url"),
         ({"challenge": None}, "missing"),
     ],
 )
@@ -122,6 +124,10 @@ def test_other_algorithms_and_texts_are_refused() -> None:
     assert "algorithm" in refused(proof, public)
     assert "not JSON" in refused(replace(proof, client_data=b"[1]"), public)
     assert "not JSON" in refused(replace(proof, client_data=b"\xff"), public)
+    twice = proof.client_data[:-1] + b', "type": "webauthn.get"}'
+    assert "not JSON" in refused(replace(proof, client_data=twice), public)
+    wide = proof.client_data.decode().encode("utf-16")
+    assert "not JSON" in refused(replace(proof, client_data=wide), public)
 
 
 def test_a_proof_survives_the_journal() -> None:
@@ -130,6 +136,9 @@ def test_a_proof_survives_the_journal() -> None:
     with pytest.raises(ProofRefused, match="missing"):
         proof_of({})
     assert decoded(encoded(b"\x00\xff")) == b"\x00\xff"
+    for other in ("AP8=", "AP9", "AP8\n", "//8", "++8"):
+        with pytest.raises(ProofRefused, match="not base64url"):
+            decoded(other)
 
 
 @pytest.mark.parametrize(

@@ -196,5 +196,6 @@ async def test_log_records_are_as_the_protocol_has_them(records: Records) -> Non
 def test_what_a_collector_says_of_some() -> None:
     told = {"partialSuccess": {"rejectedLogRecords": "3", "errorMessage": "too old"}}
     assert partial_success(json.dumps(told).encode()) == Taken(3, "too old")
-    for body in (b"", b"{}", b"[]", b"x", b'{"partialSuccess": null}'):
+    endless, huge = b'{"":' * 10_000, b'{"partialSuccess": {"rejectedLogRecords": 1e999}}'
+    for body in (b"", b"{}", b"[]", b"x", b'{"partialSuccess": null}', endless, huge):
         assert partial_success(body) == Taken()

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from collections import Counter
+
 import pytest
 
-from identity.secret_stores.vault.keys import BoxDamaged, Keys, close_box, fields, open_box
+from identity.secret_stores.vault.keys import (
+    FORMAT,
+    BoxDamaged,
+    Keys,
+    close_box,
+    derive,
+    fields,
+    open_box,
+)
+from tests.data.published import load
 
 MASTER = bytes(range(32))
 NONCE = b"n" * 12
@@ -54,6 +67,33 @@ def test_the_known_answer_of_rfc_8452() -> None:
     nonce = bytes.fromhex("03" + "00" * 11)
     box = close_box(key, bytes.fromhex("0100000000000000"), b"", nonce=nonce)
     assert box == nonce + bytes.fromhex("c2ef328e5c71c83b843122130f7364b761e0b97427e3df28")
+
+
+def test_wycheproofs_boxes_are_closed_and_opened_as_they_say() -> None:
+    told = Counter[str]()
+    for case in load("wycheproof_aes_gcm_siv"):
+        key, nonce, aad, content, text, tag = (
+            bytes.fromhex(case[name]) for name in ("key", "iv", "aad", "msg", "ct", "tag")
+        )
+        box = nonce + text + tag
+        if case["result"] == "valid":
+            assert open_box(key, box, aad) == content, case["tcId"]
+            assert close_box(key, content, aad, nonce=nonce) == box, case["tcId"]
+        else:
+            with pytest.raises(BoxDamaged):
+                open_box(key, box, aad)
+        told[case["result"]] += 1
+    assert told == {"valid": 69, "invalid": 34}
+
+
+def test_derivation_is_rfc_5869s_written_out() -> None:
+    key, salt, info = b"k" * 32, b"salt", fields(FORMAT, b"a", b"bc")
+    extracted = hmac.digest(salt, key, hashlib.sha256)
+    block, whole = b"", b""
+    for number in (1, 2, 3):
+        block = hmac.digest(extracted, block + info + bytes([number]), hashlib.sha256)
+        whole += block
+    assert derive(key, salt, b"a", b"bc", size=70) == whole[:70]
 
 
 def test_no_other_parts_make_the_same_fields() -> None:
