@@ -156,6 +156,7 @@ def _unlock(args: argparse.Namespace) -> int:
         vault_id=opened.unlocked.vault_id,
         auto_lock_s=scope.auto_lock_s,
         mark_in_keychain=marks_in_keychain(checked.contents.slots),
+        seen=checked.contents.mark(),
     )
     limit = (
         f"it locks after {output.duration(scope.auto_lock_s)} without use"

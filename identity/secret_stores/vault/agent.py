@@ -29,6 +29,7 @@ from identity.hardening import harden_process
 from identity.secret_stores.base import Secret, SecretRef
 from identity.secret_stores.binding import REBINDINGS, Asker, read_asker
 from identity.secret_stores.keychain_frames import read_frame, write_frame
+from identity.secret_stores.vault.contents import Mark
 from identity.secret_stores.vault.keys import Keys
 from identity.secret_stores.vault.locked_memory import LockedMemory
 from identity.secret_stores.vault.marks import MarkInKeychain, MarkKeeper
@@ -45,12 +46,15 @@ _TICK_S: Final = 15.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a process is started with. `auto_lock_s` of 0 means never."""
+    """What a process is started with. `auto_lock_s` of 0 means never; `seen` is the state in which
+    the vault was unlocked.
+    """
 
     place: Place
     vault_id: bytes
     auto_lock_s: float
     mark_in_keychain: bool
+    seen: Mark | None = None
 
     def message(self, master: bytes) -> dict[str, Any]:
         """The order as a message to the process's standard input."""
@@ -60,6 +64,7 @@ class Order:
             "vault_id": self.vault_id.hex(),
             "auto_lock_s": self.auto_lock_s,
             "mark_in_keychain": self.mark_in_keychain,
+            "seen": None if self.seen is None else [self.seen.epoch, self.seen.root.hex()],
             "master": base64.b64encode(master).decode(),
         }
 
@@ -71,7 +76,12 @@ def read_order(message: dict[str, Any]) -> Order:
         vault_id=bytes.fromhex(message["vault_id"]),
         auto_lock_s=float(message["auto_lock_s"]),
         mark_in_keychain=bool(message["mark_in_keychain"]),
+        seen=_seen(message["seen"]),
     )
+
+
+def _seen(told: list[Any] | None) -> Mark | None:
+    return None if told is None else Mark(int(told[0]), bytes.fromhex(told[1]))
 
 
 class Agent:
@@ -256,6 +266,7 @@ def serve(order: Order, master: LockedMemory, ready: Callable[[], None]) -> None
         order.place,
         lambda: Keys(master.read(), order.vault_id),
         far=_far_marks(order) if order.mark_in_keychain else (),
+        seen=order.seen,
     )
     try:
         with listening(order.place) as listener:

@@ -43,6 +43,9 @@ _ACCEPT: Final = (
     "otherwise somebody put an older file in its place"
 )
 
+#: More changes than a vault has seen since the file that is accepted was copied.
+_UNKNOWN_CHANGES: Final = 1 << 20
+
 
 class Checked(NamedTuple):
     """A vault that is whole and the newest, and why which further keepers were not asked."""
@@ -64,17 +67,25 @@ class Checked(NamedTuple):
 class Vault:
     """All projects' secrets, by keys that `keys` gives whenever they are needed.
 
-    Each call opens the file, checks that it is private, whole and not older than its mark, and
-    closes it: what others do to it in between is seen. `far` are further keepers of the mark, told
-    of each change as far as they can be reached.
+    Each call opens the file, checks that it is private, whole and not older than its mark, nor
+    than what was `seen` before, and closes it: what others do to it in between is seen. `far` are
+    further keepers of the mark, told of each change as far as they can be reached.
     """
 
     def __init__(
-        self, place: Place, keys: Callable[[], Keys], *, far: Sequence[MarkKeeper] = ()
+        self,
+        place: Place,
+        keys: Callable[[], Keys],
+        *,
+        far: Sequence[MarkKeeper] = (),
+        seen: Mark | None = None,
     ) -> None:
         self._place = place
         self._keys = keys
         self._far = tuple(far)
+        # Out of reach of who puts back the file together with its mark; without it, the next change
+        # would tell the far keepers that the older state is the newest.
+        self._seen = seen
 
     def get(self, ref: SecretRef, asker: Asker | None = None) -> Secret:
         """The current value. `asker` is who wants it; None where the vault's owner looks by itself.
@@ -155,10 +166,20 @@ class Vault:
         return Checked(contents, unasked)
 
     def accept(self) -> None:
-        """Take the file, if it is whole, for the newest, and mark it as that everywhere."""
+        """Take the file, if it is whole, for the newest, and mark it as that everywhere.
+
+        It becomes newer than any mark that can be read, by far, so that who has seen a later state,
+        like the process that holds the key, takes it as well.
+        """
+        far, _ = self._far_marks()
         with locked(self._place):
             contents, keys = self._read()
-            self._mark_everywhere(contents.mark().text(keys))
+            texts = [self._mark_file().read() or "", *far]
+            marks = [contents.mark(), *filter(None, (read_mark(text, keys) for text in texts))]
+            newest = max(mark.epoch for mark in marks)
+            with database.changing(self._place.database) as (contents, change):
+                keys = self._sealed(contents)
+                self._finish(keys, change, newest + _UNKNOWN_CHANGES)
 
     @contextmanager
     def changing_slots(self) -> Iterator[tuple[Contents, Change]]:
@@ -176,9 +197,10 @@ class Vault:
 
     def _fresh(self) -> tuple[Contents, Keys]:
         # The mark first: a change that comes in between can only make the file newer than it.
-        mark = self._mark_file().read() or ""
+        mark, seen = self._mark_file().read() or "", self._seen
         contents, keys = self._read()
-        _check_age(contents, [read_mark(mark, keys)])
+        _check_age(contents, [read_mark(mark, keys), *([] if seen is None else [seen])])
+        self._seen = contents.mark()
         return contents, keys
 
     def _read(self) -> tuple[Contents, Keys]:
@@ -202,10 +224,14 @@ class Vault:
             with database.changing(self._place.database) as (contents, change):
                 keys = self._sealed(contents)
                 yield contents, keys, change
-                after = Mark(contents.epoch + 1, change.contents().root())
-                change.finish(after.epoch, after.seal(keys))
-            # After the file: a crash in between leaves a file that is newer than its mark.
-            self._mark_everywhere(after.text(keys))
+                self._finish(keys, change, contents.epoch + 1)
+
+    def _finish(self, keys: Keys, change: Change, epoch: int) -> None:
+        after = Mark(epoch, change.contents().root())
+        change.finish(after.epoch, after.seal(keys))
+        self._seen = after
+        # After the file: a crash in between leaves a file that is newer than its mark.
+        self._mark_everywhere(after.text(keys))
 
     @contextmanager
     def _used(self, project: str, asker: Asker | None) -> Iterator[tuple[Contents, Keys, Change]]:

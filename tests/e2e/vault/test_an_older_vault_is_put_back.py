@@ -27,6 +27,24 @@ def test_an_older_file_is_refused_until_it_is_accepted(headless: Headless, tmp_p
     assert headless.get("token") == "revoked"
 
 
+def test_the_process_with_the_key_is_not_deceived_by_an_older_mark(
+    headless: Headless, tmp_path: Path
+) -> None:
+    headless.make()
+    headless.unlock()
+    headless.done("secret", "set", "token", said="revoked")
+    headless.done("vault", "lock")
+    (mark,) = headless.state.glob("*.mark")
+    kept = [(path, path.read_bytes()) for path in (headless.vault / "vault.db", mark)]
+    headless.unlock()
+    headless.done("secret", "set", "token", said="new")
+    for path, data in kept:
+        path.write_bytes(data)
+    assert "older than its last state" in headless.get("token")
+    headless.done("vault", "check", "--accept", passphrase=PASSPHRASE)
+    assert headless.get("token") == "revoked", "while the same process holds the key"
+
+
 def test_a_copy_on_another_machine_is_refused_until_it_is_accepted(
     headless: Headless, tmp_path: Path
 ) -> None:

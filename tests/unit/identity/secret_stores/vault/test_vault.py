@@ -131,6 +131,59 @@ def test_an_older_file_put_back_is_refused_until_it_is_accepted(
     assert vault.get(TOKEN).reveal() == "acme's"
 
 
+def put_back(rig: VaultRig) -> Callable[[], None]:
+    """Puts back the file and its mark as they are now."""
+    paths = (rig.place.database, rig.place.mark(rig.unlocked().vault_id))
+    before = [path.read_bytes() for path in paths]
+
+    def restore() -> None:
+        for path, data in zip(paths, before, strict=True):
+            path.write_bytes(data)
+
+    return restore
+
+
+def test_who_has_seen_a_later_state_is_not_deceived_by_an_older_mark(rig: VaultRig) -> None:
+    far = Keeper()
+    vault = rig.vault(far=[far])
+    vault.set(TOKEN, Secret("revoked"))
+    restore = put_back(rig)
+    vault.set(TOKEN, Secret("newer"))
+    newest = far.text
+    restore()
+    calls = (lambda: vault.get(TOKEN), lambda: vault.set(TOKEN, Secret("x")), vault.check)
+    for call in calls:
+        with pytest.raises(VaultRolledBack, match="older than its last state"):
+            call()
+    assert far.text == newest, "no change told the far keeper of the older state"
+    with pytest.raises(VaultRolledBack):
+        rig.vault(far=[far]).check()
+
+
+def test_what_was_seen_is_handed_on(rig: VaultRig, vault: Vault) -> None:
+    restore = put_back(rig)
+    vault.set(TOKEN, Secret("newer"))
+    seen = vault.check().contents.mark()
+    restore()
+    keys = rig.unlocked().keys()
+    with pytest.raises(VaultRolledBack, match="older than its last state"):
+        Vault(rig.place, lambda: keys, seen=seen).get(TOKEN)
+
+
+def test_what_is_accepted_is_newer_than_what_anybody_has_seen(rig: VaultRig) -> None:
+    far = Keeper()
+    vault = rig.vault(far=[far])
+    vault.set(TOKEN, Secret("revoked"))
+    restore = put_back(rig)
+    for text in ("newer", "newest"):
+        vault.set(TOKEN, Secret(text))
+    restore()
+    rig.vault(far=[far]).accept()
+    assert vault.get(TOKEN).reveal() == "revoked"
+    vault.set(TOKEN, Secret("set since"))
+    assert rig.vault(far=[far]).check().unasked == ()
+
+
 def test_another_file_of_the_same_age_is_refused(rig: VaultRig, vault: Vault) -> None:
     older, mark = rig.place.database.read_bytes(), rig.place.mark(rig.unlocked().vault_id)
     older_mark = mark.read_bytes()
@@ -138,10 +191,11 @@ def test_another_file_of_the_same_age_is_refused(rig: VaultRig, vault: Vault) ->
     one_way = rig.place.database.read_bytes()
     rig.place.database.write_bytes(older)
     mark.write_bytes(older_mark)
-    vault.set(TOKEN, Secret("another way"))
+    elsewhere = rig.vault()  # the first one has seen what came after
+    elsewhere.set(TOKEN, Secret("another way"))
     rig.place.database.write_bytes(one_way)
     with pytest.raises(VaultRolledBack, match="another one"):
-        vault.get(TOKEN)
+        elsewhere.get(TOKEN)
 
 
 @pytest.mark.parametrize("mark", [None, b"", b"1 1 00 00\n", b"\xff" * 99])
