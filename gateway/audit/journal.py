@@ -75,6 +75,7 @@ class Journal:
         self._lock = threading.Lock()
         self._commit = GroupCommit()
         self._known: tuple[tuple[int, int, int], End] | None = None
+        self._entered: tuple[int, int] | None = None
 
     def record(
         self,
@@ -163,11 +164,12 @@ class Journal:
         """
         from gateway.audit.vouched import acknowledged
 
+        actor = self._actor()
+        told = {**finding, "reason": reason, "by": actor.user or str(actor.uid)}
+
         def make(end: End) -> Event:
             at = self._stamp()
-            return acknowledged(
-                finding, reason, signer, project=self.project, place=end.place, at=at
-            )
+            return acknowledged(told, signer, project=self.project, place=end.place, at=at)
 
         return self._written(make, None) or Place()
 
@@ -234,8 +236,13 @@ class Journal:
         fd = os.open(self.path, _OPEN, 0o600)
         try:
             os.fsync(fd)
+            file = _mark(fd)[:2]
         finally:
             os.close(fd)
+        if file != self._entered:
+            # The disk has a new file's name only when the folder is there as well: fsync(2).
+            _sync_folder(self.path.parent)
+            self._entered = file
 
     # -- several files ---------------------------------------------------------------------------
 
@@ -247,7 +254,10 @@ class Journal:
             return
         self._sync()
         first = next((seq for line in lines_of(self.path) if (seq := seq_of(line))), 0)
-        self.path.rename(self.path.with_name(full_name(first)))
+        # Somebody may have put back an older file: what is there already is evidence.
+        while (full := self.path.with_name(full_name(first))).exists():
+            first += 1
+        self.path.rename(full)
         self._known = None
         _sync_folder(self.path.parent)
         if self.keeping.too_many is None:

@@ -247,14 +247,16 @@ class _Walk:
 
 
 def _acknowledged(fields: dict[str, Any], told: dict[str, Any]) -> Acknowledged:
-    user = fields.get("user")
+    user, signed = fields.get("user"), fields.get(SIGNATURE)
     names = user if isinstance(user, dict) else {}
+    # Lines of earlier versions have nobody's name under the signature.
+    who = told.get("by") or names.get("name") or names.get("uid", "")
     return Acknowledged(
         finding=str(told.get("finding")),
         file=str(told.get("file")),
         line=number_of(told.get("line")),
         what=str(told.get("what")),
         reason=str(told.get("reason")),
-        who=str(names.get("name") or names.get("uid", "")),
-        at=str(fields.get("time")),
+        who=str(who),
+        at=str(signed.get("at") if isinstance(signed, dict) else fields.get("time")),
     )

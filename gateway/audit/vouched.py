@@ -54,14 +54,15 @@ def pruned(
 
 
 def acknowledged(
-    finding: Mapping[str, Any], reason: str, signer: Signer, *, project: str, place: Place, at: str
+    told: Mapping[str, Any], signer: Signer, *, project: str, place: Place, at: str
 ) -> Event:
-    """The event by which a person says that a finding is known, as the line after `place`."""
-    told = {**finding, "reason": reason}
-    more = {"acknowledged": told}
+    """The event by which a person says that a finding is known, as the line after `place`. What is
+    `told` of the finding has the `reason` as well, and `by` whom: all of it is signed.
+    """
+    more: dict[str, Any] = {"acknowledged": told}
     more |= _vouched(signer, ACKNOWLEDGED, told, project=project, place=place, at=at)
-    name = f"{finding['file']}:{finding['line']}" if finding["file"] else "the end"
-    return Event(action=ACKNOWLEDGED, outcome="ok", name=name, reason=reason, more=more)
+    name = f"{told['file']}:{told['line']}" if told["file"] else "the end"
+    return Event(action=ACKNOWLEDGED, outcome="ok", name=name, reason=told["reason"], more=more)
 
 
 def vouched(line: Mapping[str, Any], told: object, *, before: Place) -> Signed | str:

@@ -176,6 +176,43 @@ def test_the_chain_goes_on_when_a_crash_came_right_behind_a_rotation(tmp_path: P
     assert verdict(path).last.seq == 4
 
 
+def test_a_full_file_is_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    for name in ("a", "b"):
+        small(path).record("x", outcome="ok", name=name * 1000)
+    (full,) = full_files(path)
+    evidence = full.read_bytes()
+    path.write_bytes(evidence)  # an older file, put back
+    small(path).record("x", outcome="ok", name="c")
+    assert full.read_bytes() == evidence
+    assert len(full_files(path)) == 2
+    assert not verdict(path).whole
+
+
+def test_the_disk_has_a_new_file_s_name_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, flushed = tmp_path / "audit.jsonl", list[bool]()
+    flush = os.fsync
+
+    def flushing(fd: int) -> None:
+        flushed.append(stat.S_ISDIR(os.fstat(fd).st_mode))
+        flush(fd)
+
+    monkeypatch.setattr(os, "fsync", flushing)
+    journal = small(path)
+    journal.record("x", outcome="ok", name="a" * 1000)
+    assert flushed == [False, True], "the file, then the folder with its name"
+    flushed.clear()
+    journal.record("x", outcome="ok", name="b")
+    assert full_files(path)
+    assert flushed[-2:] == [False, True]
+    flushed.clear()
+    journal.keep(file_bytes=1 << 20, files=0)
+    journal.record("x", outcome="ok", name="c")
+    assert flushed == [False], "once is enough"
+
+
 def test_old_files_are_removed_and_the_rest_verifies(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     journal = small(path, files=2)

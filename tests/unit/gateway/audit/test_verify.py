@@ -239,8 +239,8 @@ def known(lines: list[bytes], problem: Problem, signer: KeySigner = SIGNER) -> l
     """The lines, and a person's word on a finding."""
 
     def make(place: Place) -> Event:
-        told = problem.fields()
-        return acknowledged(told, "restored", signer, project="acme", place=place, at="t")
+        told = problem.fields() | {"reason": "restored", "by": "ada"}
+        return acknowledged(told, signer, project="acme", place=place, at="t")
 
     return with_event(lines, make)
 
@@ -252,7 +252,7 @@ def test_a_finding_that_a_person_knows_of_is_none() -> None:
     (item,) = found.acknowledged
     assert (found.whole, found.signed) == (True, len(WHOLE))
     assert (item.line, item.what, item.reason) == (8, problem.what, "restored")
-    assert (item.who, item.at) == ("0", AT.isoformat(timespec="milliseconds"))
+    assert (item.who, item.at) == ("ada", "t"), "what is signed, not what stands beside"
     assert walk(with_event(told, signature)).whole
 
 
