@@ -18,6 +18,10 @@ from identity.strict_json import strict_value
 FORMATS: Final = ("env", "1password", "doppler", "infisical")
 
 _ASSIGNMENT: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=[ \t]*")
+_LINE_END: Final = re.compile(r"\r\n?")
+# As dotenv for Node takes them, where nothing but a comment is behind them: another program's value
+# may begin with one.
+_IN_BACKTICKS: Final = re.compile(r"`([^`]*)`[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "$": "$", "`": "`"}
 # Doppler adds where the secrets are from.
 _OF_DOPPLER: Final = {"DOPPLER_PROJECT", "DOPPLER_ENVIRONMENT", "DOPPLER_CONFIG"}
@@ -66,7 +70,7 @@ def _kind_of(document: Any) -> str:
 
 
 def _of_env(text: str) -> Iterator[tuple[str, Secret]]:
-    position, text = 0, text.removeprefix("\ufeff").replace("\r\n", "\n")
+    position, text = 0, _LINE_END.sub("\n", text.removeprefix("\ufeff"))
     while position < len(text):
         end = _line_end(text, position)
         line = text[position:end].strip()
@@ -83,6 +87,8 @@ def _of_env(text: str) -> Iterator[tuple[str, Secret]]:
 def _value(text: str, start: int) -> tuple[str, int]:
     """The value that begins at `start`, and where the next line begins."""
     mark = text[start : start + 1]
+    if mark == "`" and (found := _IN_BACKTICKS.match(text, start)):
+        return found[1], found.end()
     if mark not in {'"', "'"} or not mark:
         end = _line_end(text, start)
         # A comment needs a blank before it: what has none belongs to the value.

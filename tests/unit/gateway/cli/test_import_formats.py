@@ -57,6 +57,69 @@ def test_an_env_file_as_others_read_it() -> None:
     }
 
 
+# The facts of the suites of dotenv for Node, Ruby and Python and of Docker Compose, where they
+# agree or where Node's, the most used one, has the say.
+FACTS = [
+    ("A=`b`", {"A": "b"}),
+    ("A=`    b    `  # c", {"A": "    b    "}),
+    ("A=``", {"A": ""}),
+    ("A=`double \"quotes\" and single 'quotes'`", {"A": "double \"quotes\" and single 'quotes'"}),
+    ("A=`a #b` # c\nB=`c`", {"A": "a #b", "B": "c"}),
+    (
+        "A=`-----BEGIN-----\nx=\n-----END-----`\nB=c",
+        {"A": "-----BEGIN-----\nx=\n-----END-----", "B": "c"},
+    ),
+    ("A=`b\\n`", {"A": "b\\n"}),
+    # A value of its own that begins with one.
+    ("A=`b\nB=c", {"A": "`b", "B": "c"}),
+    ("A=`b\nB=`c", {"A": "`b", "B": "`c"}),
+    ("A=`b`c", {"A": "`b`c"}),
+    ("A=1\rB=2\r\nC=3\r", {"A": "1", "B": "2", "C": "3"}),
+    ('A="x\r\ny\rz"', {"A": "x\ny\nz"}),
+    ("A =b", {"A": "b"}),
+    ("    SPACED_KEY = parsed", {"SPACED_KEY": "parsed"}),
+    ("export   A  =b", {"A": "b"}),
+    ("A=equals==", {"A": "equals=="}),
+    ('A={"foo": "bar"}', {"A": '{"foo": "bar"}'}),
+    ("A=dont\\nexpand", {"A": "dont\\nexpand"}),
+    ("FOO.BAR=foobar", {"FOO.BAR": "foobar"}),
+    ("A='quote $FOO'", {"A": "quote $FOO"}),
+    ('A="foo\\${BAR}"', {"A": "foo${BAR}"}),
+    ('A="a\n\nb"', {"A": "a\n\nb"}),
+    ("\n \t  \nA=b\n \nB=c", {"A": "b", "B": "c"}),
+    ("# A=b\n", {}),
+    ("A=b\v\f#c", {"A": "b"}),
+]
+
+
+@pytest.mark.parametrize(("text", "values"), FACTS)
+def test_an_env_file_as_the_suites_of_others_have_it(text: str, values: dict[str, str]) -> None:
+    assert plain(text, "env") == values
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "export A",
+        "A",
+        "A: b",
+        "1A=b",
+        "A+=b",
+        "lol$wut",
+        '"A"=b',
+        'A="b',
+        "A='b",
+        'A="b\\"',
+        'A="a"b',
+        "A='a\\'b'",
+        "set A=b",
+    ],
+)
+def test_what_others_guess_at_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSecretValue, match="line 1"):
+        read_secrets(text, "env")
+
+
 def test_windows_line_ends_and_a_byte_order_mark_are_no_part_of_it() -> None:
     assert plain("\ufeffA=1\r\nB='2'\r\n") == {"A": "1", "B": "2"}
 
