@@ -20,8 +20,8 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.cli.released import approved, gate_of, released
 from gateway.cli.secret_scope import Scope, opened_by
 from gateway.cli.snapshot import Snapshot
-from gateway.config.model import InjectedVariable
 from gateway.config.reading import read
+from gateway.config.run_model import InjectedVariable
 from gateway.errors import GatewayError
 from gateway.injection import direnv, envrc_text, plan
 from gateway.injection.envrc_sessions import Lock, Session, Sessions, write_fresh

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -13,6 +14,10 @@ from gateway.cli import output
 from identity.fault import Fault
 
 PROGRAM: Final = "devwiz-gw"
+
+#: How wide it is assumed to be where there is no terminal.
+_COLUMNS: Final = 80
+_STDOUT: Final = 1
 
 #: What argparse says of words that have no place, and of a value that an option doesn't take.
 _REST: Final = "unrecognized arguments: "
@@ -26,6 +31,26 @@ class UsageError(Fault):
     """The command line itself is wrong."""
 
     remedy = "the command with --help says what it takes"
+
+
+class _Layout(argparse.RawDescriptionHelpFormatter):
+    """The layout of `--help`, as wide as the terminal. Left to find that out by itself, argparse
+    imports libraries of compression, at the start of each command.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """As `shutil.get_terminal_size` has it."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said):
+        return int(said)
+    try:
+        return os.get_terminal_size(_STDOUT).columns or _COLUMNS
+    except OSError:  # no terminal
+        return _COLUMNS
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -58,7 +83,7 @@ def make_parser(prog: str, *, summary: str, examples: Sequence[str]) -> CommandP
         prog=prog,
         description=_sentence(summary),
         epilog=_epilog(examples),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Layout,
         allow_abbrev=False,
     )
     add_config(parser)
@@ -111,7 +136,7 @@ class Commands:
             help=summary,
             description=_sentence(summary),
             epilog=_epilog(examples),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Layout,
             allow_abbrev=False,
         )
         return parser

@@ -10,7 +10,8 @@ from gateway.cli.approval import AgentRefused
 from gateway.cli.configu_bound import bound
 from gateway.cli.secret_scope import Scope
 from gateway.cli.touch import Action, Gate
-from gateway.config.model import TOKEN_PREFIX, InjectedVariable
+from gateway.config.references import TOKEN_PREFIX
+from gateway.config.run_model import InjectedVariable
 
 
 def released(

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 from gateway.cli import output
 from gateway.cli.parsers import UsageError
 from gateway.cli.snapshot import Snapshot, text_of
-from gateway.config.rotate import on_switch
+from gateway.config.on_switch import on_switch
 from gateway.config.table import Rejected
 from gateway.injection import child, delivery
 from gateway.rotation.watch import Watch

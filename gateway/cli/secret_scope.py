@@ -1,4 +1,7 @@
-"""Which project of which store a `secret` command is about, and the store opened for it."""
+"""Which project of which store a `secret` command is about, and the store opened for it.
+
+What a command needs besides is imported when it is needed: meanwhile the keychain's process starts.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,19 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.asking import asker_of
-from gateway.audit.files import journal_path
-from gateway.audit.journal import Journal
-from gateway.cli import output
+from gateway.cli.begun_store import begun
 from gateway.cli.parsers import UsageError
 from gateway.cli.snapshot import Snapshot, snapshot_of, text_of
-from gateway.config.model import LOCAL_PREFIX, TELEMETRY
+from gateway.config.references import LOCAL_PREFIX, TELEMETRY
 from identity.secret_stores.base import SecretRef, given_ref
-from identity.secret_stores.guarded import GuardedStore
 from identity.secret_stores.open import open_blocking_store
+
+if TYPE_CHECKING:
+    from gateway.audit.journal import Journal
+    from identity.secret_stores.guarded import GuardedStore
+    from identity.secret_stores.keychain_helper import KeychainHelper
 
 _REFERENCE: Final = re.compile(r"\{secret:([^{}]+)\}")
 
@@ -59,6 +63,17 @@ def opened(args: argparse.Namespace) -> Iterator[Scope]:
 @contextmanager
 def opened_by(snapshot: Snapshot) -> Iterator[Scope]:
     """The scope that a configuration means. Raises as `opened` does."""
+    with begun(snapshot) as helper, opened_with(helper, snapshot) as scope:
+        yield scope
+
+
+@contextmanager
+def opened_with(helper: KeychainHelper | None, snapshot: Snapshot) -> Iterator[Scope]:
+    """The scope that a configuration means, whose store was `begun`. Raises as `opened` does."""
+    from gateway.asking import asker_of
+    from gateway.audit.files import journal_path
+    from gateway.audit.journal import Journal
+
     kind = snapshot.store
     if kind == "memory":
         raise UsageError(
@@ -71,8 +86,7 @@ def opened_by(snapshot: Snapshot) -> Iterator[Scope]:
         folder=snapshot.secrets_folder,
         # Whoever names a project means it, wherever its configuration is.
         asker=asker_of(snapshot.place if snapshot.named is None else None, os.environ),
-        warm_up=True,
-        on_prompt=_say_that_it_waits,
+        helper=helper,
     )
     try:
         yield Scope(
@@ -124,7 +138,3 @@ def _tables(raw: object, key: str) -> list[object]:
 def _table(raw: object, key: str) -> Mapping[str, object]:
     inner = raw.get(key) if isinstance(raw, dict) else None
     return inner if isinstance(inner, dict) else {}
-
-
-def _say_that_it_waits() -> None:
-    output.note("the keychain is locked: waiting for its question to be answered")

@@ -11,17 +11,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.cli.parsers import UsageError
 from gateway.config.find import find_config
-from gateway.config.mfa import read_mfa
-from gateway.config.mfa_policy import MfaConfig
-from gateway.config.model import RunConfig
 from gateway.config.reading import Reading, read
-from gateway.config.run import read_run
-from gateway.config.table import Table
 from gateway.errors import ConfigInvalid, ConfigProblem
 from identity.secret_stores.base import check_project
+
+if TYPE_CHECKING:
+    from gateway.config.mfa_policy import MfaConfig
+    from gateway.config.run_model import RunConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,9 @@ class Snapshot:
 
     def manifest(self) -> RunConfig:
         """`[run]`. Raises `ConfigInvalid`, also for a file that others may write to."""
+        from gateway.config.run import read_run
+        from gateway.config.table import Table
+
         problems = list(self.problems)
         manifest = read_run(Table(self.raw, "", problems).table("run"), project=self.own)
         self.refuse(problems)
@@ -83,6 +86,10 @@ class Snapshot:
         Raises:
             ConfigInvalid: it can't be read, which is not taken for none.
         """
+        from gateway.config.mfa import read_mfa
+        from gateway.config.mfa_policy import MfaConfig
+        from gateway.config.table import Table
+
         problems: list[ConfigProblem] = []
         policy = read_mfa(Table(self.raw, "", problems).table("mfa"))
         self.refuse(problems)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-from gateway.config.model import TOKEN_PREFIX, HeaderTemplate
+from gateway.config.references import TOKEN_PREFIX, HeaderTemplate
 from gateway.config.table import Rejected, Table
 from identity.errors import InvalidSecretName
 from identity.secret_stores.base import SecretRef, is_own

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from gateway.config.audit_model import AuditConfig
 from gateway.config.identity_model import (
@@ -26,19 +26,18 @@ from gateway.config.identity_model import (
 )
 from gateway.config.join_ways import CredentialRef
 from gateway.config.mfa_policy import MfaConfig
+from gateway.config.references import LOCAL_PREFIX, TELEMETRY, TOKEN_PREFIX, HeaderTemplate
 from gateway.config.rotate_model import RotateConfig
 from gateway.config.route_model import (
     HTTP_ALPN,
-    LOCAL_PREFIX,
     MCP_SESSION,
-    TOKEN_PREFIX,
     AllowRule,
-    HeaderTemplate,
     PeerName,
     Route,
     TcpAddress,
     UnixAddress,
 )
+from gateway.config.run_model import InjectedVariable, RunConfig
 from gateway.config.token_model import (
     ClientCredentialsConfig,
     ExecTokenConfig,
@@ -96,9 +95,6 @@ __all__ = [
     "WorkloadRule",
 ]
 
-#: Stands for the exporter where otherwise a route's name says who uses a secret.
-TELEMETRY: Final = "[telemetry]"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -146,48 +142,6 @@ class SecretsConfig:
     store: Literal["keychain", "vault", "folder", "memory"] = "keychain"
     folder: Path | None = None
     auto_lock_s: float = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class InjectedVariable:
-    """An environment variable: `parts` is text in turn with names of secrets, or of tokens with
-    `TOKEN_PREFIX`, beginning and ending with text.
-    """
-
-    name: str
-    parts: tuple[str, ...]
-
-    @property
-    def value_names(self) -> tuple[str, ...]:
-        """All that it needs; tokens with their prefix."""
-        return self.parts[1::2]
-
-    @property
-    def token_names(self) -> tuple[str, ...]:
-        """The tokens that it needs."""
-        tokens = (name for name in self.value_names if name.startswith(TOKEN_PREFIX))
-        return tuple(name.removeprefix(TOKEN_PREFIX) for name in tokens)
-
-    def filled(self, values: Mapping[str, str]) -> str:
-        """The value; `values` has all that `value_names` has."""
-        return "".join(values[part] if index % 2 else part for index, part in enumerate(self.parts))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunConfig:
-    """`[run]`: `env` is what a program gets; `secrets` may be given beside it by the command line;
-    `dangerous` names may be set although they steer programs.
-    """
-
-    env: tuple[InjectedVariable, ...] = ()
-    secrets: tuple[str, ...] = ()
-    dangerous: frozenset[str] = frozenset()
-
-    @property
-    def allowed(self) -> frozenset[str]:
-        """All that a program may get: names of secrets, and of tokens with their prefix."""
-        named = {name for item in self.env for name in item.value_names}
-        return frozenset(named | set(self.secrets))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Final, cast
 from gateway.config.credentials import Place, environment_name
 from gateway.config.headers import secret_name, token_name
 from gateway.config.model import ConfiguConfig
+from gateway.config.on_switch import on_switch
 from gateway.config.rotate_model import (
     HooksConfig,
     LangSmithKeyConfig,
@@ -28,7 +29,6 @@ from identity.rotation.base import KEY_SORTS, LEEWAY_S
 _SPAN: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _MOST_S: Final = 3650 * 86_400.0
-_SIGNALS: Final = ("HUP", "INT", "TERM", "USR1", "USR2")
 _REF: Final = re.compile(r"[a-z0-9]{8,40}")
 _GRACE: Final = "1h"
 _REMIND: Final = "90d"
@@ -256,17 +256,6 @@ def _seconds(text: str) -> float:
     if seconds > _MOST_S:
         raise Rejected(f"{text} is more than ten years", "write a shorter time")
     return seconds
-
-
-def on_switch(text: str) -> str:
-    """What is to become of programs at a switch. Raises `Rejected`."""
-    word, _, signal = text.partition(":")
-    if text in ("restart", "leave") or (word == "signal" and signal in _SIGNALS):
-        return text
-    raise Rejected(
-        f"{text!r} is not known",
-        f'write "restart", "leave", or "signal:" with one of {", ".join(_SIGNALS)}',
-    )
 
 
 def _table_name(name: str) -> str:

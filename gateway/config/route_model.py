@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from gateway.config.identity_model import DEFAULT_IDENTITY
+from gateway.config.references import LOCAL_PREFIX, HeaderTemplate
 
 #: What a route that carries HTTP says inside TLS.
 HTTP_ALPN: Final = ("http/1.1",)
@@ -49,46 +50,6 @@ class PeerName:
 
     def __str__(self) -> str:
         return self.value if self.kind == "spiffe" else f"{self.kind}:{self.value}"
-
-
-#: What tells a token from a secret among the names of a template; no secret's name has a colon.
-TOKEN_PREFIX: Final = "token:"  # noqa: S105 - a prefix
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderTemplate:
-    """A header that the route attaches: `parts` alternate literal text and names of values.
-
-    "Bearer {secret:planner-token}" becomes parts ("Bearer ", "planner-token", ""): even indexes
-    are literal text, odd indexes name secrets of the configuration's project, or with
-    `TOKEN_PREFIX` its tokens.
-    """
-
-    name: str
-    parts: tuple[str, ...]
-
-    @property
-    def value_names(self) -> tuple[str, ...]:
-        """All that the value needs, in order; tokens with their prefix."""
-        return self.parts[1::2]
-
-    @property
-    def secret_names(self) -> tuple[str, ...]:
-        """The secrets that the value needs, in order."""
-        return tuple(name for name in self.value_names if not name.startswith(TOKEN_PREFIX))
-
-    @property
-    def token_names(self) -> tuple[str, ...]:
-        """The tokens that the value needs, in order."""
-        return tuple(
-            name.removeprefix(TOKEN_PREFIX)
-            for name in self.value_names
-            if name.startswith(TOKEN_PREFIX)
-        )
-
-
-#: What the names of the secrets begin with that hold local tokens.
-LOCAL_PREFIX: Final = "local-token."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

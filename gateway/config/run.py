@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.config.headers import secret_name, template_parts
-from gateway.config.model import InjectedVariable, RunConfig
+from gateway.config.run_model import InjectedVariable, RunConfig
 from gateway.config.table import Rejected, Table
 from gateway.config.variable_names import check_name, danger_of
 

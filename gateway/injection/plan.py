@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from gateway.config.model import InjectedVariable, RunConfig
 from gateway.config.run import variable
+from gateway.config.run_model import InjectedVariable, RunConfig
 from gateway.config.table import Rejected
 from gateway.config.variable_names import danger_of
 from gateway.errors import GatewayError

@@ -11,8 +11,12 @@ from typing import IO, Any, Final, NamedTuple, cast
 
 from identity.secret_stores.keychain_frames import read_frame, write_frame
 
+#: Without collections of garbage, which would take a tenth of the time that its imports take.
+_PROGRAM: Final = (
+    "import gc; gc.disable(); from identity.secret_stores import keychain_process as it"
+)
 #: Isolated: neither the working folder nor PYTHON… variables add code to it.
-COMMAND: Final = (sys.executable, "-I", "-m", "identity.secret_stores.keychain_process")
+COMMAND: Final = (sys.executable, "-I", "-c", f"{_PROGRAM}; it.main()")
 
 #: What reaches the keychain on some system; PYTHON_KEYRING_BACKEND, KEYRING_PROPERTY_… and
 #: KEYCHAIN_PATH, by which a backend would be swapped or steered, and all else stay out.

@@ -7,17 +7,16 @@ its input ends, even in the middle of a call. No value is in its arguments, envi
 
 from __future__ import annotations
 
-import gc
 import os
 import queue
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, Literal, NamedTuple, Protocol
+from typing import IO, Any, Final, Literal, NamedTuple, NoReturn, Protocol
 
 from identity.errors import IdentityError
 from identity.secret_stores.base import SecretRef
@@ -73,6 +72,7 @@ class Backend:
         limit: UTF-16 code units that fit into an item, or None.
         fold_case: whether it takes capitals and small letters in an address for the same.
         removes_first: whether it replaces an item by removing it and adding another.
+        connected: while it is entered, calls of `keyring` may share a connection.
     """
 
     keyring: Keyring
@@ -80,6 +80,7 @@ class Backend:
     limit: int | None = None
     fold_case: bool = False
     removes_first: bool = False
+    connected: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def backend_of(platform: str) -> Backend:
@@ -93,10 +94,10 @@ def backend_of(platform: str) -> Backend:
     """
     try:
         if platform == "linux":
-            from keyring.backends.SecretService import Keyring as SecretService
+            from identity.secret_stores.secret_service import ConnectedSecretService, state
 
-            keyring: Keyring = SecretService()  # type: ignore[no-untyped-call]
-            return Backend(keyring=keyring, state=_secret_service_state)
+            service = ConnectedSecretService()
+            return Backend(keyring=service, state=state, connected=service.connected)
         if platform == "darwin":
             from keyring.backends.macOS import Keyring as MacKeychain
 
@@ -146,7 +147,9 @@ class _Opened(NamedTuple):
 
 
 class Server:
-    """Answers requests with one backend, which is made when the first request needs it."""
+    """Answers requests with one backend, which is made when the first request needs it, unless it
+    was before.
+    """
 
     def __init__(self, make_backend: Callable[[], Backend], *, lock_file: Path) -> None:
         self._make_backend = make_backend
@@ -169,7 +172,13 @@ class Server:
             return {"error": "failed", "reason": reason.lower()}
 
     def _answer(self, request: dict[str, Any], notify: Callable[[str], None]) -> dict[str, Any]:
-        opened = self._opened = self._opened or self._open()
+        opened = self.open()
+        with opened.backend.connected():
+            return self._answer_with(opened, request, notify)
+
+    def _answer_with(
+        self, opened: _Opened, request: dict[str, Any], notify: Callable[[str], None]
+    ) -> dict[str, Any]:
         with _translated():
             state = opened.backend.state()
         op, project = request["op"], request["project"]
@@ -191,7 +200,12 @@ class Server:
             return {"binding": binding.text(project)}
         return _used(store, opened.bindings, request, asker)
 
-    def _open(self) -> _Opened:
+    def open(self) -> _Opened:
+        """The backend and what is kept in it. Raises `ItemsUnavailable` where there is none."""
+        self._opened = self._opened or self._made()
+        return self._opened
+
+    def _made(self) -> _Opened:
         backend = self._make_backend()
         items: Items = KeyringItems(backend.keyring)
         values = ShardedItems(
@@ -230,14 +244,16 @@ def _used(
     return {"bound": bound}
 
 
-def serve(make_backend: Callable[[], Backend], *, lock_file: Path) -> None:
+def serve(make_backend: Callable[[], Backend], *, lock_file: Path) -> NoReturn:
     """Answer requests on standard input until it ends."""
-    gc.disable()  # short-lived: collecting would only delay its first answer
     _forbid_core_dumps()
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     replies = _private_stdout()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
     server = Server(make_backend, lock_file=lock_file)
+    # Its libraries take their time; meanwhile whoever started this gets ready to ask.
+    with suppress(ItemsUnavailable):
+        server.open()
     while True:
         request = requests.get()
         reply = server.answer(request, lambda notice: write_frame(replies, {"notice": notice}))
@@ -265,17 +281,6 @@ def _forbid_core_dumps() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _secret_service_state() -> State:
-    """Looks, and asks nobody anything."""
-    import secretstorage
-
-    with closing(secretstorage.dbus_init()) as bus:
-        try:
-            return "locked" if secretstorage.Collection(bus).is_locked() else "open"
-        except secretstorage.ItemNotFoundException:
-            return "new"
 
 
 @contextmanager
@@ -320,5 +325,6 @@ def lock_file(home: Path) -> Path:
     return home / ".cache" / "devwiz-gw" / "keychain.lock"
 
 
-if __name__ == "__main__":
+def main() -> NoReturn:
+    """Be the process."""
     serve(lambda: backend_of(sys.platform), lock_file=lock_file(Path.home()))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from identity.errors import StoreUnavailable
-from identity.secret_stores.base import BlockingStore, SecretStore
-from identity.secret_stores.binding import Asker, Bindable
-from identity.secret_stores.guarded import GuardedStore
 
 if TYPE_CHECKING:
+    from identity.secret_stores.base import BlockingStore, SecretStore
+    from identity.secret_stores.binding import Asker, Bindable
+    from identity.secret_stores.guarded import GuardedStore
     from identity.secret_stores.keychain import Keychain
+    from identity.secret_stores.keychain_helper import KeychainHelper
     from identity.secret_stores.vault.client import VaultClient
 
 
@@ -37,35 +38,44 @@ def open_store(kind: str, *, asker: Asker, folder: Path | None = None) -> Secret
     return ThreadedStore(store)
 
 
+def started_helper(
+    kind: str, env: Mapping[str, str], *, on_prompt: Callable[[], None]
+) -> KeychainHelper | None:
+    """What the first call of the store called `kind` would have to wait for, started: of the
+    keychain its process; others have nothing. `on_prompt` is called when the store begins to wait
+    for a person.
+    """
+    if kind != "keychain":
+        return None
+    from identity.secret_stores.keychain_helper import KeychainHelper
+
+    helper = KeychainHelper(env, on_prompt=on_prompt)
+    helper.start()
+    return helper
+
+
 def open_blocking_store(
     kind: str,
     *,
     asker: Asker | None,
     folder: Path | None = None,
-    warm_up: bool = False,
-    on_prompt: Callable[[], None] = lambda: None,
+    helper: KeychainHelper | None = None,
 ) -> GuardedStore:
     """The store called `kind`, for a command that has no event loop: any but "memory".
 
     `folder` and `asker` are as for `open_store`; without `asker` nobody is held against what a
-    project is bound to. `warm_up` starts at once what the first call would have to wait for.
-    `on_prompt` is called when the store begins to wait for a person.
+    project is bound to. `helper` is what `started_helper` gave; the store closes it.
 
     Raises:
         StoreUnavailable: there is no such store, or it can't be started.
     """
-    return GuardedStore(
-        _opened(kind, folder=folder, asker=asker, warm_up=warm_up, on_prompt=on_prompt)
-    )
+    from identity.secret_stores.guarded import GuardedStore
+
+    return GuardedStore(_opened(kind, folder=folder, asker=asker, helper=helper))
 
 
 def _opened(
-    kind: str,
-    *,
-    folder: Path | None,
-    asker: Asker | None,
-    warm_up: bool,
-    on_prompt: Callable[[], None],
+    kind: str, *, folder: Path | None, asker: Asker | None, helper: KeychainHelper | None
 ) -> BlockingStore:
     if kind == "folder" and folder is not None:
         from identity.secret_stores.folder import SecretFolder
@@ -77,7 +87,7 @@ def _opened(
         raise StoreUnavailable(
             f"there is no secret store {kind!r} for this", hint='"keychain" keeps secrets'
         )
-    return _open_keychain(asker, warm_up=warm_up, on_prompt=on_prompt)
+    return _open_keychain(asker, helper)
 
 
 def open_bindable(kind: str, *, asker: Asker, folder: Path | None = None) -> Bindable:
@@ -89,7 +99,7 @@ def open_bindable(kind: str, *, asker: Asker, folder: Path | None = None) -> Bin
     if kind == "vault":
         return open_vault(folder=folder, asker=asker)
     if kind == "keychain":
-        return _open_keychain(asker)
+        return _open_keychain(asker, None)
     raise StoreUnavailable(
         f"the store {kind!r} binds no project to a configuration",
         hint='[secrets] store = "keychain" and "vault" do',
@@ -104,16 +114,8 @@ def open_vault(*, folder: Path | None, asker: Asker | None) -> VaultClient:
     return VaultClient(find_place(folder, os.environ), asker=asker)
 
 
-def _open_keychain(
-    asker: Asker | None,
-    *,
-    warm_up: bool = False,
-    on_prompt: Callable[[], None] = lambda: None,
-) -> Keychain:
+def _open_keychain(asker: Asker | None, helper: KeychainHelper | None) -> Keychain:
     from identity.secret_stores.keychain import Keychain
     from identity.secret_stores.keychain_helper import KeychainHelper
 
-    helper = KeychainHelper(os.environ, on_prompt=on_prompt)
-    if warm_up:
-        helper.start()
-    return Keychain(helper, asker=asker)
+    return Keychain(helper or KeychainHelper(os.environ), asker=asker)

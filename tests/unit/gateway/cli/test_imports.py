@@ -36,6 +36,34 @@ def imported(*argv: str, folder: Path) -> tuple[list[str], list[str]]:
     return slow.split(), own.split()
 
 
+STARTED = """
+import sys
+from gateway.cli.main import main
+
+def look(event, args):
+    if event == "subprocess.Popen":
+        print("started before", *sorted(sys.modules.keys() & {"gateway.audit.journal", "hashlib"}))
+        raise SystemExit(0)
+
+sys.addaudithook(look)
+main(["run", "--", "true"])
+"""
+
+
+def test_the_keychain_starts_before_what_else_run_needs_is_imported(workdir: Path) -> None:
+    (workdir / "devwiz-gw.toml").write_text('project = "acme"\n[run.env]\nKEY = "secret:key"\n')
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED],
+        cwd=workdir,
+        env={"PYTHONPATH": str(Path(__file__).parents[4])},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout == "started before\n"
+
+
 @pytest.mark.parametrize("verb", ["status", "healthcheck", "reload", "drain"])
 def test_a_verb_that_asks_imports_nothing_slow(verb: str, workdir: Path) -> None:
     slow, own = imported(verb, folder=workdir)
