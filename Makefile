@@ -9,6 +9,10 @@ STAMP := .venv/.up-to-date
 PYTEST := $(BIN)/python -m pytest
 # How many tests run at once; `make test JOBS=1` for one.
 JOBS ?= auto
+# Among tests of real processes, which wait for them half of their time, two for each processor.
+PAIRS = $(if $(filter auto,$(JOBS)),$(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN)))),$(JOBS))
+# By files, as they share what a file starts, and in the order of tests/conftest.py.
+SPREAD := --dist=loadfile --no-loadscope-reorder
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet $(LOCK_OPTIONS)
 
@@ -29,8 +33,8 @@ demo: setup ## issuer, remote MCP server, gateway and client on this machine, wi
 	@$(BIN)/devwiz-gw demo
 
 test: setup system-packages lint ## everything: format, lint, types, import rules, dead code, all tests
-	$(PYTEST) --numprocesses=$(JOBS) --dist=loadfile --ignore=$(STACKS) || $(ALONE)
-	$(PYTEST) --numprocesses=2 --dist=loadfile $(STACKS) || $(ALONE)
+	$(PYTEST) --numprocesses=$(PAIRS) $(SPREAD) --ignore=$(STACKS) || $(ALONE)
+	$(PYTEST) --numprocesses=2 $(SPREAD) $(STACKS) || $(ALONE)
 
 # Container stacks run on until their tests are over: beside others they take the machine from them.
 STACKS := tests/e2e/compose
@@ -40,11 +44,11 @@ ALONE = { echo 'Once more, one at a time, what failed:'; \
 	$(PYTEST) --last-failed --last-failed-no-failures=none -p no:randomly; }
 
 test-compiled: compile ## the data plane's tests with its hot modules compiled
-	@trap '$(MAKE) pure' EXIT; $(PYTEST) --numprocesses=$(JOBS) --dist=loadfile \
+	@trap '$(MAKE) pure' EXIT; $(PYTEST) --numprocesses=$(JOBS) $(SPREAD) \
 		tests/unit/gateway/data_plane tests/property tests/e2e/data_plane
 
 compose-test: setup system-packages ## only compose/ in a real Docker engine (root on Linux; cold: 5 minutes)
-	$(PYTEST) --numprocesses=2 --dist=loadfile $(STACKS)
+	$(PYTEST) --numprocesses=2 $(SPREAD) $(STACKS)
 
 lint: setup pure ## format, lint, types, import rules and dead code
 	$(BIN)/ruff format --check --quiet
@@ -58,7 +62,7 @@ unit: setup pure ## only the quick tests: unit, contract, property and fuzz
 
 coverage: setup pure ## all tests, and which lines and branches they leave out
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses=$(JOBS) --dist=loadfile --quiet
+	$(BIN)/coverage run -m pytest --numprocesses=$(PAIRS) $(SPREAD) --quiet
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -38,9 +38,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """A test that was stopped for its time may still wait for a program that it started: end all of
     them, or everything would wait for ever.
     """
-    marker = item.get_closest_marker("timeout")
-    allowed = float(marker.args[0] if marker and marker.args else item.config.getini("timeout"))
-    watch = threading.Timer(allowed + _GRACE_S, kill_children)
+    watch = threading.Timer(_allowed_s(item) + _GRACE_S, kill_children)
     watch.daemon = True
     watch.start()
     try:
@@ -51,12 +49,34 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Make the programs that tests are marked to need: it takes longer than a test may."""
+    """Begin with the longest, and make the programs that tests are marked to need: it takes longer
+    than a test may.
+    """
+    _sort(items)
     if not config.option.collectonly:
         for name in sorted(
             {mark.args[0] for item in items for mark in item.iter_markers("program")}
         ):
             make_program(name)
+
+
+def _sort(items: list[pytest.Item]) -> None:
+    """First the files with a test that may take long, then those of real processes: what runs last
+    is short, so that no process of ours is left alone with minutes of work.
+    """
+    allowed: dict[Path, float] = {}
+    for item in items:
+        allowed[item.path] = max(allowed.get(item.path, 0.0), _allowed_s(item))
+    items.sort(key=lambda item: (-allowed[item.path], _folder(item) != "e2e"))
+
+
+def _allowed_s(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0] if marker and marker.args else item.config.getini("timeout"))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0]
 
 
 @pytest.fixture(autouse=True)
