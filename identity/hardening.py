@@ -8,6 +8,7 @@ import sys
 from typing import Final
 
 _PR_SET_DUMPABLE: Final = 4
+_PR_SET_NO_NEW_PRIVS: Final = 38
 
 
 def harden_process() -> None:
@@ -24,3 +25,10 @@ def harden_process() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def gain_no_privileges() -> None:
+    """No program that this process or its children start has more rights than they (prctl(2)): the
+    kernel asks for it before it takes a filter or a ruleset from a process that isn't root's.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -15,12 +15,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from identity.hardening import gain_no_privileges
+
 _CREATE_RULESET: Final = 444
 _ADD_RULE: Final = 445
 _RESTRICT_SELF: Final = 446
 _VERSION_FLAG: Final = 1
 _RULE_PATH_BENEATH: Final = 1
-_PR_SET_NO_NEW_PRIVS: Final = 38
 
 _READ_FILE: Final = 1 << 2
 _READ_DIR: Final = 1 << 3
@@ -69,7 +70,7 @@ def read_only(paths: Iterable[Path]) -> int:
     try:
         for path in paths:
             _allow_reading(rules, path)
-        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        gain_no_privileges()
         _checked(_syscall(_RESTRICT_SELF, rules, 0))
     finally:
         os.close(rules)

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-_PR_SET_NO_NEW_PRIVS: Final = 38
+from identity.hardening import gain_no_privileges
+
 _SET_MODE_FILTER: Final = 1
 #: Without it older kernels turn a costly protection on for the whole process.
 _FLAG_SPEC_ALLOW: Final = 1 << 2
@@ -161,7 +162,7 @@ def refuse_calls(*, unix_sockets: bool) -> bool:
 def _install(code: bytes) -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     number = {"x86_64": 317, "aarch64": 277}[os.uname().machine]
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    gain_no_privileges()
     buffer = ctypes.create_string_buffer(code, len(code))
     # struct sock_fprog: a length in instructions, and where they are.
     head = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))

@@ -14,12 +14,12 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import pytest
 
 from tests.components import require_component
+from tests.started import Started
 
 _PROGRAMS: Final = ("dockerd", "docker", "docker-init", "docker-compose", "debootstrap", "setpriv")
 _NAMESPACES: Final = ("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc")
@@ -68,7 +68,7 @@ def require_engine() -> None:
         pytest.skip(engine_trouble())
 
 
-class Engine:
+class Engine(Started):
     """`dockerd`, from entering the context to leaving it."""
 
     def __init__(self) -> None:
@@ -77,22 +77,6 @@ class Engine:
         self.host = f"unix://{self.folder}/sock"
         self.control_groups = f"/{self.folder.name}"
         self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop()
 
     @property
     def environment(self) -> dict[str, str]:

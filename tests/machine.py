@@ -14,12 +14,12 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import pytest
 
 from tests.components import require_component
+from tests.started import Started
 
 SYSTEMD: Final = "/lib/systemd/systemd"
 #: The uids of the users that the machine has: one for a system's service, one who has services.
@@ -134,7 +134,7 @@ def require_machine() -> None:
         pytest.skip(machine_trouble())
 
 
-class Machine:
+class Machine(Started):
     """systemd, from entering the context to leaving it."""
 
     def __init__(self) -> None:
@@ -144,22 +144,6 @@ class Machine:
         self._group = groups / self.folder.name
         self._process: subprocess.Popen[bytes] | None = None
         self._first = 0
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop()
 
     def ask(
         self, *command: str, user: tuple[str, int] | None = None, said: str = ""

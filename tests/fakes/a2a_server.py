@@ -4,24 +4,21 @@ and a2a-0.3): nothing of ours, and nothing of theirs here.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from tests.components import require_program
 from tests.fakes.gateway_process import DEADLINE_S
 from tests.fakes.scripted_upstream import wait_until
+from tests.fakes.sdk_program import PYTHON, SdkProgram, run_whole
 from tests.fakes.stack import free_port
 
 #: What the servers ask for as `Authorization`, by HTTP.
 TOKEN: Final = "a2a-0f1e2d3c4b5a69788796a5b4c3d2e1f0"
-# Without the packages of the interpreter's own environment.
-_PYTHON: Final = (sys.executable, "-S")
 
 # What both versions of the agent do. It echoes; "work FILE" begins a task, tells of one step, waits
 # until there is the file, tells of another and is done.
@@ -275,7 +272,7 @@ class A2aServer:
         ports = str(self.port), str(self.grpc_port)
         with log.open("wb") as file:
             self._process = subprocess.Popen(
-                [*_PYTHON, "-c", _AGENT + _SERVERS[self._environment], *ports],
+                [*PYTHON, "-c", _AGENT + _SERVERS[self._environment], *ports],
                 env=environment(self._environment) | {"AGENT_TOKEN": TOKEN},
                 stdout=file,
                 stderr=file,
@@ -295,52 +292,19 @@ class A2aServer:
         self._process.wait(DEADLINE_S)
 
 
-class A2aProgram:
+class A2aProgram(SdkProgram):
     """A program with the environment's SDK that runs: `work(card, http, *arguments)`, with `say`
     and the helpers above in it, which reads the card at `url`. A context manager.
     """
 
     def __init__(self, environment_name: str, url: str, work: str, *arguments: object) -> None:
         program = _PROGRAM.format(helpers=_HELPERS[environment_name], work=work)
-        self._process = subprocess.Popen(
-            [*_PYTHON, "-c", program, url, *map(str, arguments)],
-            env=environment(environment_name),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate(timeout=DEADLINE_S)
-
-    def said(self) -> Any:
-        """What it says next."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise AssertionError(self._process.communicate(timeout=DEADLINE_S)[1])
-        return json.loads(line)
-
-    def kill(self) -> None:
-        """kill -9."""
-        self._process.kill()
-        self._process.wait(DEADLINE_S)
+        super().__init__(program, environment(environment_name), url, *arguments)
 
 
 def run_program(environment_name: str, text: str) -> subprocess.CompletedProcess[str]:
     """A whole program in the environment."""
-    return subprocess.run(
-        [*_PYTHON, "-c", text],
-        env=environment(environment_name),
-        capture_output=True,
-        text=True,
-        timeout=2 * DEADLINE_S,
-        check=False,
-    )
+    return run_whole(text, environment(environment_name))
 
 
 def environment(name: str) -> dict[str, str]:

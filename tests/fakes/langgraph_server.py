@@ -11,7 +11,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, Self
 from tests.components import require_program
 from tests.fakes.gateway_process import DEADLINE_S
 from tests.fakes.scripted_upstream import wait_until
+from tests.fakes.sdk_program import PYTHON, SdkProgram, run_whole
 from tests.fakes.stack import free_port
 
 #: What the server asks its callers for as `x-api-key`.
@@ -102,8 +102,6 @@ _ENVIRONMENT = {
     "LANGGRAPH_NO_VERSION_CHECK": "true",
     "NO_PROXY": "localhost,127.0.0.1",
 }
-# Without the packages of the interpreter's own environment.
-_PYTHON = (sys.executable, "-S")
 _PROGRAM = """
 import asyncio
 import json
@@ -161,7 +159,7 @@ class LangGraphServer:
         with (self._folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
-                    *(*_PYTHON, "-c", _SERVE, "dev", "--no-browser", "--no-reload"),
+                    *(*PYTHON, "-c", _SERVE, "dev", "--no-browser", "--no-reload"),
                     *("--allow-blocking", "--n-jobs-per-worker", "10"),
                     *("--host", "127.0.0.1", "--port", str(self.port)),
                 ],
@@ -208,40 +206,14 @@ class LangGraphServer:
         return False
 
 
-class LangGraphProgram:
+class LangGraphProgram(SdkProgram):
     """A program with `langgraph-sdk` that runs: `work(client, *arguments)`, and `say(value)` in it.
 
     A context manager.
     """
 
     def __init__(self, url: str, work: str, *arguments: object) -> None:
-        self._process = subprocess.Popen(
-            [*_PYTHON, "-c", _PROGRAM.format(work=work), url, *map(str, arguments)],
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate(timeout=DEADLINE_S)
-
-    def said(self) -> Any:
-        """What it says next."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise AssertionError(self._process.communicate(timeout=DEADLINE_S)[1])
-        return json.loads(line)
-
-    def kill(self) -> None:
-        """kill -9."""
-        self._process.kill()
-        self._process.wait(DEADLINE_S)
+        super().__init__(_PROGRAM.format(work=work), environment(), url, *arguments)
 
 
 def result(url: str, work: str, *arguments: object) -> Any:
@@ -252,14 +224,7 @@ def result(url: str, work: str, *arguments: object) -> Any:
 
 def run_program(text: str) -> subprocess.CompletedProcess[str]:
     """A whole program in LangGraph's environment."""
-    return subprocess.run(
-        [*_PYTHON, "-c", text],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=2 * DEADLINE_S,
-        check=False,
-    )
+    return run_whole(text, environment())
 
 
 def environment() -> dict[str, str]:
