@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import IntEnum
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -27,7 +28,13 @@ _KEEP_ALIVE: Final = b"Connection: keep-alive\r\n"
 _LINGER_S: Final = 2.0
 _LONG_BODY: Final = 32_768
 # Of violations that aren't answered 400.
-_REASONS: Final = {403: "refused_method", 417: "bad_expectation", 431: "head_too_large"}
+_REASONS: Final = {
+    403: "refused_method",
+    414: "target_too_long",
+    417: "bad_expectation",
+    431: "head_too_large",
+    501: "unknown_encoding",
+}
 
 
 class ClientState(IntEnum):
@@ -160,8 +167,9 @@ class ClientConnection(Downstream):
         return True
 
     def _unfinished_head(self, buffer: bytes, end: int) -> bool:
-        if end > 3 or len(buffer) > self.plane.limits.max_head_bytes:
-            self._refuse(ProtocolViolation("head_too_large", "the head is too large", status=431))
+        limit = self.plane.limits.max_head_bytes
+        if end > 3 or len(buffer) > limit:
+            self._refuse(_too_large(buffer[:limit]))
             return False
         try:
             check_beginning(buffer)
@@ -363,6 +371,7 @@ class ClientConnection(Downstream):
         self.send(
             problem_response(
                 failure,
+                now=time.time(),
                 request_id=self.request_id,
                 route=self.route.name,
                 with_body=request.method != b"HEAD",
@@ -507,3 +516,10 @@ class ClientConnection(Downstream):
         self.reason = reason
         self.abort()
         self._gone()
+
+
+def _too_large(beginning: bytes) -> ProtocolViolation:
+    """What is wrong with a head that is longer than its beginning (RFC 9112 section 3)."""
+    if beginning.find(b"\r\n", 2) < 0:
+        return ProtocolViolation("target_too_long", "the target is too long", status=414)
+    return ProtocolViolation("head_too_large", "the head is too large", status=431)

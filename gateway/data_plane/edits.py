@@ -6,7 +6,6 @@ nor where the content is encoded: it would have to be decoded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from gateway.data_plane.card_exchange import CardExchange
@@ -16,7 +15,7 @@ from gateway.data_plane.oauth_metadata import PROTECTED_RESOURCE, ProtectedResou
 from gateway.data_plane.origin_map import OriginMap
 from gateway.data_plane.wire.body import NO_BODY, FixedLength
 from gateway.data_plane.wire.edited import EditedBody, Editor
-from gateway.data_plane.wire.fields import Field, folded, name_of
+from gateway.data_plane.wire.fields import folded, name_of
 from gateway.data_plane.wire.request import RequestHead
 from gateway.data_plane.wire.response import ResponseHead, drop_fields
 from gateway.ipc.snapshot import RouteSpec
@@ -40,13 +39,10 @@ class ResponseEdits:
         keep_alive_s: after how many silent seconds an event stream gets a comment; 0 for never.
     """
 
-    __slots__ = ("_origin", "_rewrites_metadata", "_trailers", "cards", "keep_alive_s")
+    __slots__ = ("_origin", "_rewrites_metadata", "cards", "keep_alive_s")
 
-    def __init__(
-        self, spec: RouteSpec, origin: OriginMap, trailers: Callable[[list[Field]], bytes]
-    ) -> None:
+    def __init__(self, spec: RouteSpec, origin: OriginMap) -> None:
         self._origin = origin
-        self._trailers = trailers
         self._rewrites_metadata = spec.rewrite_metadata
         self.cards = CardExchange(spec, origin) if spec.agent_card == "rewrite" else None
         self.keep_alive_s = spec.sse_keep_alive_s
@@ -71,7 +67,7 @@ class ResponseEdits:
         else:
             return
         if editor is not None and not response.body.done:
-            response.body = EditedBody(response.body, editor, self._trailers)
+            response.body = EditedBody(response.body, editor, response.trailers)
 
     def _is_metadata(self, request: RequestHead) -> bool:
         return self._rewrites_metadata and request.target.startswith(PROTECTED_RESOURCE)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from gateway.data_plane.wire.date import date_line
+
 #: Addresses that a failure's text may name beside its own.
 _MOST_NAMED: Final = 4
 
@@ -99,6 +101,18 @@ _KINDS: Final[dict[str, _Kind]] = {
     ),
     "bad_expectation": _Kind(
         417, "request", "the request expects what nobody can promise", "send Expect: 100-continue"
+    ),
+    "target_too_long": _Kind(
+        414,
+        "request",
+        "the request's target is too long",
+        "send a shorter one, or what it holds as a body, or raise max_head_bytes",
+    ),
+    "unknown_encoding": _Kind(
+        501,
+        "request",
+        "the request's Transfer-Encoding is not known here",
+        "send the body in chunks and nothing else, or with its length",
     ),
     "head_too_large": _Kind(
         431,
@@ -279,9 +293,17 @@ def status_of(failure: Failure) -> int:
 
 
 def problem_response(
-    failure: Failure, *, request_id: bytes, route: str, with_body: bool, connection: bytes
+    failure: Failure,
+    *,
+    now: float,
+    request_id: bytes,
+    route: str,
+    with_body: bool,
+    connection: bytes,
 ) -> bytes:
-    """A whole problem+json response (RFC 9457). `connection` is a Connection line or b""."""
+    """A whole problem+json response (RFC 9457) of `now`, in seconds since the epoch. `connection`
+    is a Connection line or b"".
+    """
     kind = _KINDS[failure.reason]
     status = status_of(failure)
     name = request_id.decode("ascii")
@@ -304,12 +326,13 @@ def problem_response(
     retry = b"Retry-After: %d\r\n" % failure.retry_after_s if failure.retry_after_s else b""
     return (
         b"HTTP/1.1 %d %b\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n"
-        b"Cache-Control: no-store\r\nX-Request-Id: %b\r\n%b%b\r\n%b"
+        b"Cache-Control: no-store\r\nX-Request-Id: %b\r\n%b%b%b\r\n%b"
         % (
             status,
             _PHRASES[status],
             len(body),
             request_id,
+            date_line(now),
             retry,
             connection,
             body if with_body else b"",
@@ -321,9 +344,11 @@ _PHRASES: Final = {
     400: b"Bad Request",
     403: b"Forbidden",
     404: b"Not Found",
+    414: b"URI Too Long",
     417: b"Expectation Failed",
     421: b"Misdirected Request",
     431: b"Request Header Fields Too Large",
+    501: b"Not Implemented",
     502: b"Bad Gateway",
     503: b"Service Unavailable",
     504: b"Gateway Timeout",

@@ -114,7 +114,7 @@ class HeaderRules:
         self._host = b"Host: %b\r\n" % spec.upstream.authority.encode("ascii")
         self._origin = OriginMap(spec)
         self._maps_metadata = spec.rewrite_metadata
-        self.edits = ResponseEdits(spec, self._origin, self.trailers)
+        self.edits = ResponseEdits(spec, self._origin)
         self.attached = b"".join(
             b"%b: %b\r\n" % (name.encode("ascii"), value.encode("latin-1"))
             for name, value in spec.headers
@@ -174,7 +174,7 @@ class HeaderRules:
         for index in response.locations:
             response.forwarded[index] = self._located(response.forwarded[index], local)
         if response.upgrade in UPGRADES:
-            connection = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.upgrade
+            connection += b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.upgrade
         reason = response.reason
         fields = b"".join(response.forwarded)
         secrets = self._secrets

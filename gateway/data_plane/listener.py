@@ -158,6 +158,7 @@ class Listener:
         """An answer, and no wait for its reader: it may be lost to a reset."""
         answer = problem_response(
             failure,
+            now=time.time(),
             request_id=self.plane.next_request_id(),
             route=self.route.name,
             with_body=True,

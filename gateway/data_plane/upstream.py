@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import IntEnum
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ from gateway.data_plane.silence import WatchedStream
 from gateway.data_plane.stream import ConnectionLost
 from gateway.data_plane.tunnel import Tunnel
 from gateway.data_plane.wire.body import NO_BODY, Body
+from gateway.data_plane.wire.date import date_line
 from gateway.data_plane.wire.edited import EditedBody
 from gateway.data_plane.wire.response import ResponseHead, check_beginning, parse_response_head
 from gateway.data_plane.wire.violation import ProtocolViolation
@@ -245,6 +247,8 @@ class UpstreamConnection(Connection):
             self.route.endpoints.answered(self.endpoint, client.request, response)
         if not self.exchanges:
             self.route.refusals.accepted(self.generation)
+        if not response.dated:  # RFC 9110 section 6.6.1: whoever passes it on says when it came
+            response.forwarded.append(date_line(time.time()))
         if response.status == _UNAUTHORIZED and self.rules.refreshable:
             self.route.refused.take(client, self, response)
         else:

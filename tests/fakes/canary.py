@@ -10,7 +10,7 @@ import h11
 
 from tests.fakes.h11_reader import Message, read_response
 from tests.fakes.relay import FarEnd, Relay, Upstream
-from tests.fakes.two_requests import VICTIM, expected
+from tests.fakes.two_requests import DATE, REFUSALS, VICTIM, expected
 
 _WARM = b"GET /warm HTTP/1.1\r\nHost: h\r\n\r\n"
 _ASK = b"GET /victim HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -35,7 +35,7 @@ def check_requests(pieces: list[bytes]) -> None:
         answered = attacker.take()
         assert answered.startswith(answers)
         refusal = answered.removeprefix(answers)
-        assert refusal.startswith(b"HTTP/1.1 4") if refusal else not wanted.refuses
+        assert refusal.startswith(REFUSALS) if refusal else not wanted.refuses
         attacker.close()
         _check_upstreams(relay, begun=wanted.begins)
         _check_victim(relay)
@@ -64,7 +64,7 @@ def _check_victim(relay: Relay) -> None:
 
 def answer(body: bytes) -> bytes:
     """An honest response."""
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (DATE, len(body), body)
 
 
 def check_responses(method: bytes, pieces: list[bytes]) -> tuple[str, bool]:

@@ -10,6 +10,10 @@ from tests.fakes.request_reader import read_requests
 
 CANARY = b"GET /canary HTTP/1.1\r\nHost: h\r\nX-Canary: 1\r\n\r\n"
 VICTIM = b"POST /victim HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\nX-Name: victim\r\n\r\nvictim"
+#: How the answer to a refused request begins.
+REFUSALS = (b"HTTP/1.1 4", b"HTTP/1.1 501 ")
+#: With it an answer is passed on as it is.
+DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +56,11 @@ def answer_to(request: RequestHead) -> bytes:
     if not request.keep_alive:
         connection = b"Connection: close\r\n"
     body = b"" if request.method == b"HEAD" else request.target
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(request.target)
+    head = b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n" % (DATE, len(request.target))
     return head + connection + b"\r\n" + body
 
 
 def upstream_answer(method: bytes, target: bytes) -> bytes:
     """The answer as the upstream gives it."""
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(target)
+    head = b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n" % (DATE, len(target))
     return head if method == b"HEAD" else head + target

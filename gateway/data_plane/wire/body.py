@@ -19,6 +19,7 @@ MAX_CHUNK_LINE: Final = 1024
 #: Longest Content-Length that is believed: under an exabyte.
 MAX_LENGTH_DIGITS: Final = 18
 MAX_TRAILER: Final = 8192
+Trailers = Callable[[list[Field]], bytes]
 
 
 class Body(ABC):
@@ -169,7 +170,7 @@ class Chunked(Body):
         self,
         *,
         decode: bool = False,
-        trailers: Callable[[list[Field]], bytes] = drop_trailers,
+        trailers: Trailers = drop_trailers,
     ) -> None:
         self._left = 0  # payload bytes of the current chunk still to come
         self._crlf = 0  # bytes of the CRLF behind the payload still to come
@@ -226,7 +227,7 @@ class Chunked(Body):
         kept.append(data[mark:at])
         return b"".join(kept)
 
-    def stop_decoding(self, payload: bytes, trailers: Callable[[list[Field]], bytes]) -> bytes:
+    def stop_decoding(self, payload: bytes, trailers: Trailers) -> bytes:
         """Answer chunks as they come from now on, and trailer fields by other rules. What to pass
         on of `payload`, which was decoded already and ends where the body stands; b"" when nothing
         was decoded that a chunk could be made of: then it goes on decoding.

@@ -6,12 +6,9 @@ Source: RFC 9112 section 7.1.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
-from gateway.data_plane.wire.body import Body, Chunked, UntilClose
+from gateway.data_plane.wire.body import Body, Chunked, Trailers, UntilClose
 from gateway.data_plane.wire.fields import Field
-
-Trailers = Callable[[list[Field]], bytes]
 
 
 class Editor(ABC):

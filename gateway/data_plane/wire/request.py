@@ -18,6 +18,7 @@ from gateway.data_plane.wire.body import (
     FixedLength,
 )
 from gateway.data_plane.wire.fields import (
+    TOKEN,
     FieldLines,
     NameTable,
     check_line_ends,
@@ -85,17 +86,19 @@ _LONGEST_REQUEST_LINE: Final = 256
 _request_lines: Final[dict[bytes, tuple[bytes, bytes, int, bool]]] = {}
 #: What well-known targets begin with (RFC 8615 section 3).
 WELL_KNOWN: Final = b"/.well-known/"
-_ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?#@]++)(/[^#]*+)?")
+_ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?#@]++)([/?][^#]*+)?")
 _HOST: Final = re.compile(
     rb"(?:[A-Za-z0-9._~!$&'()*+,;=%\-]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{0,5})?"
 )
 _OPTIONS: Final = frozenset((b"close", b"keep-alive", b"upgrade"))
+_CODING: Final = re.compile(TOKEN)
 # Longer ones are nobody's, and short ones may be remembered.
 _LONGEST_HOST: Final = 262
 _LONGEST_CONNECTION: Final = 512
 # The last is reserved (RFC 9113 section 3.4): some servers begin to speak HTTP/2 at it.
 _REFUSED_METHODS: Final = frozenset((b"CONNECT", b"TRACE", b"PRI"))
 _METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
+_QUESTION_MARK: Final = 0x3F
 # The first byte of a TLS handshake record (RFC 8446 section 5.1), and of no method.
 _TLS_RECORD: Final = 0x16
 
@@ -254,7 +257,7 @@ def _no_request_line(head: bytes) -> str:
 
 def _repeated(code: int, before: bytes, value: bytes) -> bytes:
     """The value of a field that was sent again, where that is allowed."""
-    if code == _CONNECTION:
+    if code in (_CONNECTION, _UPGRADE):
         return before + b"," + value
     if code in (_ORIGIN, _TRACEPARENT):
         return b""  # matches no origin that a route can allow, and is nobody's trace
@@ -265,7 +268,6 @@ _NAMES: Final[dict[int, str]] = {
     RequestField.HOST: "Host",
     RequestField.LENGTH: "Content-Length",
     RequestField.ENCODING: "Transfer-Encoding",
-    RequestField.UPGRADE: "Upgrade",
     RequestField.FETCH_SITE: "Sec-Fetch-Site",
     RequestField.MCP_METHOD: "Mcp-Method",
     RequestField.MCP_NAME: "Mcp-Name",
@@ -311,8 +313,9 @@ def _settle_host(request: RequestHead, special: dict[int, bytes]) -> None:
         raise ProtocolViolation(
             "bad_target", "the target is not a path, or names another authority"
         )
-    # An empty path is "/", but "*" for OPTIONS (RFC 9112 section 3.2.4).
-    request.target = absolute[2] or (b"*" if request.method == b"OPTIONS" else b"/")
+    # An empty path is "/", but "*" for OPTIONS (RFC 9112 sections 3.2.1 and 3.2.4).
+    rest = absolute[2] or (b"*" if request.method == b"OPTIONS" else b"/")
+    request.target = b"/" + rest if rest[0] == _QUESTION_MARK else rest
     request.well_known = _is_well_known(request.target)
 
 
@@ -326,7 +329,7 @@ def _settle_body(request: RequestHead, special: dict[int, bytes]) -> None:
                 "ambiguous_length", "Transfer-Encoding with Content-Length or in HTTP/1.0"
             )
         if encoding.lower() != b"chunked":
-            raise ProtocolViolation("bad_encoding", "Transfer-Encoding is not exactly 'chunked'")
+            raise _bad_encoding(encoding)
         request.body = Chunked()
     elif length is None:
         request.body = NO_BODY
@@ -334,6 +337,19 @@ def _settle_body(request: RequestHead, special: dict[int, bytes]) -> None:
         request.body = FixedLength(int(length))
     else:
         raise ProtocolViolation("bad_length", "Content-Length is not a number")
+
+
+def _bad_encoding(encoding: bytes) -> ProtocolViolation:
+    """Codings that aren't known here, before 'chunked', are no fault of the client's: RFC 9112
+    section 6.1 has another status for them.
+    """
+    *others, last = [coding.strip(b" \t").lower() for coding in encoding.split(b",")]
+    is_whole = last == b"chunked" and others and b"chunked" not in others
+    if is_whole and all(map(_CODING.fullmatch, others)):
+        return ProtocolViolation(
+            "bad_encoding", "Transfer-Encoding names a coding besides 'chunked'", status=501
+        )
+    return ProtocolViolation("bad_encoding", "Transfer-Encoding is not exactly 'chunked'")
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,6 @@ Source: RFC 9112 sections 4 and 6, RFC 9110 section 15.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from enum import IntEnum
 from functools import lru_cache
 from typing import Final
@@ -18,7 +17,9 @@ from gateway.data_plane.wire.body import (
     Chunked,
     FixedLength,
     NoBody,
+    Trailers,
     UntilClose,
+    drop_trailers,
 )
 from gateway.data_plane.wire.fields import (
     Field,
@@ -45,6 +46,7 @@ class ResponseField(IntEnum):
     LOCATION = 6
     CONTENT_TYPE = 7
     SESSION = 8  # forwarded, and never remembered
+    DATE = 9  # forwarded too
 
 
 _STRIPPED: Final = frozenset(
@@ -67,6 +69,7 @@ _CODES: Final[dict[bytes, int]] = {
     b"content-location": ResponseField.LOCATION,
     b"link": ResponseField.LOCATION,
     b"content-type": ResponseField.CONTENT_TYPE,
+    b"date": ResponseField.DATE,
     b"set-cookie": ResponseField.SESSION,
     b"mcp-session-id": ResponseField.SESSION,
     b"authentication-info": ResponseField.SESSION,
@@ -104,12 +107,15 @@ class ResponseHead:
         locations: indexes in `forwarded` of Location, Content-Location, Link and WWW-Authenticate.
         body: tracker of the body, in the framing that the client gets.
         keep_alive: whether the upstream keeps its connection.
-        upgrade: lower-case protocol of a 101, else b"".
+        upgrade: lower-case protocol of a 101, or of a 426 that asks for it, else b"".
         event_stream: whether the body is a stream of server-sent events.
+        dated: whether a Date is passed on.
+        trailers: answers the lines of a trailer section to pass on.
     """
 
     __slots__ = (
         "body",
+        "dated",
         "event_stream",
         "forwarded",
         "keep_alive",
@@ -117,6 +123,7 @@ class ResponseHead:
         "minor",
         "reason",
         "status",
+        "trailers",
         "upgrade",
     )
 
@@ -129,6 +136,8 @@ class ResponseHead:
     keep_alive: bool
     upgrade: bytes
     event_stream: bool
+    dated: bool
+    trailers: Trailers
 
 
 _NAMES: Final = NameTable(classify_response_field)
@@ -145,6 +154,7 @@ _UPGRADE: Final = int(ResponseField.UPGRADE)
 _LOCATION: Final = int(ResponseField.LOCATION)
 _SESSION: Final = int(ResponseField.SESSION)
 _CONTENT_TYPE: Final = int(ResponseField.CONTENT_TYPE)
+_DATE: Final = int(ResponseField.DATE)
 
 
 def parse_response_head(
@@ -152,7 +162,7 @@ def parse_response_head(
     *,
     method: bytes,
     client_minor: int,
-    trailers: Callable[[list[Field]], bytes],
+    trailers: Trailers,
 ) -> ResponseHead:
     """Parse the bytes up to and including the empty line of the answer to a `method` request.
 
@@ -172,8 +182,9 @@ def parse_response_head(
     response.status = int(status)
     response.reason = reason or b""
     response.locations = []
+    response.trailers = trailers
     response.upgrade = b""
-    response.event_stream = False
+    response.event_stream = response.dated = False
     special: dict[int, bytes] = {}
     forwarded = response.forwarded = []
     lines = _LINES
@@ -184,7 +195,8 @@ def parse_response_head(
         elif code == _CONTENT_TYPE:
             response.event_stream = value[:17].lower() == b"text/event-stream"
             forwarded.append(ready)
-        elif code == _SESSION:
+        elif code >= _SESSION:
+            response.dated |= code == _DATE
             forwarded.append(ready)
         elif code == _LOCATION:
             response.locations.append(len(forwarded))
@@ -197,7 +209,7 @@ def parse_response_head(
         _apply_connection(response, special, connection)
     _check_framing(response, special.get(_LENGTH_CODE), special.get(_ENCODING))
     if not _is_bodiless(response, special, method):
-        _settle_body(response, special, client_minor, trailers)
+        _settle_body(response, special, client_minor)
     return response
 
 
@@ -214,7 +226,7 @@ def check_beginning(beginning: bytes) -> None:
 
 
 def _repeated(code: int, before: bytes, value: bytes) -> bytes:
-    if code == _CONNECTION:
+    if code in (_CONNECTION, _UPGRADE):
         return before + b"," + value
     raise ProtocolViolation("repeated_field", "a framing header of the response is repeated")
 
@@ -232,11 +244,13 @@ def _apply_connection(response: ResponseHead, special: dict[int, bytes], connect
     response.keep_alive = b"close" not in options and (
         response.minor == 1 or b"keep-alive" in options
     )
-    if response.status == 101 and b"upgrade" in options:
+    # A 426 has to say what it asks for (RFC 9110 section 15.5.22), and many say no more.
+    if response.status == 426 or (response.status == 101 and b"upgrade" in options):
         response.upgrade = special.get(_UPGRADE, b"").lower()
     nominated = options - {b"close", b"keep-alive", b"upgrade"}
     if nominated:
         drop_fields(response, nominated)
+        response.trailers = drop_trailers  # one of them may be nominated
 
 
 def drop_fields(response: ResponseHead, names: frozenset[bytes]) -> None:
@@ -246,6 +260,7 @@ def drop_fields(response: ResponseHead, names: frozenset[bytes]) -> None:
     ]
     response.locations = [new for new, (old, _) in enumerate(kept) if old in response.locations]
     response.forwarded = [item for _, item in kept]
+    response.dated &= b"date" not in names
 
 
 def _check_framing(response: ResponseHead, length: bytes | None, encoding: bytes | None) -> None:
@@ -276,16 +291,11 @@ def _is_bodiless(response: ResponseHead, special: dict[int, bytes], method: byte
     return False
 
 
-def _settle_body(
-    response: ResponseHead,
-    special: dict[int, bytes],
-    client_minor: int,
-    trailers: Callable[[list[Field]], bytes],
-) -> None:
+def _settle_body(response: ResponseHead, special: dict[int, bytes], client_minor: int) -> None:
     """RFC 9112 section 6.3 for responses that have a body."""
     length = special.get(_LENGTH_CODE)
     if _ENCODING in special:
-        response.body = Chunked(decode=client_minor == 0, trailers=trailers)
+        response.body = Chunked(decode=client_minor == 0, trailers=response.trailers)
     elif length is not None:
         response.body = FixedLength(int(length))
     else:

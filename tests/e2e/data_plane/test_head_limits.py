@@ -30,6 +30,19 @@ def test_a_larger_one_does_not(lab: StartLab, extra: int) -> None:
     assert here.upstream.requests == []
 
 
+@pytest.mark.parametrize("rest", [b"", b" HTTP/1.1\r\nHost: h\r\n\r\n"])
+def test_a_target_that_alone_is_larger_is_said_to_be_so(lab: StartLab, rest: bytes) -> None:
+    # RFC 9112 section 3.
+    here = lab(answering(echo))
+    client = here.connect()
+    client.send(b"GET /" + b"y" * MOST + rest)
+    answer = client.read_response()
+    assert answer.status == 414
+    assert b"target_too_long" in answer.body
+    assert client.ended()
+    assert here.upstream.requests == []
+
+
 def test_a_head_without_end_does_not_grow_the_worker(lab: StartLab) -> None:
     here = lab(answering(echo))
     before = here.worker.memory()

@@ -21,6 +21,13 @@ BODY = "Content-Length: 5"
         ("POST / HTTP/1.1", [BODY, "Transfer-Encoding: chunked"], 400, "bad_request", "Length"),
         ("POST / HTTP/1.1", [BODY, BODY], 400, "bad_request", "more than once"),
         ("POST / HTTP/1.1", ["Transfer-Encoding: gzip"], 400, "bad_request", "chunked"),
+        (
+            "POST / HTTP/1.1",
+            ["Transfer-Encoding: gzip, chunked"],
+            501,
+            "unknown_encoding",
+            "besides",
+        ),
         ("POST / HTTP/1.1", ["Content-Length: +5"], 400, "bad_request", "not a number"),
         ("POST / HTTP/1.0", ["Transfer-Encoding: chunked"], 400, "bad_request", "HTTP/1.0"),
         ("GET / HTTP/1.1", ["X : 1"], 400, "bad_request", "name: value"),

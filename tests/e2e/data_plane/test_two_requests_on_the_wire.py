@@ -14,7 +14,7 @@ from tests.data.vectors import EVERY_VECTOR, RESPONSES
 from tests.e2e.data_plane.conftest import Lab, StartLab
 from tests.fakes.recording_reader import RecordingReader
 from tests.fakes.scripted_upstream import Conversation, Script
-from tests.fakes.two_requests import CANARY, VICTIM, expected, upstream_answer
+from tests.fakes.two_requests import CANARY, REFUSALS, VICTIM, expected, upstream_answer
 
 
 def recording(ledger: list[bytes]) -> Script:
@@ -43,7 +43,7 @@ def attack(here: Lab, stream: bytes, size: int, ledger: list[bytes]) -> None:
         answers = b"".join(wanted.answers)
         assert attacker.read_exactly(len(answers)) == answers
         if wanted.refuses:
-            assert attacker.read_head().startswith(b"HTTP/1.1 4")
+            assert attacker.read_head().startswith(REFUSALS)
         assert tuple(ledger) == wanted.sent
 
 

@@ -58,7 +58,7 @@ def read(answer: bytes, *, method: str = "GET") -> tuple[h11.Response, bytes, by
 def test_the_answer_says_what_failed_and_what_to_do(reason: str) -> None:
     failure = Failure(reason, 'a "detail" — with marks\r\nSet-Cookie: x')
     answer = problem_response(
-        failure, request_id=b"r-1", route="planner", with_body=True, connection=b""
+        failure, now=784_111_777, request_id=b"r-1", route="planner", with_body=True, connection=b""
     )
     response, body, rest = read(answer)
     assert (response.status_code, rest) == (STATUSES[reason], b"")
@@ -67,6 +67,7 @@ def test_the_answer_says_what_failed_and_what_to_do(reason: str) -> None:
     assert fields[b"content-type"] == b"application/problem+json"
     assert fields[b"cache-control"] == b"no-store"
     assert fields[b"x-request-id"] == b"r-1"
+    assert fields[b"date"] == b"Sun, 06 Nov 1994 08:49:37 GMT"
     assert b"set-cookie" not in fields
     problem = json.loads(body)
     assert problem["type"] == f"urn:devwiz-gw:problem:{reason}"
@@ -78,6 +79,7 @@ def test_the_answer_says_what_failed_and_what_to_do(reason: str) -> None:
 def test_the_answer_to_head_has_the_length_and_no_body() -> None:
     answer = problem_response(
         Failure("unreachable", "x"),
+        now=0,
         request_id=b"r",
         route="p",
         with_body=False,
@@ -94,7 +96,7 @@ def test_the_answer_to_head_has_the_length_and_no_body() -> None:
 def test_a_wait_is_told_when_there_is_one() -> None:
     def retry_after(failure: Failure) -> bytes | None:
         answer = problem_response(
-            failure, request_id=b"r", route="p", with_body=True, connection=b""
+            failure, now=0, request_id=b"r", route="p", with_body=True, connection=b""
         )
         return dict(read(answer)[0].headers).get(b"retry-after")
 

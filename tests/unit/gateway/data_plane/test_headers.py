@@ -206,6 +206,30 @@ def test_no_other_upgrade_is_told_on(protocol: bytes) -> None:
     assert head == b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 
 
+@pytest.mark.parametrize(
+    ("protocol", "connection", "said"),
+    [
+        (b"WebSocket", b"", b"Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+        (
+            b"websocket",
+            b"Connection: close\r\n",
+            b"Connection: close\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+        ),
+        (b"h2c", b"", b""),
+    ],
+)
+def test_a_426_says_what_it_asks_for(protocol: bytes, connection: bytes, said: bytes) -> None:
+    # RFC 9110 section 15.5.22; what can't be had here isn't asked for.
+    head = client_head(
+        b"Connection: close",
+        b"Upgrade: " + protocol,
+        b"Content-Length: 0",
+        line=b"HTTP/1.1 426 Upgrade Required",
+        connection=connection,
+    )
+    assert head == b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n%b\r\n" % said
+
+
 def test_a_secret_in_the_reason_alone_is_replaced() -> None:
     head = client_head(b"X: 1", line=b"HTTP/1.1 401 s3cr3t-value")
     assert head.startswith(b"HTTP/1.1 401 [redacted]\r\nX: 1\r\n")

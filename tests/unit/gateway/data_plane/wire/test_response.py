@@ -281,6 +281,33 @@ def test_nominated_fields_are_removed_and_locations_found_again() -> None:
     assert response.locations == [0, 2]
 
 
+@pytest.mark.parametrize(
+    ("fields", "dated"),
+    [
+        ([], False),
+        ([b"Date: x"], True),
+        ([b"dAtE: x", b"Date: y"], True),
+        ([b"Date: x", b"Connection: date"], False),
+        ([b"Date: x", b"Connection: x-one"], True),
+        ([b"Set-Cookie: a=b", b"X-Date: x"], False),
+    ],
+)
+def test_it_is_known_whether_a_date_is_passed_on(fields: list[bytes], dated: bool) -> None:
+    response = parse(with_fields(*fields))
+    assert response.dated is dated
+    assert any(line.lower().startswith(b"date:") for line in response.forwarded) is dated
+
+
+def test_no_trailer_is_passed_on_where_fields_are_nominated() -> None:
+    # RFC 9110 section 7.6.1: a nominated field is removed from the trailer section, too.
+    def passed(*fields: bytes) -> bytes:
+        response = parse(with_fields(*fields, b"Transfer-Encoding: chunked"))
+        return response.body.feed(b"0\r\nX-Sum: 1\r\n\r\n")
+
+    assert passed(b"Connection: keep-alive") == b"0\r\nX-Sum: 1\r\n\r\n"
+    assert passed(b"Connection: x-sum") == b"0\r\n\r\n"
+
+
 def test_framing_cannot_be_nominated_away() -> None:
     response = parse(with_fields(b"Content-Length: 5", b"Connection: content-length"))
     assert response.body.framing == b"Content-Length: 5\r\n"
