@@ -17,7 +17,7 @@ from gateway.audit.account import Accounts
 from gateway.audit.actor import own_actor
 from gateway.audit.chain_end import End, end_of_chain, end_of_file
 from gateway.audit.ending import ending_of
-from gateway.audit.event import CHECKPOINT, Actor, Event, Place, line_of, seq_of, torn
+from gateway.audit.event import BROKEN, CHECKPOINT, Actor, Event, Place, line_of, seq_of, torn
 from gateway.audit.files import full_files, full_name, has_line, lines_of
 from gateway.audit.group_commit import GroupCommit
 from gateway.errors import GatewayError
@@ -25,6 +25,8 @@ from gateway.errors import GatewayError
 if TYPE_CHECKING:
     from gateway.audit.checkpoint import Signer
 
+#: Why a line is missed that was signed.
+GONE: Final = "it was signed once, and is not there as it was"
 _LOCK_TIMEOUT_S: Final = 5.0
 _LOCK_LOOK_S: Final = 0.002
 _OPEN: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
@@ -139,6 +141,16 @@ class Journal:
                 return place == Place() or has_line(self.path, place.head)
         except OSError as error:
             raise self._unusable("read", error) from error
+
+    def look_back(self, reached: Place) -> bool:
+        """Whether what was signed once, up to `reached`, is there as it was. If not, a line says so
+        for good: whoever signs must look back first, or who replaced the journal had only to wait
+        for the next signature. Raises `AuditFailed`.
+        """
+        if self.has(reached):
+            return True
+        self.record(BROKEN, outcome="failed", name=f"line {reached.seq}", reason=GONE)
+        return False
 
     def keep(self, *, file_bytes: int, files: int) -> None:
         """Go on with these sizes and numbers of files."""

@@ -32,6 +32,11 @@ class Problem:
         parts = [self.what, self.place.seq, self.place.head, self.digest]
         return digest(json.dumps(parts).encode())
 
+    @property
+    def is_end(self) -> bool:
+        """Whether it is that lines are gone which were signed, and so in no file."""
+        return not self.file
+
     def fields(self) -> dict[str, Any]:
         """As they stand in the line that acknowledges it."""
         return {"finding": self.id, "file": self.file, "line": self.line, "what": self.what}

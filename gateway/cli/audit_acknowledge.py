@@ -46,12 +46,16 @@ def run(args: argparse.Namespace) -> int:
                 hint="`serve` makes one, where the store can keep it",
             ) from None
         files = [(item.name, lines_of(item)) for item in all_files(scope.journal.path)]
-        chosen = _chosen(args.findings, verify(files, expected_of(scope)).problems)
+        found = verify(files, expected_of(scope)).problems
+        chosen = _chosen(args.findings, found)
+        # A new place in the store would hide that the one it has is gone.
+        is_end_known = all(item in chosen for item in found if item.is_end)
         action = Action(command=_COMMAND, targets=tuple(item.id for item in chosen))
         Gate(scope.store, scope.journal, scope.snapshot.policy(), action).approve()
         for problem in chosen:
             place = scope.journal.acknowledge(problem.fields(), reason, signer)
-            scope.store.set(reached_ref(scope.project), place_text(place))
+            if is_end_known:
+                scope.store.set(reached_ref(scope.project), place_text(place))
             output.line(f"acknowledged {problem.id[:12]}: {problem.what}")
     return ExitCode.OK
 

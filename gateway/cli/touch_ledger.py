@@ -45,6 +45,7 @@ class TouchLedger:
 
     def sign(self) -> None:
         """Vouch for all lines so far, and keep how far that is. Raises `AuditFailed`, `Fault`."""
+        self._journal.look_back(self._reached() or Place())
         place = self._journal.sign(signer_of(self._kept_key()))
         if place is not None:
             self._store.set(reached_ref(self._journal.project), place_text(place))
@@ -53,12 +54,9 @@ class TouchLedger:
         """How often the touch was used; None if the journal doesn't prove it: the line of the
         approval is gone, another touch was given since, or lines were changed or taken away.
         """
-        try:
-            reached = place_of(self._store.sealed(reached_ref(self._journal.project)))
-        except (SecretNotFound, ValueError):
-            return None
-        lines = self._since(statement.nonce)
-        if not lines:
+        reached = self._reached()
+        lines = [] if reached is None else self._since(statement.nonce)
+        if reached is None or not lines:
             return None
         first = fields_of(lines[0]) or {}
         expected = Expected(
@@ -80,6 +78,13 @@ class TouchLedger:
         )
         self.sign()
         return self.used(statement)
+
+    def _reached(self) -> Place | None:
+        """How far was signed; None where that isn't known."""
+        try:
+            return place_of(self._store.sealed(reached_ref(self._journal.project)))
+        except (SecretNotFound, ValueError):
+            return None
 
     def _kept_key(self) -> Secret:
         ref = key_ref(self._journal.project)

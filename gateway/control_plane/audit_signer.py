@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from gateway.audit.event import BROKEN, Place
-from gateway.audit.journal import AuditFailed, Journal
+from gateway.audit.event import Place
+from gateway.audit.journal import GONE, AuditFailed, Journal
 from gateway.audit.key import key_ref, new_key, place_of, place_text, reached_ref, signer_of
 from identity.errors import IdentityError, SecretNotFound
 from identity.secret_stores.base import SecretStore
@@ -100,21 +99,9 @@ class AuditSigner:
         if self._reached is None:
             self._reached = self._kept = await self._kept_place()
         reached = self._reached
-        if await asyncio.to_thread(self._journal.has, reached):
-            return
-        why = "it was signed once, and is not there as it was"
-        await asyncio.to_thread(
-            partial(
-                self._journal.record,
-                BROKEN,
-                outcome="failed",
-                name=f"line {reached.seq}",
-                reason=why,
-            )
-        )
-        _LOG.error(
-            "line %d of the audit journal: %s", reached.seq, why, extra={"event": "audit_broken"}
-        )
+        if not await asyncio.to_thread(self._journal.look_back, reached):
+            where = {"event": "audit_broken"}
+            _LOG.error("line %d of the audit journal: %s", reached.seq, GONE, extra=where)
 
     async def _kept_place(self) -> Place:
         try:

@@ -101,6 +101,19 @@ def test_a_finding_that_is_known_is_none_and_a_new_one_is(
     assert code == 1
 
 
+def test_a_finding_that_nobody_acknowledged_stays(
+    rig: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig.journal.path.write_bytes(rig.journal.path.read_bytes().replace(b'"seq":1', b'"seq":7'))
+    _, told = findings(capsys)
+    number, gone = sorted(told["problems"], key=lambda problem: "the end" in problem["what"])
+    assert acknowledge(number["finding"]) == 0
+    code, told = findings(capsys)
+    assert (code, [item["what"] for item in told["problems"]]) == (1, [gone["what"]])
+    assert acknowledge(gone["finding"]) == 0
+    assert findings(capsys)[0] == 0
+
+
 def test_the_gateway_goes_on_behind_it(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     _, told = findings(capsys)
     assert acknowledge(told["problems"][0]["finding"]) == 0

@@ -281,6 +281,13 @@ def test_a_touch_that_was_replaced_is_not_used_again(rig: Rig) -> None:
     assert rig.is_asked("db")
 
 
+def test_a_journal_that_was_replaced_is_told_of_before_it_is_signed(rig: Rig) -> None:
+    ahead(rig)
+    rig.journal.path.unlink()
+    ahead(rig)
+    assert ("audit.broken", "failed") in rig.events()
+
+
 def test_a_touch_for_one_command_is_none_for_the_next(rig: Rig) -> None:
     """Its proof is in the journal, for everybody to read."""
     ahead(rig)
