@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.audit.checkpoint import KeySigner
 from gateway.audit.event import Place
 from identity.secret_stores.base import OWN_PREFIX, Secret, SecretRef
+from identity.strict_json import strict_value
 
 #: Names in the store.
 KEY: Final = f"{OWN_PREFIX}audit-key"
@@ -37,7 +38,7 @@ def place_text(place: Place) -> Secret:
 def place_of(kept: Secret) -> Place:
     """A kept place. Raises `ValueError` if it is none."""
     try:
-        value = json.loads(kept.reveal())
+        value = strict_value(kept.reveal())
         return Place(int(value["seq"]), str(value["head"]))
     except (TypeError, KeyError) as error:
         raise ValueError("not a place") from error

@@ -9,12 +9,13 @@ from typing import Any
 
 from gateway.configu.contact import Contact
 from identity.atomic_file import write_atomic
+from identity.strict_json import strict_value
 
 
 def read_contact(path: Path) -> Contact:
     """What was written; nothing is known of a file that isn't there, or isn't whole."""
     try:
-        told = json.loads(path.read_bytes())
+        told = strict_value(path.read_bytes())
         return Contact(
             asked_at=_moment(told["asked_at"]),
             answered_at=_moment(told["answered_at"]),

@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from identity.strict_json import strict_value
+
 ENVRC: Final = ".envrc"
 _FRESH: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _LOCK: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -56,7 +58,7 @@ class Session:
     def read(cls, path: Path) -> Self | None:
         """The session that a file tells of; None where there is none, or half of one."""
         try:
-            raw = json.loads(path.read_bytes())
+            raw = strict_value(path.read_bytes())
             return cls(**{**raw, "only": tuple(raw["only"])})
         except (OSError, ValueError, TypeError, KeyError):
             return None

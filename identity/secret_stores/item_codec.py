@@ -19,7 +19,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
+
+from identity.secret_stores.base import MAX_VALUE_BYTES
+from identity.strict_json import strict_value
 
 _WHOLE: Final = "1="
 _HEAD: Final = "1#"
@@ -73,8 +76,8 @@ def decode(item: str) -> str | Head:
     if not item.startswith(_HEAD):
         raise Damaged("it was not written by this program, or by a later version")
     try:
-        raw = json.loads(item.removeprefix(_HEAD))
-        return Head(Shards(str(raw["generation"]), int(raw["count"])), str(raw["sha256"]))
+        raw = strict_value(item.removeprefix(_HEAD))
+        return Head(_shards(raw), str(raw["sha256"]))
     except (ValueError, KeyError, TypeError):
         raise Damaged("its head is not readable") from None
 
@@ -102,10 +105,17 @@ def decode_journal(item: str | None) -> tuple[Shards, ...]:
     if item is None or not item.startswith(_JOURNAL):
         return ()
     try:
-        raw = json.loads(item.removeprefix(_JOURNAL))
-        return tuple(Shards(str(entry["generation"]), int(entry["count"])) for entry in raw)
+        return tuple(_shards(entry) for entry in strict_value(item.removeprefix(_JOURNAL)))
     except (ValueError, KeyError, TypeError):
         return ()
+
+
+def _shards(raw: Any) -> Shards:
+    """Raises ValueError for more than any value has: each would be asked for."""
+    shards = Shards(str(raw["generation"]), int(raw["count"]))
+    if not 0 <= shards.count <= MAX_VALUE_BYTES:
+        raise ValueError("more shards than a value has")
+    return shards
 
 
 def units(text: str) -> int:

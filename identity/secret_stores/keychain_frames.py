@@ -15,6 +15,8 @@ import json
 import struct
 from typing import Any, Final, Literal, Protocol
 
+from identity.strict_json import strict_value
+
 #: Whose items a request is about: the projects' secrets, or what the vault keeps for itself.
 Area = Literal["secrets", "vault"]
 
@@ -60,7 +62,7 @@ def read_frame(stream: Source) -> dict[str, Any] | None:
     if len(body) < size or not body:
         return None
     try:
-        message = json.loads(body)
+        message = strict_value(body)
     except ValueError:
         return None
     return message if isinstance(message, dict) else None

@@ -16,6 +16,7 @@ from typing import Final, Literal, Protocol
 from identity.secret_stores import item_codec
 from identity.secret_stores.base import SecretRef
 from identity.secret_stores.item_codec import Damaged, Encoded, Head, Shards
+from identity.strict_json import strict_value
 
 _READ_ATTEMPTS: Final = 3
 
@@ -285,7 +286,7 @@ def _names(index: str | None) -> set[str]:
     if index is None:
         return set()
     try:
-        return {str(name) for name in json.loads(index)["names"]}
+        return {str(name) for name in strict_value(index)["names"]}
     except (ValueError, KeyError, TypeError):
         raise Damaged("the list of names is not readable") from None
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from identity.errors import TokenEnded
 from identity.secret_stores.base import OWN_PREFIX, Secret, SecretRef
+from identity.strict_json import strict_value
 
 _VERSION: Final = 1
 _PREFIX: Final = f"{OWN_PREFIX}supabase-session."
@@ -65,7 +66,7 @@ def decode(value: Secret) -> Session:
         TokenEnded: it is something else.
     """
     try:
-        told = json.loads(value.reveal())
+        told = strict_value(value.reveal())
         _check_version(told)
         return Session(
             url=_text(told, "url"),

@@ -12,6 +12,7 @@ from typing import Final
 from gateway.audit.event import Place
 from gateway.control_plane.forwarding.record import Record
 from identity.atomic_file import write_atomic
+from identity.strict_json import strict_value
 
 _LOG: Final = logging.getLogger(__name__)
 _APPEND: Final = (
@@ -30,7 +31,7 @@ class Cursor:
     def load(self) -> Place:
         """The last line that was passed on; the place before the first if none is known."""
         try:
-            told = json.loads(self._path.read_bytes())
+            told = strict_value(self._path.read_bytes())
             return Place(int(told["seq"]), str(told["head"]))
         except FileNotFoundError:
             return Place()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from identity.errors import StoreUnavailable, UnlockRefused
+from identity.strict_json import strict_value
 
 #: Mistyping costs nothing so far.
 _FREE: Final = 3
@@ -86,7 +87,7 @@ def attempt(path: Path, clock: Callable[[], float]) -> Iterator[None]:
 
 def _read(fd: int) -> Attempts:
     try:
-        raw = json.loads(os.pread(fd, _MAX_BYTES, 0))
+        raw = strict_value(os.pread(fd, _MAX_BYTES, 0))
         return Attempts(max(0, int(raw["failures"])), float(raw["last"]))
     except (ValueError, KeyError, TypeError, OverflowError):
         return Attempts()

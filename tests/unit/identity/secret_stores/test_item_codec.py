@@ -65,7 +65,24 @@ def test_shards_of_another_write_are_refused() -> None:
         join(head, (*parts[:-1], others[-1]))
 
 
-@pytest.mark.parametrize("item", ["", "plain text", "2=later", "1#{", "1#[]", '1#{"count": 1}'])
+HEAD = '1#{{"generation": "ab", "count": {}, "sha256": "x"}}'
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "",
+        "plain text",
+        "2=later",
+        "1#{",
+        "1#[]",
+        '1#{"count": 1}',
+        "1#" + "[" * 10_000,
+        HEAD.format("1e999"),
+        HEAD.format("-1"),
+        HEAD.format("1000000000"),
+    ],
+)
 def test_an_unknown_item_is_refused(item: str) -> None:
     with pytest.raises(Damaged):
         decode(item)
@@ -76,6 +93,9 @@ def test_a_journal_names_generations() -> None:
     assert decode_journal(encode_journal(generations)) == generations
 
 
-@pytest.mark.parametrize("item", [None, "1=x", "1!{", "1![1]"])
+@pytest.mark.parametrize(
+    "item",
+    [None, "1=x", "1!{", "1![1]", "1!" + "[" * 10_000, '1![{"generation": "ab", "count": 1e999}]'],
+)
 def test_an_unreadable_journal_names_none(item: str | None) -> None:
     assert decode_journal(item) == ()

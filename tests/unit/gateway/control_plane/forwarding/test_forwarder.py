@@ -129,11 +129,12 @@ async def test_another_process_goes_on_where_one_has_stopped(bench: Bench) -> No
     assert mode == 0o600
 
 
+@pytest.mark.parametrize("text", ["{", "[" * 10_000, '{"seq": 1e999, "head": ""}'])
 async def test_a_cursor_that_is_not_readable_sends_all_again(
-    bench: Bench, caplog: pytest.LogCaptureFixture
+    bench: Bench, caplog: pytest.LogCaptureFixture, text: str
 ) -> None:
     await bench.note("a", "b")
-    await asyncio.to_thread((bench.folder / "forward-far.json").write_text, "{")
+    await asyncio.to_thread((bench.folder / "forward-far.json").write_text, text)
     far = Far()
     with caplog.at_level(logging.WARNING):
         await bench.forwarder(far).forward()

@@ -63,7 +63,8 @@ def test_a_clock_that_was_set_back_locks_nobody_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", '{"failures": "x"}', '{"failures": 1e999, "last": 0}']
+    "text",
+    ["", "{", "[" * 3_000, "[]", "null", '{"failures": "x"}', '{"failures": 1e999, "last": 0}'],
 )
 def test_an_unreadable_count_starts_again(tmp_path: Path, text: str) -> None:
     path = tmp_path / "attempts"
