@@ -141,17 +141,23 @@ class SpiffeSource:
             return ()
 
     async def _first_state(self) -> _State:
+        """What a new stream gives first. One that gives nothing is no stream that ends later."""
         stream = await GrpcStream.call(
             self._endpoint, _PATH, metadata=_METADATA, timeout_s=self._step_timeout_s
         )
-        self._stream = stream
         try:
             async with asyncio.timeout(self._step_timeout_s):
-                return read_svids(await stream.message())
+                state = read_svids(await stream.message())
         except TimeoutError as error:
+            await stream.close()
             raise SourceUnavailable(
                 f"fetch: {self._endpoint} didn't answer in {self._step_timeout_s:g} s"
             ) from error
+        except BaseException:
+            await stream.close()
+            raise
+        self._stream = stream
+        return state
 
     def _chosen(self, state: _State) -> WorkloadSvid:
         for svid in state:

@@ -226,6 +226,24 @@ async def test_a_stream_that_ends_by_permission_denied_takes_the_svids_away(
 
 
 @real
+async def test_permission_denied_to_a_new_stream_takes_nothing_away(
+    api: WorkloadApi, open_source: OpenSource, domain: Domain
+) -> None:
+    """An agent that just started says so, too, to whoever asks before it has its entries."""
+    api.give(domain.svid())
+    source = open_source(clock=Hurried())
+    first = await source.obtain(None)
+    api.kill()
+    api.start()
+    with pytest.raises(SourceUnavailable, match="permission denied"):
+        await source.obtain(generation_of(first))
+    watching = asyncio.create_task(source.changed())
+    api.give(domain.svid())
+    await asyncio.wait_for(watching, WITHIN_S)
+    assert (await source.obtain(generation_of(first))).serial != first.serial
+
+
+@real
 async def test_tcp_works_as_well(domain: Domain) -> None:
     with WorkloadApi() as api:
         api.give(domain.svid())
