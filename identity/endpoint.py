@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
@@ -11,6 +12,8 @@ from identity.errors import InvalidEndpoint
 
 #: The environment variable by which a platform tells its workloads (Workload Endpoint §4).
 ENVIRONMENT_NAME: Final = "SPIFFE_ENDPOINT_SOCKET"
+_NOT_ENCODED: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ADDRESS_PORT: Final = re.compile(r"(\[[^\[\]]+\]|[^\[\]:]+):[0-9]+")
 _FORMS: Final = "write unix:///PATH, or tcp://ADDRESS:PORT with an IP address"
 
 
@@ -51,7 +54,7 @@ def parse_endpoint(text: str) -> Endpoint:
     except ValueError:
         raise InvalidEndpoint(f"{text!r} is not an address", hint=_FORMS) from None
     # urlsplit drops line breaks and tabs; an address never holds any.
-    if not text.isprintable():
+    if not text.isprintable() or _NOT_ENCODED.search(text):
         raise InvalidEndpoint(f"{text!r} has characters that no address has", hint=_FORMS)
     if "?" in text or "#" in text or "@" in parts.netloc:
         raise InvalidEndpoint(f"{text!r} holds more than an address", hint=_FORMS)
@@ -60,6 +63,8 @@ def parse_endpoint(text: str) -> Endpoint:
             raise InvalidEndpoint(f"{text!r} has no absolute path", hint=_FORMS)
         return UnixEndpoint(_path(parts.path, text))
     if parts.scheme == "tcp":
+        if not _ADDRESS_PORT.fullmatch(parts.netloc):
+            raise InvalidEndpoint(f"{text!r} is not ADDRESS:PORT", hint=_FORMS)
         return TcpEndpoint(_ip(parts.hostname or "", text), _port(port, parts.path, text))
     raise InvalidEndpoint(f"{text!r} has an unknown scheme", hint=_FORMS)
 

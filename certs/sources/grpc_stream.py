@@ -95,7 +95,7 @@ class GrpcStream:
                 else:
                     reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
         except (OSError, TimeoutError) as error:
-            reason = getattr(error, "strerror", None) or "no answer in time"
+            reason = error.strerror or str(error) or "no answer in time"
             raise SourceUnavailable(
                 f"connect: {endpoint} can't be reached: {reason.lower()}",
                 hint="does the agent run, and may this user open its socket?",

@@ -402,6 +402,9 @@ async def test_a_socket_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailable, match=r"connect: .*no such file") as caught:
         await source.obtain(None)
     assert "agent" in caught.value.hint
+    source = SpiffeSource(UnixEndpoint("/" + "x" * 200))
+    with pytest.raises(SourceUnavailable, match="path too long"):
+        await source.obtain(None)
 
 
 class Hurried:
