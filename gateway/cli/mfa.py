@@ -124,12 +124,8 @@ def _add(args: argparse.Namespace) -> int:
             "verified": slot.verified,
             "aaguid": slot.aaguid,
         }
-        label = slot.label
-        scope.journal.write(
-            Event(action=ENROLLED, outcome="ok", name=label, more={"mfa_key": told})
-        )
-        keys = keys.with_slot(slot)
-        scope.keep(keys)
+        keys, more = keys.with_slot(slot), {"mfa_key": told}
+        scope.change(keys, Event(action=ENROLLED, outcome="ok", name=slot.label, more=more))
     output.note(f"key {slot.number} is enrolled; user verification is {slot.mode}")
     if not keys.is_enough:
         output.note(
@@ -208,8 +204,7 @@ def _remove(args: argparse.Namespace) -> int:
                 hint="enrol another one, or make a recovery code, first",
             )
         scope.let_in(f"key {args.number}")
-        scope.journal.record("mfa.remove", outcome="ok", name=str(args.number))
-        scope.keep(after)
+        scope.change(after, Event(action="mfa.remove", outcome="ok", name=str(args.number)))
     output.note(
         f"key {args.number} opens nothing any more; whoever has it and an older copy of the store "
         "can still open that one"
@@ -248,8 +243,7 @@ def _recovery(args: argparse.Namespace) -> int:
                 "that is not the recovery code", hint="the old one stays; begin again for a new one"
             )
         box = lock.box_for_code(code, nonce=os.urandom(NONCE_BYTES))
-        scope.journal.record("mfa.recovery", outcome="ok")
-        scope.keep(scope.enrolled.with_recovery(box))
+        scope.change(scope.enrolled.with_recovery(box), Event(action="mfa.recovery", outcome="ok"))
     output.note("the recovery code stands in for a security key from now on")
     return ExitCode.OK
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from gateway.audit.event import Event
 from gateway.audit.journal import Journal
 from gateway.cli.secret_scope import Scope
 from gateway.cli.secret_scope import opened as opened_secrets
@@ -75,9 +79,40 @@ class MfaScope:
         policy = replace(self.policy, within_s=within_s)
         Gate(self.inner.store, self.journal, policy, action).touch_ahead()
 
-    def keep(self, keys: EnrolledKeys) -> None:
-        """Keep changed keys."""
-        self.inner.store.set(keys_ref(self.project), Secret(encode(keys)))
+    def change(self, keys: EnrolledKeys, event: Event) -> None:
+        """Keep changed keys, and tell of it first.
+
+        Raises:
+            TouchDenied: another command has changed them since this one has begun. A person takes
+                long to touch, and what was removed meanwhile must not come back.
+            AuditFailed: it can't be told, and nothing was changed.
+        """
+        with _alone(self.journal.path.with_name("mfa.lock")):
+            if load_keys(self.inner.store, self.project) != self.keys:
+                raise TouchDenied(
+                    "the project's security keys were changed by another command meanwhile",
+                    hint="nothing was changed; see 'devwiz-gw mfa list', and begin again",
+                )
+            self.journal.write(event)
+            self.inner.store.set(keys_ref(self.project), Secret(encode(keys)))
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        fd = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise SecurityKeyUnavailable(
+            f"{path} can't be locked: {(error.strerror or '').lower()}",
+            hint="check the folder's mode and the free space",
+        ) from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 @contextmanager

@@ -148,3 +148,11 @@ async def test_a_code_is_worth_a_session_to_who_began(server: SupabaseAuth) -> N
         await api(server).with_code(code_of(server, "v" * 43), "w" * 43)
     with pytest.raises(TokenDenied, match="flow_state_not_found"):
         await api(server).with_code("made-up", "v" * 43)
+
+
+def test_the_challenge_is_rfc_7636s() -> None:
+    # Appendix B.
+    api = AuthApi("http://127.0.0.1:1", KEY, ca_file=None, now=lambda: datetime.now(UTC))
+    verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    url = api.authorize_url("github", redirect_to="http://127.0.0.1:2/", verifier=verifier)
+    assert "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&" in url
