@@ -27,6 +27,7 @@ from identity.secret_stores.vault.keys import (
     open_box,
 )
 from identity.secret_stores.vault.recovery_code import normal_code
+from identity.strict_json import strict_value
 
 #: Where they are kept, in the project's store.
 KEYS: Final = f"{OWN_PREFIX}mfa"
@@ -37,6 +38,7 @@ MAX_LABEL: Final = 64
 ENOUGH_KEYS: Final = 2
 _FORM: Final = 1
 _RECOVERY: Final = 0
+_MAX_NUMBER: Final = 2**32 - 1
 
 
 class KeysDamaged(Exception):
@@ -179,7 +181,7 @@ def encode(keys: EnrolledKeys) -> str:
 def decode(text: str) -> EnrolledKeys:
     """What `encode` wrote. Raises `KeysDamaged`."""
     try:
-        raw = json.loads(text)
+        raw = strict_value(text)
         if raw["form"] != _FORM:
             raise KeysDamaged("they were written by a newer version")
         return EnrolledKeys(
@@ -187,7 +189,7 @@ def decode(text: str) -> EnrolledKeys:
             slots=tuple(_slot(item) for item in raw["slots"][:MAX_KEYS]),
             recovery=decoded(raw["recovery"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, ProofRefused, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, ProofRefused):
         raise KeysDamaged("they can't be read") from None
 
 
@@ -200,7 +202,10 @@ def _slot(raw: Mapping[str, Any]) -> KeySlot:
     def take(name: str) -> bytes:
         return decoded(raw[name])
 
-    if type(raw["verified"]) is not bool or type(raw["number"]) is not int:
+    numbers = (raw["number"], raw["made"])
+    if type(raw["verified"]) is not bool or not all(type(item) is int for item in numbers):
+        raise ValueError
+    if not 0 < raw["number"] <= _MAX_NUMBER:
         raise ValueError
     return KeySlot(
         number=raw["number"],
@@ -211,7 +216,7 @@ def _slot(raw: Mapping[str, Any]) -> KeySlot:
         salt=take("salt"),
         box=take("box"),
         aaguid=str(raw["aaguid"]),
-        made=int(raw["made"]),
+        made=raw["made"],
     )
 
 

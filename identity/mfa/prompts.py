@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from identity.errors import SecurityKeyUnavailable, TouchDenied
 from identity.mfa.assertion import encoded, is_cloned
+from identity.strict_json import strict_value
 
 #: This many prompts within this time.
 MOST_PROMPTS: Final = 10
@@ -162,13 +163,13 @@ def _open(path: Path) -> int:
 
 def _read(fd: int) -> Prompts:
     try:
-        raw: Any = json.loads(os.pread(fd, _MAX_BYTES, 0) or b"{}")
+        raw: Any = strict_value(os.pread(fd, _MAX_BYTES, 0) or b"{}")
         return Prompts(
             asked=tuple(float(at) for at in raw.get("asked", ())),
             unanswered=max(0, int(raw.get("unanswered", 0))),
             counters={str(name): int(count) for name, count in raw.get("counters", {}).items()},
         )
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         raise SecurityKeyUnavailable(
             "the file that counts touches is damaged",
             hint="remove touches.json from the state folder; a copied key is then noticed later",

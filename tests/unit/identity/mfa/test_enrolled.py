@@ -67,9 +67,29 @@ def test_nothing_else_does() -> None:
 def test_they_are_kept_as_text() -> None:
     assert decode(encode(KEYS)) == KEYS
     assert keys_ref("acme").name == "devwiz-gw.mfa"
-    for text in ("", "[]", "{}", '{"form": 2}', encode(KEYS).replace('"box"', '"bix"')):
+    for text in ("", "[]", "{}", '{"form": 2}', "[" * 10_000):
         with pytest.raises(KeysDamaged):
             decode(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ('"box"', '"bix"'),
+        ('"made":0', '"made":1e999'),
+        ('"made":0', '"made":"0"'),
+        ('"number":1', '"number":-1'),
+        ('"number":1', '"number":0'),
+        ('"number":1', f'"number":{2**64}'),
+        ('"number":1', '"number":true'),
+        ('"form":1', '"form":1,"form":1'),
+    ],
+)
+def test_what_is_not_whole_is_damaged(written: str, instead: str) -> None:
+    text = encode(KEYS)
+    assert written in text
+    with pytest.raises(KeysDamaged):
+        decode(text.replace(written, instead, 1))
 
 
 def test_losing_one_key_must_lose_nothing() -> None:

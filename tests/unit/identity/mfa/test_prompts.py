@@ -93,9 +93,10 @@ def test_the_file_is_private_and_a_damaged_one_is_told(prompts: PromptFile, tmp_
     ask(prompts, 1)
     path = tmp_path / "state" / "touches.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    path.write_text("{")
-    with pytest.raises(SecurityKeyUnavailable, match="damaged"):
-        ask(prompts)
+    for text in ("{", '{"asked": [NaN, NaN, NaN], "unanswered": 9}', '{"unanswered": 1e999}'):
+        path.write_text(text)
+        with pytest.raises(SecurityKeyUnavailable, match="damaged"):
+            ask(prompts)
     path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(SecurityKeyUnavailable, match="can't be counted"):
