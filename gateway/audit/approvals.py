@@ -1,7 +1,7 @@
 """Touches in the journal, proven again: a pure walk over its lines.
 
 A line with `mfa` holds what a person approved, and what the security key signed for it. The key has
-to be one that an earlier line enrolled, or that is enrolled now.
+to be one that an earlier line enrolled, and none removed since, or that is enrolled now.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from gateway.audit.event import APPROVED, ENROLLED, MAX_TEXT, USED
+from gateway.audit.event import APPROVED, ENROLLED, MAX_TEXT, REMOVED, USED
 from identity.mfa.assertion import ProofRefused, check_proof, decoded, encoded, proof_of
 from identity.mfa.statement import Statement, statement_of
 
@@ -28,6 +28,9 @@ class Approvals:
         #: Whether all lines from the first are there; else a key's enrolment may have been pruned.
         self.is_complete = True
         self._known = set(known)
+        self._enrolled_now = known
+        self._numbers: dict[str, str] = {}
+        self._removed: set[str] = set()
         self._modes: dict[str, bool] = {}
         self._left: dict[str, int] = {}
         self._given: dict[str, Statement] = {}
@@ -37,6 +40,8 @@ class Approvals:
         try:
             if line.get("action") == ENROLLED and line.get("outcome") == "ok":
                 self._enrolled(_part(line, "mfa_key"))
+            elif line.get("action") == REMOVED and line.get("outcome") == "ok":
+                self._remove(str(line.get("name")))
             elif line.get("action") == APPROVED and line.get("outcome") == "ok":
                 self._approved(line)
             elif line.get("action") == USED:
@@ -48,8 +53,17 @@ class Approvals:
     def _enrolled(self, told: Mapping[str, Any]) -> None:
         key = encoded(decoded(told.get("public_key")))
         self._known.add(key)
+        self._numbers[str(told.get("number"))] = key
+        self._removed.discard(key)
         if type(told.get("verified")) is bool:
             self._modes.setdefault(key, told["verified"])
+
+    def _remove(self, number: str) -> None:
+        """From here on a key may be whoever's that has it: it was lost, say."""
+        key = self._numbers.pop(number, None)
+        if key is not None and key not in self._enrolled_now:
+            self._known.discard(key)
+            self._removed.add(key)
 
     def _approved(self, line: Mapping[str, Any]) -> None:
         told = _part(line, "mfa")
@@ -58,6 +72,8 @@ class Approvals:
             raise ProofRefused("it was for another project")
         if statement.action != line.get("reason"):
             raise ProofRefused("it was for another action")
+        if told.get("public_key") in self._removed:
+            raise ProofRefused("its key was removed before")
         is_known = told.get("public_key") in self._known
         if not is_known and self.is_complete:
             raise ProofRefused("no line tells that its key was enrolled")

@@ -25,8 +25,10 @@ BROKEN: Final = "audit.broken"
 ACKNOWLEDGED: Final = "audit.acknowledged"
 #: Lines were cut short by a crash or a full disk: the chain goes on over them.
 TORN: Final = "audit.torn"
-#: A security key is enrolled, and one has approved something: see `gateway.audit.approvals`.
+#: A security key is enrolled, or no more, and one has approved something: see
+#: `gateway.audit.approvals`.
 ENROLLED: Final = "mfa.add"
+REMOVED: Final = "mfa.remove"
 APPROVED: Final = "mfa.approve"
 #: What was approved ahead has begun to be done.
 USED: Final = "mfa.use"

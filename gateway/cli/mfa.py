@@ -7,7 +7,7 @@ import os
 import time
 from datetime import UTC, datetime
 
-from gateway.audit.event import ENROLLED, Event
+from gateway.audit.event import ENROLLED, REMOVED, Event
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.mfa_scope import MfaScope, opened
@@ -204,7 +204,7 @@ def _remove(args: argparse.Namespace) -> int:
                 hint="enrol another one, or make a recovery code, first",
             )
         scope.let_in(f"key {args.number}")
-        scope.change(after, Event(action="mfa.remove", outcome="ok", name=str(args.number)))
+        scope.change(after, Event(action=REMOVED, outcome="ok", name=str(args.number)))
     output.note(
         f"key {args.number} opens nothing any more; whoever has it and an older copy of the store "
         "can still open that one"

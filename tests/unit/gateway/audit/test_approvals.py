@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.audit.approvals import Approvals
-from gateway.audit.event import APPROVED, ENROLLED, USED, Event
+from gateway.audit.event import APPROVED, ENROLLED, REMOVED, USED, Event
 from gateway.audit.files import lines_of
 from gateway.audit.journal import Journal
 from gateway.audit.verify import Expected, verify
@@ -101,6 +101,20 @@ def test_a_key_counts_in_the_mode_only_that_it_was_enrolled_for(rig: Rig) -> Non
     touches, (problem,) = rig.found()
     assert touches == 0
     assert "enrolled for another mode" in problem
+
+
+def test_a_key_that_was_removed_approves_nothing_more(rig: Rig) -> None:
+    rig.enrol(number=1)
+    rig.approve(rig.approval())
+    rig.journal.write(Event(action=REMOVED, outcome="ok", name="1"))
+    rig.approve(rig.approval(replace(STATEMENT, nonce="11" * 16)))
+    touches, (problem,) = rig.found()
+    assert touches == 1
+    assert "its key was removed before" in problem
+    assert rig.found(frozenset((rig.public_key,))) == (2, []), "the removal failed after all"
+    rig.enrol(number=2)
+    rig.approve(rig.approval(replace(STATEMENT, nonce="22" * 16)))
+    assert rig.found()[0] == 2
 
 
 def test_a_key_that_was_enrolled_for_a_mode_is_proven_in_it(rig: Rig) -> None:
