@@ -28,6 +28,8 @@ _POST: Final = {
 _GET: Final = {"Accept": "text/event-stream"}
 #: With these a server that only knows the transport of 2024-11-05 refuses a message.
 _OLD: Final = frozenset({400, 404, 405})
+#: The one revision in which a line may be a batch of messages; each is answered by itself.
+_BATCHES: Final = "2025-03-26"
 _MOST_PENDING: Final = 1024
 _NOTE_S: Final = 30.0
 _FAREWELL_S: Final = 2.0
@@ -64,7 +66,13 @@ class _Cursor:
         self.id = event.id
         self.events += 1
         if event.retry_ms is not None:
-            self.retry_s = min(event.retry_ms / 1000, _LONGEST_RETRY_S)
+            self.retry_s = event.retry_ms / 1000
+
+    def wait_s(self, attempt: int) -> float:
+        """How long after so many attempts in vain. What the server says is never cut short (MCP
+        2025-11-25, basic/transports: a client MUST respect it); what is added to it is.
+        """
+        return max(self.retry_s, min(self.retry_s * 2.0**attempt, _LONGEST_RETRY_S))
 
 
 @dataclass(slots=True)
@@ -98,10 +106,14 @@ class Bridge:
         if not line.strip():
             return
         try:
-            message = parsed(line)
+            said = parsed_all(line) if self._session.version == _BATCHES else [parsed(line)]
         except NoMessage as error:
             await self.write(failure(None, error.code, str(error)))
             return
+        for message in said:
+            await self._take_one(message)
+
+    async def _take_one(self, message: Message) -> None:
         if message.kind == "request":
             await self._begin(message)
         elif not self._cancel(message) and not self._session.is_modern:
@@ -248,9 +260,11 @@ class Bridge:
             async with self.link.ask("GET", _GET) as reply:
                 if reply.status == 200 and reply.content_type == "text/event-stream":
                     async for event in _events(reply, _Cursor()):
+                        if not event.data:
+                            continue
                         if event.kind == "endpoint" and not found.done():
                             found.set_result(event.data.decode())
-                        elif event.kind == "message" and event.data:
+                        elif event.kind == "message":
                             await self._emit(parsed(event.data), None)
         except (LinkDown, NoMessage, EventTooLarge, UnicodeDecodeError) as error:
             _LOG.warning("the stream of answers broke off: %s", error)
@@ -289,8 +303,9 @@ class Bridge:
         if reply.content_type == "application/json":
             return parsed(await whole(reply))
         async for event in _events(reply, _Cursor()):
-            if event.data:
-                return parsed(event.data)
+            # The server may tell of something before it answers.
+            if event.data and (message := parsed(event.data)).kind == "response":
+                return message
         raise LinkDown("a new session was not answered")
 
     async def _follow(self, request: Message, reply: ClientResponse) -> None:
@@ -311,7 +326,7 @@ class Bridge:
         while self._waits(request):
             if attempt == _MOST_ATTEMPTS:
                 return
-            await asyncio.sleep(cursor.retry_s * 2**attempt)
+            await asyncio.sleep(cursor.wait_s(attempt))
             seen = cursor.events
             with contextlib.suppress(LinkDown):
                 headers = _GET | self._session.headers_for(None) | {"Last-Event-ID": cursor.id}
@@ -368,7 +383,7 @@ class Bridge:
             except (LinkDown, NoMessage, EventTooLarge) as error:
                 _LOG.info("the stream of notifications broke off: %s", error)
                 attempt = 0 if cursor.events > seen else attempt + 1
-            await asyncio.sleep(min(cursor.retry_s * 2 ** min(attempt, 5), _LONGEST_RETRY_S))
+            await asyncio.sleep(cursor.wait_s(min(attempt, 5)))
 
     def _stop_listening(self) -> None:
         self._endpoint = ""

@@ -88,13 +88,15 @@ def parsed(data: bytes) -> Message:
 
 
 def parsed_all(data: bytes) -> list[Message]:
-    """The messages of a reply: one, or a batch as in 2025-03-26. Raises `NoMessage`."""
+    """One message, or a batch of them as in 2025-03-26. Raises `NoMessage`."""
     if not data.lstrip().startswith(b"["):
         return [parsed(data)]
     try:
         values = json.loads(data.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise NoMessage(PARSE_ERROR, "this is no JSON") from None
+    if not values:
+        raise NoMessage(INVALID_REQUEST, "the batch is empty")
     return [parsed(json.dumps(value).encode("ascii")) for value in values]
 
 

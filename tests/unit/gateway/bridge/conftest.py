@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,9 +90,11 @@ async def stage(handler: Handler) -> AsyncIterator[Stage]:
         await runner.cleanup()
 
 
-async def events(request: web.Request, *texts: str, cut: bool = False) -> web.StreamResponse:
+async def events(
+    request: web.Request, *texts: str, cut: bool = False, headers: Mapping[str, str] | None = None
+) -> web.StreamResponse:
     """A stream of these events, whole or cut off."""
-    reply = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    reply = web.StreamResponse(headers={"Content-Type": "text/event-stream", **(headers or {})})
     await reply.prepare(request)
     for text in texts:
         await reply.write(text.encode())

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from gateway.bridge.bridge import _Cursor
+from gateway.bridge.event_stream import Event
 from gateway.bridge.messages import VERSION_KEY
 from tests.unit.gateway.bridge.conftest import answer, event, events, stage
 
@@ -183,6 +185,73 @@ async def test_a_session_that_the_server_forgot_is_begun_again() -> None:
         assert {(await scene.hear())["id"], (await scene.hear())["id"]} == {2, 3}
     assert scene.methods().count("POST initialize") == 2
     assert scene.heard.empty()
+
+
+async def test_a_new_session_may_be_answered_after_a_notification() -> None:
+    state = {"known": "s0"}
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.method != "POST":
+            return web.Response(status=405)
+        value = await request.json()
+        if value["method"] == "initialize":
+            state["known"] = f"s{int(state['known'][1:]) + 1}"
+            note = {"jsonrpc": "2.0", "method": "notifications/message"}
+            result = answer(value["id"], {"protocolVersion": "2025-06-18"})
+            session = {"Mcp-Session-Id": state["known"]}
+            return await events(request, event(note), event(result), headers=session)
+        if request.headers["Mcp-Session-Id"] != state["known"]:
+            return web.Response(status=404)
+        return web.json_response(answer(value.get("id")), status=200 if "id" in value else 202)
+
+    async with stage(handler) as scene:
+        scene.say(id=1, method="initialize")
+        assert "method" in await scene.hear()
+        await scene.hear()
+        state["known"] = "s5"
+        scene.say(id=2, method="tools/list")
+        assert (await scene.hear())["id"] == 2
+    last = [headers for what, headers, _ in scene.asked if what == "POST tools/list"][-1]
+    assert (last["mcp-session-id"], last["mcp-protocol-version"]) == ("s6", "2025-06-18")
+
+
+async def test_a_batch_is_taken_apart_in_the_revision_that_has_them() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.method == "POST" and (value := await request.json())["method"] == "initialize":
+            return web.json_response(answer(value["id"], {"protocolVersion": state["version"]}))
+        return await legacy(request)
+
+    batch = [
+        {"jsonrpc": "2.0", "method": "notifications/roots/list_changed"},
+        {"jsonrpc": "2.0", "id": "a", "method": "ping"},
+        {"jsonrpc": "2.0", "id": "b", "method": "tools/list"},
+    ]
+    state = {"version": "2025-03-26"}
+    async with stage(handler) as scene:
+        scene.say(id=1, method="initialize")
+        await scene.hear()
+        scene.lines.put_nowait(json.dumps(batch).encode())
+        answers = [await scene.hear(), await scene.hear()]
+        scene.lines.put_nowait(b"[]")
+        assert (await scene.hear())["error"]["code"] == -32600
+        state["version"] = "2025-06-18"
+        scene.say(id=2, method="initialize")
+        await scene.hear()
+        scene.lines.put_nowait(json.dumps(batch).encode())
+        assert (await scene.hear())["error"]["code"] == -32600
+    assert {found["id"]: found["result"]["said"] for found in answers} == {
+        "a": "ping",
+        "b": "tools/list",
+    }
+
+
+def test_what_a_server_says_of_waiting_is_never_cut_short() -> None:
+    cursor = _Cursor()
+    assert [cursor.wait_s(attempt) for attempt in (0, 1, 5)] == [1, 2, 30]
+    cursor.note(Event(kind="message", data=b"", id="1", retry_ms=120_000))
+    assert [cursor.wait_s(attempt) for attempt in (0, 3)] == [120, 120]
+    cursor.note(Event(kind="message", data=b"", id="2", retry_ms=0))
+    assert cursor.wait_s(5) == 0
 
 
 async def test_what_the_server_says_by_itself_arrives_and_is_answered() -> None:
