@@ -53,6 +53,8 @@ def host_context(bundle_pem: bytes | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Not strict: private authorities in use leave out extensions that RFC 5280 asks for.
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    # RFC 9525 §2: the subject's common name never counts.
+    context.hostname_checks_common_name = False
     if bundle_pem is None:
         context.load_default_certs()
     else:

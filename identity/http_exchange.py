@@ -6,12 +6,15 @@ What a failure means to the caller is the caller's to say; none is translated he
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+
+from identity.web_tls import web_context
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -37,11 +40,12 @@ async def exchange(
     timeout_s: float,
     most_bytes: int,
     headers: Mapping[str, str],
-    context: ssl.SSLContext | bool = True,
+    context: ssl.SSLContext | None = None,
     form: Mapping[str, str] | None = None,
     body: Mapping[str, Any] | None = None,
 ) -> Reply:
-    """Send a request with a `form`, a JSON `body` or nothing. `context` is for https.
+    """Send a request with a `form`, a JSON `body` or nothing. `context` is for https; without one
+    the operating system's authorities count.
 
     Raises:
         TimeoutError: no whole answer in time.
@@ -49,9 +53,11 @@ async def exchange(
         aiohttp.ClientError, OSError: no connection, or one that broke.
         ValueError: a header has characters that none can hold; its text may quote them.
     """
+    if context is None and url.scheme == "https":
+        context = await asyncio.to_thread(web_context)
     async with (
         aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context),
+            connector=aiohttp.TCPConnector(ssl=context or True),
             timeout=aiohttp.ClientTimeout(total=timeout_s),
             trust_env=False,
         ) as session,

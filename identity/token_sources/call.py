@@ -21,6 +21,7 @@ from identity.errors import TokenDenied, TokenUnavailable
 from identity.http_exchange import ReplyTooLarge, exchange
 from identity.retry_after import retry_after_s
 from identity.strict_json import strict_value
+from identity.web_tls import web_context
 
 TIMEOUT_S: Final = 15.0
 _MAX_REPLY_BYTES: Final = 256 * 1024
@@ -177,11 +178,11 @@ class Caller:
             return TokenUnavailable(text, retry_after_s=answer.retry_after_s)
         return TokenDenied(text, hint=hint)
 
-    async def _context(self) -> ssl.SSLContext | bool:
+    async def _context(self) -> ssl.SSLContext | None:
         if self._base.scheme != "https":
-            return True
+            return None
         try:
-            return await asyncio.to_thread(_context, self._ca_file)
+            return await asyncio.to_thread(web_context, ca_file=self._ca_file)
         except (OSError, ssl.SSLError) as error:
             raise TokenDenied(f"{self._ca_file} can't be used as authorities") from error
 
@@ -232,9 +233,3 @@ def _without(text: str, sent: Iterable[str]) -> str:
             quoted[at : at + _QUOTE] = [True] * _QUOTE
     parts = groupby(zip(quoted, text, strict=True), key=itemgetter(0))
     return "".join("…" if hidden else "".join(char for _, char in part) for hidden, part in parts)
-
-
-def _context(ca_file: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 from google.auth import exceptions, transport
 
+from identity.web_tls import web_context
+
 _MAX_REPLY_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 16 * 1024
 _MOST_WORDS: Final = 300
@@ -98,8 +100,7 @@ class PinnedTransport(transport.Request):
         return host, (parts.path or "/") + query
 
     def _context(self, cert: tuple[str, str] | None) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = web_context(ca_file=self.ca_file)
         if cert is not None:
             context.load_cert_chain(*cert)
         return context

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from yarl import URL
 from certs.issuer.joins.key_set import MAX_BYTES
 from certs.issuer.joins.rules import Provider
 from identity.http_exchange import ReplyTooLarge, exchange
+from identity.web_tls import web_context
 
 _TIMEOUT_S: Final = 5.0
 _MAX_BEARER_BYTES: Final = 16_384
@@ -37,7 +37,7 @@ async def fetch(url: str, provider: Provider) -> bytes:
             timeout_s=_TIMEOUT_S,
             most_bytes=MAX_BYTES,
             headers=headers,
-            context=_context(provider.ca_pem),
+            context=await asyncio.to_thread(web_context, ca_pem=provider.ca_pem),
         )
     except TimeoutError:
         raise FetchFailed(f"{url} didn't answer in {_TIMEOUT_S:g} s") from None
@@ -62,9 +62,3 @@ def _read(path: str) -> str:
     # Read each time: a cluster replaces the token of a pod every hour or so.
     with Path(path).open(encoding="ascii") as file:
         return file.read(_MAX_BEARER_BYTES).strip()
-
-
-def _context(ca_pem: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=ca_pem or None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

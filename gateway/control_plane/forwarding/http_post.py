@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ import aiohttp
 from gateway.control_plane.forwarding.record import Away, Rejected, Taken, Verdict
 from gateway.control_plane.snapshots import Attached
 from gateway.telemetry.otlp import TIMEOUT, beginning, retry_after_s
+from identity.web_tls import web_context
 
 #: Answers about the address, the key or the moment, which say nothing of the records.
 _LATER: Final = frozenset((401, 402, 403, 404, 405, 407, 408, 421, 425, 429))
@@ -64,7 +64,7 @@ class Poster:
 
     async def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            context = await asyncio.to_thread(_context, self._ca_file)
+            context = await asyncio.to_thread(web_context, ca_file=self._ca_file)
             self._session = aiohttp.ClientSession(
                 timeout=TIMEOUT,
                 trust_env=False,
@@ -82,7 +82,3 @@ def meaning(status: int, asked_s: float | None) -> Verdict:
     if 400 <= status < 500 and status not in _LATER:
         return Rejected(why, has_one=status == _CONFLICT)
     return Away(why, asked_s)
-
-
-def _context(ca_file: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca_file)

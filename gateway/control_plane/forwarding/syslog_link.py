@@ -11,7 +11,6 @@ import contextlib
 import errno
 import fcntl
 import socket
-import ssl
 import struct
 import termios
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 from gateway.control_plane.forwarding.record import Away, Record, Rejected, Taken, Verdict
 from gateway.control_plane.forwarding.syslog_message import Sender, counted, message
+from identity.web_tls import web_context
 
 #: For the connection, and for the acknowledgement.
 TIMEOUT_S: Final = 10.0
@@ -160,12 +160,8 @@ async def _stream(
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     scheme, _, rest = to.partition("://")
     host, _, port = rest.rpartition(":")
-    context = await asyncio.to_thread(_context, ca_file) if scheme == "tls" else None
+    context = await asyncio.to_thread(web_context, ca_file=ca_file) if scheme == "tls" else None
     return await asyncio.open_connection(host.strip("[]"), int(port), ssl=context)
-
-
-def _context(ca_file: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca_file)
 
 
 def _away(error: OSError) -> Away:
