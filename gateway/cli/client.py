@@ -150,7 +150,7 @@ def _print_form(args: argparse.Namespace) -> int:
         raise UsageError("--via and --name are for clients that are known by name")
     target, form = target_of(args), FORMATS[args.client]
     path = form.path if args.path is None else args.path
-    access = access_to(target.route.name, listeners_of(target.route, args), path=path)
+    access = access_to(target.route.name, listeners_of(target), path=path)
     if access.socket and not form.over_socket:
         raise GatewayError(
             f"route {target.route.name} listens on a Unix socket only, which a client of the form "
@@ -158,7 +158,7 @@ def _print_form(args: argparse.Namespace) -> int:
             hint='add a port to it, such as listen = ["127.0.0.1:8701", "unix:…"]',
         )
     # Last, when nothing else can go wrong any more.
-    token = "" if args.token is None else minted(args, target.config)
+    token = "" if args.token is None else minted(args, target)
     text = form.text(replace(access, token=token))
     _show(args, text, url=access.url, socket=access.socket, token=token)
     advise(target, args.token)

@@ -55,9 +55,9 @@ class Wanted:
         """
         if self.args.token is None:
             return ""
-        if self.via == "stdio" and not self.args.rotate and is_kept(self.args):
+        if self.via == "stdio" and not self.args.rotate and is_kept(self.args.token, self.target):
             return ""
-        token = minted(self.args, self.target.config)
+        token = minted(self.args, self.target)
         return token if self.holds_token else ""
 
     def _command(self) -> list[str]:
@@ -85,7 +85,7 @@ def wanted(args: argparse.Namespace) -> Wanted:
         )
     # A command finds the route's listener by itself, when it is started.
     path = args.path or _MCP_PATH
-    listeners = listeners_of(target.route, args) if via == "http" else target.route.listen
+    listeners = listeners_of(target) if via == "http" else target.route.listen
     return Wanted(
         args=args,
         target=target,

@@ -16,6 +16,7 @@ from gateway.config.model import LOCAL_PREFIX, TcpAddress, UnixAddress
 from gateway.errors import GatewayError, NotRunning
 
 if TYPE_CHECKING:
+    from gateway.cli.snapshot import Snapshot
     from gateway.config.model import Config, Route
 
 #: Tells what it is to whoever finds it, and to programs that look for secrets in files.
@@ -25,10 +26,11 @@ _TOKEN_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A route of HTTP, and the configuration that it is in."""
+    """A route of HTTP, the configuration that it is in, and that as it was read."""
 
     config: Config
     route: Route
+    snapshot: Snapshot
 
     @property
     def on_socket_only(self) -> bool:
@@ -37,11 +39,17 @@ class Target:
 
 
 def target_of(args: argparse.Namespace) -> Target:
-    """The route that `args.route` names. Raises `Fault`."""
-    from gateway.config.load import find_config, load
+    """The route that `args.route` names; the file is read here, and by nobody later. Raises
+    `Fault`.
+    """
+    from gateway.cli.snapshot import Snapshot
+    from gateway.config.find import find_config, normal_path
+    from gateway.config.load import checked
+    from gateway.config.reading import read
 
-    config = load(find_config(args.config, cwd=Path.cwd(), env=os.environ))
-    return Target(config, _route_named(config, args.route))
+    reading = read(normal_path(find_config(args.config, cwd=Path.cwd(), env=os.environ)))
+    config = checked(reading)
+    return Target(config, _route_named(config, args.route), Snapshot.of(reading))
 
 
 def _route_named(config: Config, name: str) -> Route:
@@ -62,17 +70,18 @@ def _route_named(config: Config, name: str) -> Route:
     return route
 
 
-def listeners_of(route: Route, args: argparse.Namespace) -> Sequence[TcpAddress | UnixAddress]:
+def listeners_of(target: Target) -> Sequence[TcpAddress | UnixAddress]:
     """The configured addresses; of a port that the system picks, what the running gateway says.
     Raises `Fault`.
     """
+    route = target.route
     fixed = [item for item in route.listen if isinstance(item, UnixAddress) or item.port]
     if fixed:
         return fixed
-    from gateway.cli.admin_client import client_for
+    from gateway.cli.admin_client import AdminClient
 
     try:
-        status = client_for(args.config).status()
+        status = AdminClient(target.config.admin.socket).status()
     except NotRunning as error:
         raise NotRunning(
             f"the port of route {route.name} is picked when the gateway starts, and it isn't "
@@ -100,16 +109,15 @@ def _address(text: str) -> TcpAddress | UnixAddress:
     return TcpAddress(host.strip("[]"), int(port))
 
 
-def minted(args: argparse.Namespace, config: Config) -> str:
+def minted(args: argparse.Namespace, target: Target) -> str:
     """A new token, kept in the project's store. Raises `Fault`."""
-    from gateway.cli.secret_scope import opened
+    from gateway.cli.secret_scope import opened_by
     from identity.secret_stores.base import Secret, SecretRef
 
-    args.project = None
-    with opened(args) as scope:
+    with opened_by(target.snapshot) as scope:
         ref = SecretRef(scope.project, LOCAL_PREFIX + args.token)
         if scope.kind == "folder":
-            file = f"{config.secrets.folder}/{ref.name}"
+            file = f"{target.config.secrets.folder}/{ref.name}"
             raise GatewayError(
                 "the folder of secrets is only read, so no token can be put there from here",
                 hint=f"make one by hand: (umask 077; openssl rand -hex 32 > {file}); the client "
@@ -127,13 +135,12 @@ def minted(args: argparse.Namespace, config: Config) -> str:
     return token
 
 
-def is_kept(args: argparse.Namespace) -> bool:
-    """Whether the token that `args` names is in the project's store. Raises `Fault`."""
-    from gateway.cli.secret_scope import opened
+def is_kept(token: str, target: Target) -> bool:
+    """Whether a token of this name is in the project's store. Raises `Fault`."""
+    from gateway.cli.secret_scope import opened_by
 
-    args.project = None
-    with opened(args) as scope:
-        return LOCAL_PREFIX + args.token in scope.store.names(scope.project)
+    with opened_by(target.snapshot) as scope:
+        return LOCAL_PREFIX + token in scope.store.names(scope.project)
 
 
 def advise(target: Target, token: str | None) -> None:

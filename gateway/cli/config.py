@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ def _check(args: argparse.Namespace) -> int:
         output.document({"ok": False, "config": invalid.path, "problems": problems})
         return ExitCode.FAILED
     if args.json:
-        output.document({"ok": True, "config": str(config.path), "problems": []})
+        found: dict[str, object] = {"ok": True, "config": str(config.path), "problems": []}
+        output.document(found | _allowed(config))
     else:
         _show(config)
     return ExitCode.OK
@@ -65,12 +67,41 @@ def _show(config: Config) -> None:
         ("project", config.project),
         *((_titled(name), _sources(each)) for name, each in identities_of(config).items()),
         ("admin socket", str(config.admin.socket)),
+        *_allowances(config),
     )
     rows = [_row(route) for route in config.routes]
     headings = ("ROUTE", "KIND", "LISTENER", "UPSTREAM", "PEER", "HEADERS")
     lines = output.fitted(headings, rows, columns=output.terminal_width())
     for text in (*output.pairs(facts), "", *lines):
         output.line(text)
+
+
+def _allowed(config: Config) -> dict[str, object]:
+    """What `[run]` may give to programs, and `[rotate]` may replace; names only."""
+    return {
+        "run": {
+            "env": {item.name: list(item.value_names) for item in config.run.env},
+            "secrets": list(config.run.secrets),
+            "allow_dangerous": sorted(config.run.dangerous),
+        },
+        "rotate": [
+            {"name": item.name, "secret": item.secret or None, "provider": item.provider}
+            for item in config.rotations
+        ],
+    }
+
+
+def _allowances(config: Config) -> Iterator[tuple[str, str]]:
+    run = config.run
+    if run.env:
+        yield "run gives", ", ".join(item.name for item in run.env)
+    if run.secrets:
+        yield "on demand", ", ".join(run.secrets)
+    if run.dangerous:
+        yield "dangerous", ", ".join(sorted(run.dangerous))
+    for item in config.rotations:
+        what = f"the secret {item.secret}" if item.secret else "keys"
+        yield f"rotate {item.name}", f"{what}, by {item.provider}"
 
 
 def _titled(identity: str) -> str:

@@ -35,4 +35,6 @@ def _summary(report: Report) -> str:
     text = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     if not report.is_good:
         return output.paint(f"something is wrong: {text}", "bad")
-    return output.paint(f"nothing is wrong: {text}", "warning" if counts["warn"] else "good")
+    if counts["warn"]:
+        return output.paint(f"nothing failed, but look at the warnings: {text}", "warning")
+    return output.paint(f"nothing is wrong: {text}", "good")

@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from gateway.cli.admin_client import AdminClient, client_for
+from gateway.cli.admin_client import AdminClient
 from gateway.cli.client_entry import own_command
 from gateway.cli.client_target import Target, listeners_of
 from gateway.clients.access import Access, access_to
@@ -29,7 +29,7 @@ class OwnGateway:
         self._args = args
         self._target = target
         self._token = token
-        self._admin: AdminClient = client_for(args.config)
+        self._admin = AdminClient(target.config.admin.socket)
         self._process: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
 
@@ -57,7 +57,7 @@ class OwnGateway:
                 await process.wait()
 
     def _found(self) -> Access:
-        listeners = listeners_of(self._target.route, self._args)
+        listeners = listeners_of(self._target)
         route = self._target.route.name
         return access_to(route, listeners, path=self._args.path, token=self._token)
 

@@ -18,6 +18,8 @@ _STEPS: Final = {
     "revoke": "end the old key",
     "clean": "forget the old value",
 }
+#: From when on it says something that a value is at least so old.
+_TELLING_S: Final = 3600.0
 _HEADINGS: Final = ("ROTATION", "SECRET", "PROVIDER", "AGE", "STATE", "NEXT")
 
 
@@ -129,8 +131,13 @@ def _next(rotation: Mapping[str, Any], now: datetime) -> str:
 
 
 def _age(item: Mapping[str, Any]) -> str:
+    """A value that was there at the first look is at least as old as that is past."""
     age = item.get("age_s")
-    return duration(float(age)) if isinstance(age, int | float) else "unknown"
+    if not isinstance(age, int | float):
+        return "unknown"
+    if item.get("age_is_known", True):
+        return duration(float(age))
+    return f"over {duration(float(age))}" if age >= _TELLING_S else "unknown"
 
 
 def _version(holder: Mapping[str, Any]) -> str:

@@ -65,11 +65,10 @@ def _token(args: argparse.Namespace, target: Target) -> str:
         names = [*dict.fromkeys(rule.token for rule in rules)]
     if not names:
         return ""
-    from gateway.cli.secret_scope import opened
+    from gateway.cli.secret_scope import opened_by
     from identity.secret_stores.base import SecretRef
 
-    args.project = None
-    with opened(args) as scope:
+    with opened_by(target.snapshot) as scope:
         kept = scope.store.names(scope.project)
         for name in names:
             if LOCAL_PREFIX + name in kept:

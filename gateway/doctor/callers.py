@@ -136,6 +136,19 @@ def _unix_problem(path: Path) -> str:
         return f"{path} is taken" if probe.connect_ex(str(path)) == 0 else ""
 
 
+def refused(route: Route, why: str) -> Finding:
+    """The route's own rules keep this program out, which may well be what is meant."""
+    return Finding(
+        rung="callers",
+        about=route.name,
+        result="warn",
+        detail=f"the route's rules refuse this user's own requests with 403: {why}",
+        remedy="if the agents are to call as this user: add a [[routes.allow]] rule for it; "
+        "otherwise run doctor as the user whom the rules let in",
+        reason="caller_denied",
+    )
+
+
 def rules(route: Route) -> Iterator[Finding]:
     """What stands against the rules that name programs."""
     for rule in route.allow:

@@ -17,7 +17,7 @@ from gateway.config.model import Route
 from gateway.control_plane.snapshots import Attached
 from gateway.data_plane.failure import Failure, explanation
 from gateway.data_plane.tls import Material, load_material
-from gateway.doctor import answers, protocols, reach, tls, tunnels
+from gateway.doctor import answers, callers, protocols, reach, tls, tunnels
 from gateway.doctor.case import Held, Known, Means
 from gateway.doctor.finding import Finding, skipped
 from gateway.doctor.link import Trust
@@ -181,6 +181,8 @@ class _Ladder:
     def _note_miss(self, failure: Failure, reached: tls.Reached | None) -> None:
         if failure.reason in _OF_CALLER:
             told = explanation(failure.reason)
+            if failure.reason == "caller_denied":
+                self.findings.append(callers.refused(self._route, failure.detail))
             self._skip(f"{told.title}: {failure.detail}; {told.remedy}", "accepted", "http")
         elif reached is None:
             self._missed(failure, "http")

@@ -8,26 +8,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.rotation.views import Age
 from identity.atomic_file import write_atomic
 
 _NAME: Final = "secret-ages.json"
 
 
 class Ages:
-    """Remembers, in `state`, the project's state folder, when a value was first seen. It may be
-    older than that: what was there before anybody looked is as old as the first look.
+    """Remembers, in `state`, the project's state folder, when a value was first seen. What was
+    there before anybody looked may be older than that; what came in another one's place is not.
     """
 
     def __init__(self, state: Path) -> None:
         self._path = state / _NAME
 
-    def since(self, secret: str) -> datetime | None:
-        """When the value was first seen; None for one that was never looked at."""
+    def of(self, secret: str) -> Age | None:
+        """Since when the value is known; None for one that was never looked at."""
         entry = self._read().get(secret)
         if not isinstance(entry, dict):
             return None
         with contextlib.suppress(KeyError, TypeError, ValueError):
-            return datetime.fromisoformat(entry["since"])
+            return Age(datetime.fromisoformat(entry["since"]), entry.get("is_begin") is True)
         return None
 
     def look(self, secret: str, fingerprint: str, now: datetime) -> None:
@@ -36,7 +37,11 @@ class Ages:
         entry = known.get(secret)
         if isinstance(entry, dict) and entry.get("fingerprint") == fingerprint:
             return
-        known[secret] = {"fingerprint": fingerprint, "since": now.isoformat()}
+        known[secret] = {
+            "fingerprint": fingerprint,
+            "since": now.isoformat(),
+            "is_begin": isinstance(entry, dict),
+        }
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomic(self._path, json.dumps(known, indent=1).encode(), 0o600)

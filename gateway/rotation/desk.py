@@ -24,7 +24,7 @@ from gateway.rotation.engine import RotationRefused, Rotator, Tools
 from gateway.rotation.ledger import Holder, holders
 from gateway.rotation.providers import ProviderOpener
 from gateway.rotation.record import Rotation, is_of
-from gateway.rotation.views import RotationView, plan_document
+from gateway.rotation.views import Age, RotationView, plan_document
 from identity.errors import IdentityError
 from identity.secret_stores.base import Secret, SecretRef, SecretStore
 
@@ -131,10 +131,10 @@ class Desk:
         if last and not is_of(last, secret=wanted.secret, provider=wanted.provider):
             why = f"the rotation under way is one of {last.secret} by {last.provider}"
             return RotationView(wanted=wanted, problem=why)
-        since = Ages(self.state).since(wanted.secret) if wanted.secret else None
-        if not wanted.secret and last is not None:
-            since = last.switched_at
-        return RotationView(wanted=wanted, last=last, since=since)
+        age = Ages(self.state).of(wanted.secret) if wanted.secret else None
+        if not wanted.secret and last is not None and last.switched_at is not None:
+            age = Age(last.switched_at, is_begin=True)
+        return RotationView(wanted=wanted, last=last, age=age)
 
     def _held(self, secret: str) -> list[tuple[Holder, bool]]:
         found = holders(self._events_of(secret), secret)

@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.config.rotate_model import RotateConfig
 from gateway.rotation.ledger import Holder
 from gateway.rotation.record import STEPS, Rotation, can_retype
 
 
+class Age(NamedTuple):
+    """Since when a value is known; `is_begin` where it came then, and may not be older."""
+
+    since: datetime
+    is_begin: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotationView:
-    """How one `[rotate.NAME]` stands: `since` the value in use is known, if it is."""
+    """How one `[rotate.NAME]` stands; `age` is that of the value in use, if it was looked at."""
 
     wanted: RotateConfig
     last: Rotation | None = None
-    since: datetime | None = None
+    age: Age | None = None
     problem: str = ""
 
     def age_s(self, now: datetime) -> float | None:
         """How old the value in use is, at least."""
-        return None if self.since is None else max(0.0, (now - self.since).total_seconds())
+        return None if self.age is None else max(0.0, (now - self.age.since).total_seconds())
 
     def is_old(self, now: datetime) -> bool:
         """Whether it should be rotated by now."""
@@ -39,8 +46,9 @@ def document(view: RotationView, now: datetime) -> dict[str, Any]:
         "secret": wanted.secret or None,
         "provider": wanted.provider,
         "on_switch": wanted.on_switch,
-        "since": _time(view.since),
+        "since": _time(view.age.since) if view.age else None,
         "age_s": view.age_s(now),
+        "age_is_known": view.age is not None and view.age.is_begin,
         "remind_after_s": wanted.remind_after_s,
         "is_old": view.is_old(now),
         "problem": view.problem or None,

@@ -31,6 +31,10 @@ def test_it_is_not_let_in(gateway: GatewayProcess) -> None:
     assert report.at("accepted")["result"] == "skip"
     assert "this caller may not use the route" in report.at("accepted")["detail"]
     assert report.at("tls")["result"] == "pass"
+    assert [item["result"] for item in report.all("callers")] == ["pass", "warn"]
+    told = gateway.command("doctor")
+    assert "the route's rules refuse this user's own requests with 403" in told.stdout
+    assert "nothing is wrong" not in told.stdout
 
 
 def _start(gateway: GatewayProcess) -> None:

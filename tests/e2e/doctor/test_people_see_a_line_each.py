@@ -9,7 +9,10 @@ def test_a_line_each(gateway: GatewayProcess) -> None:
     done = gateway.command("doctor", "planner")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "pass  tls            planner  TLSv1.3" in done.stdout
-    assert done.stdout.rstrip().splitlines()[-1].startswith("nothing is wrong: ")
+    last = done.stdout.rstrip().splitlines()[-1]
+    # A proxy of the surroundings, say, is a warning.
+    warns = "\nwarn  " in done.stdout
+    assert last.startswith("nothing failed, but" if warns else "nothing is wrong: ")
 
 
 def test_a_failure_with_what_to_do(gateway: GatewayProcess) -> None:

@@ -18,6 +18,7 @@ private_key = "client.key"
 trust_bundle = "ca.pem"
 [[routes]]
 name = "planner"
+allow = [{ token = "desk" }]
 listen = "127.0.0.1:8701"
 upstream = "https://planner.example.com:8443"
 [tokens.file]
@@ -56,6 +57,9 @@ print(f"opened {times}, exit {code}", file=sys.stderr)
         ("audit", "verify"),
         ("mfa", "list"),
         ("vault", "status"),
+        ("stdio", "planner"),
+        ("client", "print", "planner"),
+        ("client", "print", "planner", "--client", "cursor"),
     ],
     ids=" ".join,
 )

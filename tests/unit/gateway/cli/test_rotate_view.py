@@ -25,6 +25,8 @@ VIEW: dict[str, Any] = {
         ({}, "in order"),
         ({"is_old": True}, "old: rotate it"),
         ({"age_s": None}, "unknown"),
+        ({"age_s": 0.0, "age_is_known": False}, "unknown"),
+        ({"age_s": 90_000.0, "age_is_known": False}, "over 1d 01h"),
         ({"problem": "the record is damaged"}, "the record is damaged"),
         ({"rotation": ROTATION}, "revoke in 10m"),
         ({"rotation": ROTATION | {"error": "503", "phase": "created"}}, "created: 503"),

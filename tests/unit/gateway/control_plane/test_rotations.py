@@ -89,7 +89,7 @@ async def test_it_runs_until_it_is_cancelled(bench: Bench, monkeypatch: pytest.M
         running.cancel()
         await asyncio.wait({running})
     (view,) = await asyncio.to_thread(bench.keeper.views)
-    assert view.since is not None
+    assert view.age is not None
 
 
 async def test_a_record_that_can_not_be_followed_is_told_and_ends_nothing(
