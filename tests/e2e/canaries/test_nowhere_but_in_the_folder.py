@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
+# Each goes through all that handles secrets, in dozens of processes.
+pytestmark = pytest.mark.timeout(120)
+
 
 def test_everything_that_handles_secrets(everything: Callable[[str], None]) -> None:
     everything("folder")

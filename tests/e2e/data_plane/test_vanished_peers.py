@@ -9,6 +9,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from gateway.ipc.snapshot import LimitsSpec, ListenerSpec
 from tests.e2e.data_plane.conftest import StartLab
 from tests.fakes.authority import Authority, client_context
@@ -45,6 +47,7 @@ def test_before_it_is_dialled(wire: Wire, authority: Authority, tmp_path: Path) 
     here.close()
 
 
+@pytest.mark.timeout(90)
 def test_with_a_request_on_its_way(wire: Wire, authority: Authority, tmp_path: Path) -> None:
     """The system tries for a quarter of an hour, and an answer may take ten minutes."""
     here = FarLab(wire, authority, answering(echo), tmp_path, LimitsSpec(connect_timeout_s=0.5))
