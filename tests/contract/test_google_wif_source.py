@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from certs.clock import Clock, SystemClock
-from certs.sources.google_wif import CaPool, GoogleWifSource
 from tests.contract.identity_source_suite import IdentitySourceContract
-from tests.fakes.certificates import AGENT
-from tests.fakes.google_cloud import AUDIENCE, POOL, Fault, GoogleCloud
-from tests.fakes.oidc_provider import OidcProvider
+from tests.fakes.google_cloud import Fault, GoogleCloud
+from tests.fakes.google_source import source_by_file
 
 
 class GoogleWifStage:
@@ -25,24 +21,7 @@ class GoogleWifStage:
     def __init__(self, folder: Path, cloud: GoogleCloud) -> None:
         self.clock: Clock = SystemClock()
         self._cloud = cloud
-        provider = OidcProvider()
-        provider.close()
-        cloud.jwks, cloud.issuer = provider.jwks, provider.issuer
-        now = datetime.now(UTC)
-        token = provider.token(
-            sub="agent:laptop", aud=AUDIENCE, iat=now, exp=now + timedelta(hours=1)
-        )
-        (folder / "token").write_text(token)
-        file = folder / "external-account.json"
-        file.write_text(json.dumps(cloud.credentials({"file": str(folder / "token")})))
-        self.source = GoogleWifSource(
-            pool=CaPool(url=cloud.url, name=POOL, subject_mode="REFLECTED_SPIFFE", lifetime_s=3600),
-            credential_file=file,
-            spiffe_id=AGENT,
-            allowed_hosts=frozenset({cloud.host}),
-            ca_file=cloud.ca_file,
-            clock=self.clock,
-        )
+        self.source = source_by_file(folder, cloud)
 
     async def prepare_next(self) -> None:
         """The service always has a newer one."""

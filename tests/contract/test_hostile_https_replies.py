@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from certs.sources.google_wif import CaPool, GoogleWifSource
 from certs.sources.issuer import IssuerSource
 from identity.secret_stores.base import Secret
 from tests.contract.hostile_replies_suite import HostileRepliesContract, HttpRepliesContract
 from tests.fakes.certificates import AGENT
-from tests.fakes.google_cloud import AUDIENCE, POOL, Fault, GoogleCloud
+from tests.fakes.google_cloud import Fault, GoogleCloud
+from tests.fakes.google_source import source_by_file
 from tests.fakes.hostile_leaves import chain_of
 from tests.fakes.impostors.issuer import PosingIssuer
 from tests.fakes.impostors.step_ca import PosingStepCa
 from tests.fakes.impostors.vault import PosingVault
-from tests.fakes.oidc_provider import OidcProvider
 
 
 def twice(document: dict[str, Any]) -> web.StreamResponse:
@@ -101,23 +100,7 @@ class GoogleImpostor:
 
     def __init__(self, folder: Path, cloud: GoogleCloud) -> None:
         self._cloud = cloud
-        provider = OidcProvider()
-        provider.close()
-        cloud.jwks, cloud.issuer = provider.jwks, provider.issuer
-        now = datetime.now(UTC)
-        token = provider.token(
-            sub="agent:laptop", aud=AUDIENCE, iat=now, exp=now + timedelta(hours=1)
-        )
-        (folder / "token").write_text(token)
-        file = folder / "external-account.json"
-        file.write_text(json.dumps(cloud.credentials({"file": str(folder / "token")})))
-        self.source = GoogleWifSource(
-            pool=CaPool(url=cloud.url, name=POOL, subject_mode="REFLECTED_SPIFFE", lifetime_s=3600),
-            credential_file=file,
-            spiffe_id=AGENT,
-            allowed_hosts=frozenset({cloud.host}),
-            ca_file=cloud.ca_file,
-        )
+        self.source = source_by_file(folder, cloud)
 
     async def pose(self, name: str) -> None:
         cloud = self._cloud

@@ -8,7 +8,6 @@ import base64
 import json
 import socket
 import ssl
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import jwt
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from certs import keys, tls_context
 from tests.fakes.certificates import AGENT, Leaf, Signer, ip, root, to_pem, uri
+from tests.fakes.serving_thread import ServingThread
 
 POOL = "projects/p/locations/europe-west1/caPools/agents"
 AUDIENCE = (
@@ -59,7 +59,7 @@ class Fault:
     loses_answer: bool = False
 
 
-class GoogleCloud:
+class GoogleCloud(ServingThread):
     """All three services on one port of 127.0.0.1.
 
     Attributes:
@@ -91,23 +91,14 @@ class GoogleCloud:
         self.ca_file = folder / "google-ca.pem"
         self._tls = root("google", start=start)
         self.ca_file.write_bytes(self._tls.pem)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        self._server.socket = self._context().wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        server.socket = self._context().wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
         )
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        self.host = f"127.0.0.1:{server.server_address[1]}"
         self.url = f"https://{self.host}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(server)
 
     def credentials(self, source: dict[str, Any] | None, **changes: Any) -> dict[str, Any]:
         """An external-account configuration for this server."""

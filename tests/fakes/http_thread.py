@@ -7,8 +7,10 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.fakes.serving_thread import ServingThread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Reply:
     hold: threading.Event | None = None
 
 
-class HttpThread:
+class HttpThread(ServingThread):
     """Serves until it is closed; `requests` collects what came, one at a time is answered."""
 
     def __init__(self) -> None:
@@ -92,18 +94,9 @@ class HttpThread:
             def handle_error(self, *_: object) -> None:
                 """A client that is gone is no news."""
 
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{server.server_address[1]}"
+        super().__init__(server)
 
     def answer(self, request: Request) -> Reply:
         """Made by the fake."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.fakes.serving_thread import ServingThread
 
-class OidcProvider:
+
+class OidcProvider(ServingThread):
     """Serves plain HTTP until it is closed. One RSA key, named `key_id`.
 
     `asked` has each path that was asked for and the Authorization header that came along;
@@ -37,18 +38,9 @@ class OidcProvider:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.issuer = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.issuer = f"http://127.0.0.1:{server.server_address[1]}"
+        super().__init__(server)
 
     def close(self) -> None:
         """Serve no more, where nothing was started: it goes on signing."""
