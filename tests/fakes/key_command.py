@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ class Drawer:
         for kept in self.read():
             more = {name: kept[name] for name in _KEPT if name in kept}
             key = Authenticator(seed=bytes.fromhex(kept["seed"]), after_call=self.save, **more)
+            if kept.get("leaves"):  # taken out while it blinks
+                key.on_touch = partial(setattr, key, "unplugged", True)
             self._known.append((kept, key))
         return [key for kept, key in self._known if kept["plugged"]]
 

@@ -86,9 +86,12 @@ class MfaProject(Project):
         code, shown = self.see("mfa", "add", "--label", f"key {number}")
         assert code == 0, shown
 
-    def recovery_code(self, *arguments: str) -> str:
-        """Make a recovery code, and write it down."""
+    def recovery_code(self, *arguments: str, pin: str = "") -> str:
+        """Make a recovery code, and write it down; `pin` is the enrolled key's."""
         terminal = self.open("mfa", "recovery", *arguments)
+        if pin:
+            terminal.wait_for("PIN of the security key: ")
+            terminal.type(f"{pin}\r")
         terminal.wait_for("It is shown this once:\r\n\r\n    ")
         terminal.wait_for("as you have written it down: ")
         code = terminal.seen.split("once:\r\n\r\n    ")[1].split("\r\n")[0]

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -107,6 +108,10 @@ class Terminal:
     def type(self, text: str) -> None:
         """Press keys."""
         os.write(self._fd, text.encode())
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Pull the window to another size."""
+        termios.tcsetwinsize(self._fd, (rows, columns))
 
     def wait_for(self, text: str) -> None:
         """Until the text was shown, behind what was waited for before."""
