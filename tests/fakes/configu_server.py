@@ -10,6 +10,15 @@ ORG = "7d1a6f0e-0000-4000-8000-00000000000a"
 TOKEN = "configu-token-of-the-tests"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2lnbmF0dXJl"
 QUEUE = "https://app.configu.com/queue"
+#: Tables of a project that only syncs: every configuration has a route.
+UNUSED_ROUTE = """
+[identity]
+source = "spiffe"
+[[routes]]
+name = "planner"
+listen = "127.0.0.1:0"
+upstream = "https://planner.example.com"
+"""
 
 
 class ConfiguServer(HttpThread):
@@ -29,6 +38,11 @@ class ConfiguServer(HttpThread):
         self.protected: set[str] = set()
         self.waiting: list[dict[str, Any]] = []
         self.fails = 0
+
+    def table(self, schema: str, *more: str) -> str:
+        """`[configu]` of a project that comes here, with `more` lines."""
+        lines = (f'url = "{self.url}"', f'org = "{ORG}"', f'schemas = ["{schema}"]', *more)
+        return "\n".join(("[configu]", *lines, ""))
 
     def answer(self, request: Request) -> Reply:
         if self.fails:

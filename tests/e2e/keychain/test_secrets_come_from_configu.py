@@ -6,22 +6,7 @@ import json
 import subprocess
 
 from tests.e2e.keychain.conftest import COMMAND, Desktop
-from tests.fakes.configu_server import ORG, TOKEN, ConfiguServer
-
-CONFIG = """
-project = "acme"
-[identity]
-source = "spiffe"
-[[routes]]
-name = "planner"
-listen = "127.0.0.1:0"
-upstream = "https://planner.example.com"
-[configu]
-url = "{url}"
-org = "{org}"
-set = "prod"
-schemas = ["app.cfgu.yaml"]
-"""
+from tests.fakes.configu_server import TOKEN, UNUSED_ROUTE, ConfiguServer
 
 
 def done(desktop: Desktop, *arguments: str, said: str = "") -> str:
@@ -43,7 +28,8 @@ def done(desktop: Desktop, *arguments: str, said: str = "") -> str:
 def test_a_sync_writes_into_the_keychain(desktop: Desktop) -> None:
     with ConfiguServer() as configu:
         configu.configs = {("", "A"): "canary-a", ("prod", "B"): "canary-b" * 1000}
-        (desktop.folder / "devwiz-gw.toml").write_text(CONFIG.format(url=configu.url, org=ORG))
+        config = UNUSED_ROUTE + configu.table("app.cfgu.yaml", 'set = "prod"')
+        (desktop.folder / "devwiz-gw.toml").write_text(f'project = "acme"\n{config}')
         (desktop.folder / "app.cfgu.yaml").write_text("keys:\n  A:\n  B:\n    required: true\n")
         done(desktop, "login", "configu", said=TOKEN)
         done(desktop, "sync")

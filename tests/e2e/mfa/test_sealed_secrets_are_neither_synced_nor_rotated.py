@@ -9,19 +9,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.mfa.conftest import VALUE, MfaProject
-from tests.fakes.configu_server import ORG, TOKEN, ConfiguServer
+from tests.fakes.configu_server import TOKEN, UNUSED_ROUTE, ConfiguServer
 
-MORE = """
-[identity]
-source = "spiffe"
-[[routes]]
-name = "planner"
-listen = "127.0.0.1:0"
-upstream = "https://planner.example.com"
-[configu]
-url = "{url}"
-org = "{org}"
-schemas = ["app.cfgu.json"]
+ROTATED = """
 [rotate.db]
 provider = "exec"
 allow = true
@@ -41,7 +31,8 @@ def sealed(project: MfaProject, configu: ConfiguServer) -> MfaProject:
     project.drawer.add(b"blue" * 8)
     project.enrol()
     project.recovery_code()
-    project.write(MORE.format(url=configu.url, org=ORG, folder=project.folder))
+    rotated = ROTATED.format(folder=project.folder)
+    project.write(UNUSED_ROUTE + configu.table("app.cfgu.json") + rotated)
     (project.folder / "app.cfgu.json").write_text(json.dumps({"db": {}, "key": {}}))
     code, _, errors = project.say("login", "configu", given=TOKEN)
     assert code == 0, errors

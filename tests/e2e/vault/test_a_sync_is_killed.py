@@ -11,8 +11,8 @@ import time
 import pytest
 
 from tests.e2e.vault.conftest import COMMAND, DEADLINE_S, Headless
-from tests.e2e.vault.test_secrets_come_from_configu import MORE, journal
-from tests.fakes.configu_server import ORG, TOKEN, ConfiguServer
+from tests.e2e.vault.test_secrets_come_from_configu import journal, tables
+from tests.fakes.configu_server import TOKEN, ConfiguServer
 
 NAMES = [f"K{number:02}" for number in range(40)]
 
@@ -20,7 +20,7 @@ NAMES = [f"K{number:02}" for number in range(40)]
 @pytest.mark.parametrize("after", [1, 15])
 def test_the_next_one_ends_it(headless: Headless, after: int) -> None:
     with ConfiguServer() as configu:
-        headless.project("acme", more=MORE.format(url=configu.url, org=ORG))
+        headless.project("acme", more=tables(configu))
         (headless.work / "app.cfgu.json").write_text(json.dumps(dict.fromkeys(NAMES)))
         headless.make()
         headless.unlock()

@@ -12,22 +12,16 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.e2e.conftest import Stack, StartStack
-from tests.fakes.configu_server import ORG, TOKEN, ConfiguServer
+from tests.fakes.configu_server import TOKEN, ConfiguServer
 from tests.fakes.stack import Gateway
 
 PASSPHRASE = "correct horse battery"
 CONFIG = """
 [routes.headers]
-Authorization = "Bearer {{secret:PLANNER}}"
+Authorization = "Bearer {secret:PLANNER}"
 
 [secrets]
 store = "vault"
-
-[configu]
-url = "{url}"
-org = "{org}"
-schemas = ["app.cfgu.json"]
-interval_s = 5
 
 [run.env]
 PLANNER = "secret:PLANNER"
@@ -51,7 +45,7 @@ def stack(start_stack: StartStack, tmp_path: Path, configu: ConfiguServer) -> It
     made = start_stack()
     gateway = made.gateway
     gateway.env |= {"XDG_DATA_HOME": str(tmp_path / "data")}
-    gateway.configure(more=CONFIG.format(url=configu.url, org=ORG))
+    gateway.configure(more=CONFIG + configu.table("app.cfgu.json", "interval_s = 5"))
     (gateway.folder / "app.cfgu.json").write_text(json.dumps({"PLANNER": {"required": True}}))
     done(gateway, "vault", "init", "--passphrase-fd", "0", "--unlock-time", "0.1")
     done(gateway, "vault", "unlock", "--passphrase-fd", "0")

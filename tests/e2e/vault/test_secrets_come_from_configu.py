@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.vault.conftest import Headless
-from tests.fakes.configu_server import ORG, QUEUE, TOKEN, ConfiguServer
+from tests.fakes.configu_server import QUEUE, TOKEN, UNUSED_ROUTE, ConfiguServer
 
 SCHEMA = {
     "API_KEY": {"type": "String", "required": True},
@@ -19,19 +19,11 @@ SCHEMA = {
     "LD_PRELOAD": {"type": "String"},
     "PROXY": {"type": "String"},
 }
-MORE = """
-[identity]
-source = "spiffe"
-[[routes]]
-name = "planner"
-listen = "127.0.0.1:0"
-upstream = "https://planner.example.com"
-[configu]
-url = "{url}"
-org = "{org}"
-set = "prod/eu"
-schemas = ["app.cfgu.json"]
-"""
+
+
+def tables(configu: ConfiguServer) -> str:
+    """What the project has beside its store."""
+    return UNUSED_ROUTE + configu.table("app.cfgu.json", 'set = "prod/eu"')
 
 
 @pytest.fixture
@@ -48,7 +40,7 @@ def configu() -> Iterator[ConfiguServer]:
 
 @pytest.fixture
 def machine(headless: Headless, configu: ConfiguServer) -> Headless:
-    headless.project("acme", more=MORE.format(url=configu.url, org=ORG))
+    headless.project("acme", more=tables(configu))
     (headless.work / "app.cfgu.json").write_text(json.dumps(SCHEMA))
     headless.make()
     headless.unlock()
@@ -67,7 +59,7 @@ def states(told: dict[str, Any]) -> dict[str, str]:
 
 
 def test_a_token_that_is_not_taken_is_not_kept(headless: Headless, configu: ConfiguServer) -> None:
-    headless.project("acme", more=MORE.format(url=configu.url, org=ORG))
+    headless.project("acme", more=tables(configu))
     (headless.work / "app.cfgu.json").write_text(json.dumps(SCHEMA))
     headless.make()
     headless.unlock()
