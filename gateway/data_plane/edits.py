@@ -11,7 +11,7 @@ from typing import Final
 from gateway.data_plane.card_exchange import CardExchange
 from gateway.data_plane.endpoint_event import EndpointEvent
 from gateway.data_plane.event_edges import EventEdges
-from gateway.data_plane.oauth_metadata import PROTECTED_RESOURCE, ProtectedResource
+from gateway.data_plane.oauth_metadata import ProtectedResource, leads_to_metadata, meant
 from gateway.data_plane.origin_map import OriginMap
 from gateway.data_plane.wire.body import NO_BODY, FixedLength
 from gateway.data_plane.wire.edited import EditedBody, Editor
@@ -50,6 +50,7 @@ class ResponseEdits:
     def prepare(self, request: RequestHead) -> None:
         """Ask for an answer that can be edited, where it will be."""
         if self._is_metadata(request):
+            request.target = meant(request.target)
             lines = [item for item in request.forwarded if name_of(item) not in _ASKS_FOR_OTHERS]
             request.forwarded = [*lines, b"Accept-Encoding: identity\r\n"]
 
@@ -70,7 +71,7 @@ class ResponseEdits:
             response.body = EditedBody(response.body, editor, response.trailers)
 
     def _is_metadata(self, request: RequestHead) -> bool:
-        return self._rewrites_metadata and request.target.startswith(PROTECTED_RESOURCE)
+        return self._rewrites_metadata and leads_to_metadata(request.target)
 
     def _of_stream(self, response: ResponseHead, request: RequestHead) -> Editor | None:
         """The transport of 2024-11-05 answers a GET with its stream."""

@@ -11,6 +11,7 @@ from typing import Final
 from gateway.data_plane.challenge import with_metadata, without_metadata
 from gateway.data_plane.edits import ResponseEdits
 from gateway.data_plane.mcp_peek import PEEKED_BYTES
+from gateway.data_plane.oauth_metadata import announced
 from gateway.data_plane.origin_map import OriginMap
 from gateway.data_plane.scrub import scrubbed, scrubbed_line
 from gateway.data_plane.wire.fields import Field, FieldLines, NameTable, folded, name_of
@@ -209,7 +210,7 @@ class HeaderRules:
         elif self._injects:
             value = without_metadata(value)
         elif self._maps_metadata:
-            value = with_metadata(value, lambda url: self._origin.localised(url, local))
+            value = with_metadata(value, lambda url: announced(url, local, self._origin))
         else:
             return line
         return b"%b: %b\r\n" % (name, value)

@@ -6,7 +6,9 @@ Source: RFC 9728.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from gateway.data_plane.origin_map import OriginMap
 from gateway.data_plane.wire.edited import Editor
@@ -15,6 +17,40 @@ from gateway.data_plane.wire.request import WELL_KNOWN
 #: What is longer is passed on as it is.
 MOST_BYTES: Final = 65_536
 PROTECTED_RESOURCE: Final = WELL_KNOWN + b"oauth-protected-resource"
+# Ours, for metadata that are anywhere else: what stands behind it is where.
+_ELSEWHERE: Final = PROTECTED_RESOURCE + b"?devwiz-gw-at="
+_TARGET: Final = re.compile(rb"/[\x21\x22\x24-\x5b\x5d-\x7e]*+")
+
+
+class MetadataTarget(bytes):
+    """The target of a request that leads to metadata although it doesn't look like it."""
+
+
+def announced(url: bytes, local: bytes, origin: OriginMap) -> bytes:
+    """The local address of metadata that a challenge names. A server may have them at any path
+    (section 5.1), and whoever comes for them has to be known again, by whichever worker.
+    """
+    mapped = origin.localised(url, local)
+    before, rest = mapped.partition(local)[::2]
+    if mapped == url or rest.startswith(PROTECTED_RESOURCE):
+        return mapped
+    path = rest.partition(b"#")[0]
+    target = path if path.startswith(b"/") else b"/" + path
+    return before + local + _ELSEWHERE + quote_from_bytes(target, safe="/").encode("ascii")
+
+
+def meant(target: bytes) -> bytes:
+    """What the upstream is to be asked for by whoever was told `announced`."""
+    if not target.startswith(_ELSEWHERE):
+        return target
+    found = unquote_to_bytes(target[len(_ELSEWHERE) :])
+    is_target = _TARGET.fullmatch(found) is not None and b"%00" not in found
+    return MetadataTarget(found) if is_target else target
+
+
+def leads_to_metadata(target: bytes) -> bool:
+    """Whether protected resource metadata are there."""
+    return target.startswith(PROTECTED_RESOURCE) or isinstance(target, MetadataTarget)
 
 
 class ProtectedResource(Editor):

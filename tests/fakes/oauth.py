@@ -65,10 +65,12 @@ class GuardedServer:
 
     Attributes:
         asked: paths of the requests that had no token.
+        place: where the metadata are.
     """
 
     def __init__(self, application: ASGIApp, login: str) -> None:
         self.asked: list[str] = []
+        self.place = f"{METADATA}/mcp"
         self._application = application
         self._login = login
 
@@ -83,7 +85,7 @@ class GuardedServer:
         await self._answer(scope["path"], own)(scope, receive, send)
 
     def _answer(self, path: str, own: str) -> Response:
-        if path.startswith(METADATA):
+        if path == self.place:
             document: dict[str, Any] = {
                 "resource": f"{own}/mcp",
                 "authorization_servers": [self._login],
@@ -91,5 +93,5 @@ class GuardedServer:
             return Response(json.dumps(document), media_type="application/json")
         if path != "/mcp":
             return Response(status_code=404)
-        challenge = f'Bearer error="invalid_token", resource_metadata="{own}{METADATA}/mcp"'
+        challenge = f'Bearer error="invalid_token", resource_metadata="{own}{self.place}"'
         return JSONResponse({"error": "no"}, 401, headers={"WWW-Authenticate": challenge})

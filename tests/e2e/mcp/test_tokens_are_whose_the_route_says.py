@@ -131,7 +131,9 @@ async def test_a_route_without_one_sends_nobody_for_it(remote: Remote) -> None:
     assert (status, b"no_oauth_metadata" in body) == (404, True)
 
 
-async def test_a_client_gets_a_token_where_metadata_are_mapped(remote: Remote) -> None:
+@pytest.mark.parametrize("place", [f"{METADATA}/mcp", "/about/resource.json"])
+async def test_a_client_gets_a_token_where_metadata_are_mapped(remote: Remote, place: str) -> None:
+    remote.server.place = place
     more = 'auth = "passthrough"\nrewrite_metadata = true\n'
     url = await asyncio.to_thread(remote.start, more)
     assert "5" in await remote.add(url)

@@ -79,6 +79,15 @@ def test_metadata_is_asked_for_in_a_form_that_can_be_edited() -> None:
     assert len(other.forwarded) == 3
 
 
+def test_metadata_that_are_elsewhere_are_asked_for_there() -> None:
+    rules = header_rules(**REWRITES)
+    request = asked(rules, METADATA.removesuffix(b"/mcp") + b"?devwiz-gw-at=/custom%3Fx")
+    rules.edits.prepare(request)
+    assert rules.request_head(request).startswith(b"GET /custom?x HTTP/1.1\r\n")
+    response = answered(rules, request, b"Content-Length: 43")
+    assert response.body.framing == b"Transfer-Encoding: chunked\r\n"
+
+
 @pytest.mark.parametrize("framing", [b"Content-Length: 43", CHUNKED])
 def test_and_loses_what_is_true_of_the_upstreams_bytes(framing: bytes) -> None:
     rules = header_rules(**REWRITES)

@@ -382,7 +382,8 @@ CHALLENGE = b'WWW-Authenticate: Bearer resource_metadata="https://agent.example/
         ({"auth": "passthrough"}, CHALLENGE),
         (
             {"auth": "passthrough", "rewrite_metadata": True},
-            b'WWW-Authenticate: Bearer resource_metadata="http://%b/x", scope="a"' % LOCAL,
+            b'WWW-Authenticate: Bearer resource_metadata="http://%b/.well-known/'
+            b'oauth-protected-resource?devwiz-gw-at=/x", scope="a"' % LOCAL,
         ),
         ({"ingress": True}, CHALLENGE),
     ],
