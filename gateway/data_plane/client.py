@@ -14,6 +14,7 @@ from gateway.data_plane.mcp_peek import PEEKED_BYTES
 from gateway.data_plane.reactor import ERROR, HANGUP, PEER_CLOSED, READ, WRITE
 from gateway.data_plane.stream import ConnectionLost
 from gateway.data_plane.upstream import UpstreamConnection
+from gateway.data_plane.wire.date import date_line
 from gateway.data_plane.wire.request import UNREADABLE, check_beginning, parse_request_head
 from gateway.data_plane.wire.violation import ProtocolViolation
 
@@ -201,6 +202,9 @@ class ClientConnection(Downstream):
             self.route.note_rejected(refusal.reason)
             self.fail(refusal)
             return
+        if request.goes_no_further:
+            self._answer_as_last()
+            return
         if request.well_known:
             self._rules.edits.prepare(request)
         body = request.body
@@ -378,6 +382,19 @@ class ClientConnection(Downstream):
                 connection=self._connection_line(),
             )
         )
+        if not self.closed:
+            self.finish()
+
+    def _answer_as_last(self) -> None:
+        """OPTIONS that isn't to be forwarded: there is nothing to say but that it came here."""
+        request = self.request
+        if not request.body.done or self._leaving:
+            request.keep_alive = False
+        self.status = 204
+        self.responded = True
+        self.first_byte_at = self.reactor.now
+        dated = date_line(time.time())
+        self.send(b"HTTP/1.1 204 No Content\r\n%b%b\r\n" % (dated, self._connection_line()))
         if not self.closed:
             self.finish()
 

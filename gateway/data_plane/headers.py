@@ -51,6 +51,7 @@ _DECIDING: Final[dict[bytes, RequestField]] = {
     b"mcp-name": RequestField.MCP_NAME,
     b"traceparent": RequestField.TRACEPARENT,
     b"expect": RequestField.EXPECT,
+    b"max-forwards": RequestField.MAX_FORWARDS,
     b"x-devwiz-gw-token": RequestField.LOCAL_TOKEN,
 }
 _LOOK_ALIKES: Final = frozenset(map(folded, _DECIDING))

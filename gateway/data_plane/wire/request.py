@@ -47,7 +47,8 @@ class RequestField(IntEnum):
     MCP_NAME = 12
     TRACEPARENT = 13
     EXPECT = 14
-    PASSED = 15  # forwarded because the route says so, and never remembered
+    MAX_FORWARDS = 15
+    PASSED = 16  # forwarded because the route says so, and never remembered
 
 
 #: Codes whose lines may be remembered from one request to the next.
@@ -73,6 +74,7 @@ _MCP_METHOD: Final = int(RequestField.MCP_METHOD)
 _MCP_NAME: Final = int(RequestField.MCP_NAME)
 _TRACEPARENT: Final = int(RequestField.TRACEPARENT)
 _EXPECT: Final = int(RequestField.EXPECT)
+_MAX_FORWARDS: Final = int(RequestField.MAX_FORWARDS)
 _PASSED: Final = int(RequestField.PASSED)
 
 # Visible ASCII but '#' and '\\', which many servers read as '/': the bytes are forwarded as they
@@ -120,6 +122,7 @@ class RequestHead:
         mcp_method, mcp_name: values of Mcp-Method and Mcp-Name, b"" when absent.
         traceparent: the value of that header; b"" when absent, or sent repeatedly.
         well_known: whether the target is a well-known one (RFC 8615).
+        goes_no_further: whether the answer is due here: `Max-Forwards` is at its end.
     """
 
     __slots__ = (
@@ -127,6 +130,7 @@ class RequestHead:
         "ends_connection",
         "fetch_site",
         "forwarded",
+        "goes_no_further",
         "host",
         "keep_alive",
         "local_token",
@@ -157,6 +161,7 @@ class RequestHead:
     mcp_name: bytes
     traceparent: bytes
     well_known: bool
+    goes_no_further: bool
 
 
 def _without_head(method: bytes) -> RequestHead:
@@ -169,6 +174,7 @@ def _without_head(method: bytes) -> RequestHead:
     request.forwarded = []
     request.body = NO_BODY
     request.keep_alive = request.ends_connection = request.well_known = False
+    request.goes_no_further = False
     request.origin = request.fetch_site = None
     return request
 
@@ -193,7 +199,7 @@ def parse_request_head(head: bytes, lines: FieldLines) -> RequestHead:
     read = _request_lines.get(first) or _read(first)
     request.method, request.target, request.minor, request.well_known = read
     request.upgrade = b""
-    request.ends_connection = False
+    request.ends_connection = request.goes_no_further = False
     special: dict[int, bytes] = {}
     forwarded = request.forwarded = []
     for text in field_lines(texts):
@@ -216,6 +222,8 @@ def parse_request_head(head: bytes, lines: FieldLines) -> RequestHead:
     _settle_connection(request, special, lines.names)
     if _EXPECT in special:
         _settle_expectation(request, special[_EXPECT])
+    if _MAX_FORWARDS in special:
+        _count_down(request, special[_MAX_FORWARDS])
     return request
 
 
@@ -272,6 +280,7 @@ _NAMES: Final[dict[int, str]] = {
     RequestField.MCP_METHOD: "Mcp-Method",
     RequestField.MCP_NAME: "Mcp-Name",
     RequestField.EXPECT: "Expect",
+    RequestField.MAX_FORWARDS: "Max-Forwards",
     RequestField.LOCAL_TOKEN: "X-Devwiz-Gw-Token",
 }
 
@@ -387,13 +396,29 @@ def _settle_expectation(request: RequestHead, expectation: bytes) -> None:
         request.forwarded = [line for line in request.forwarded if name_of(line) != b"expect"]
 
 
+def _count_down(request: RequestHead, value: bytes) -> None:
+    """RFC 9110 section 7.6.2: of the methods that are forwarded, OPTIONS alone has a count."""
+    if request.method != b"OPTIONS":
+        return
+    if not value.isdigit():
+        raise ProtocolViolation("bad_max_forwards", "Max-Forwards is not a number")
+    digits = value.lstrip(b"0")[:MAX_LENGTH_DIGITS]
+    if not digits:
+        request.goes_no_further = True
+        return
+    counted = b"Max-Forwards: %d\r\n" % (int(digits) - 1)
+    request.forwarded = [
+        counted if name_of(line) == b"max-forwards" else line for line in request.forwarded
+    ]
+
+
 def _strip_nominated(request: RequestHead, nominated: frozenset[bytes], names: NameTable) -> None:
     """A Connection header that nominates what frames, routes or authenticates the message is an
     attack or a bug, never a wish that can be granted.
     """
     for name in nominated:
         code = names[name]
-        if code == _TRACEPARENT:
+        if code in (_TRACEPARENT, _MAX_FORWARDS):
             continue
         if code >= RequestField.CREDENTIAL or name.startswith((b"content-", b"mcp-")):
             raise ProtocolViolation("bad_nomination", "Connection nominates a field that must stay")

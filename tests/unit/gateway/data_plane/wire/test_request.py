@@ -28,6 +28,7 @@ CODES = {
     b"mcp-method": RequestField.MCP_METHOD,
     b"mcp-name": RequestField.MCP_NAME,
     b"expect": RequestField.EXPECT,
+    b"max-forwards": RequestField.MAX_FORWARDS,
     b"te": RequestField.STRIP,
     b"authorization": RequestField.CREDENTIAL,
 }
@@ -299,6 +300,7 @@ def test_host_is_required_once(version: bytes) -> None:
         ([b"Mcp-Method: tools/call", b"Mcp-Method: tools/list"], "repeated_field"),
         ([b"Mcp-Name: a", b"mcp-name: a"], "repeated_field"),
         ([b"Expect: 100-continue", b"Expect: 100-continue"], "repeated_field"),
+        ([b"Max-Forwards: 1", b"Max-Forwards: 0"], "repeated_field"),
         ([b"Sec-Fetch-Site: cross-site", b"Sec-Fetch-Site: none"], "repeated_field"),
         ([b"Content-Length: 5", b" 6"], "bad_field"),
         ([b"Content-Length : 5"], "bad_field"),
@@ -462,6 +464,40 @@ def test_another_expectation_is_refused(value: bytes, version: bytes) -> None:
     with pytest.raises(ProtocolViolation) as refused:
         parse(with_fields(b"Expect: " + value, line=b"POST / HTTP/" + version))
     assert (refused.value.reason, refused.value.status) == ("bad_expectation", 417)
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "passed", "is_last"),
+    [
+        (b"OPTIONS", b"5", b"4", False),
+        (b"OPTIONS", b"007", b"6", False),
+        (b"OPTIONS", b"1", b"0", False),
+        (b"OPTIONS", b"9" * 5000, b"9" * 17 + b"8", False),
+        (b"OPTIONS", b"0", b"0", True),
+        (b"OPTIONS", b"00", b"00", True),
+        (b"GET", b"0", b"0", False),
+        (b"GET", b"x", b"x", False),
+    ],
+)
+def test_forwards_of_options_are_counted_down(
+    method: bytes, value: bytes, passed: bytes, is_last: bool
+) -> None:
+    line = method + b" / HTTP/1.1"
+    request = parse(with_fields(b"X: 1", b"max-forwards: " + value, b"Y: 2", line=line))
+    spelled = b"max-forwards" if passed == value else b"Max-Forwards"
+    assert request.forwarded == [b"X: 1\r\n", b"%b: %b\r\n" % (spelled, passed), b"Y: 2\r\n"]
+    assert request.goes_no_further is is_last
+
+
+@pytest.mark.parametrize("value", [b"", b"-1", b"+1", b"1 1", b"0x1", b"1.0", b"\xb2"])
+def test_a_count_of_forwards_is_a_number(value: bytes) -> None:
+    head = with_fields(b"Max-Forwards: " + value, line=b"OPTIONS / HTTP/1.1")
+    assert reason_of(head) == "bad_max_forwards"
+
+
+def test_a_nominated_count_is_used_and_not_passed_on() -> None:
+    head = with_fields(b"Max-Forwards: 3", b"Connection: max-forwards", line=b"OPTIONS / HTTP/1.1")
+    assert parse(head).forwarded == []
 
 
 def test_upgrades_in_several_lines_are_one_list() -> None:
