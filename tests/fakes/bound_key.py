@@ -7,13 +7,21 @@ from datetime import datetime
 from typing import Any
 
 import jwt
+import pytest
 from cryptography.hazmat.primitives import serialization
 
 from certs import csr, keys
+from certs.issuer.folder import OpenedIssuer
 from certs.issuer.joins.key_joins import KeyAttempt
+from certs.issuer.joins.rule_book import RuleWish
+from certs.issuer.joins.rules import BoundKeyTerms, RecoveryMode
 from certs.issuer.joins.service import JoinService
+from certs.issuer.refusal import Code, Refused
 from certs.issuer.signing import Issued
 from identity.secret_stores.base import Secret
+from tests.fakes.issuer import ManualClock, leaf_der
+
+RULE = "laptop"
 
 
 def public_pem(key: keys.PrivateKey) -> str:
@@ -68,3 +76,28 @@ class Holder:
         if not is_lost:
             self.state = issued.join_state
         return issued
+
+
+def refused(code: Code) -> pytest.RaisesExc[Refused]:
+    """Expects a refusal with that code."""
+    return pytest.RaisesExc(Refused, check=lambda error: error.code is code)
+
+
+def bound(
+    opened: OpenedIssuer, clock: ManualClock, mode: RecoveryMode = "relaxed", limit: int = 1
+) -> Holder:
+    """A holder whose key was registered beforehand."""
+    holder = Holder(opened.joins, RULE)
+    terms = BoundKeyTerms(mode=mode, recovery_limit=limit)
+    wish = RuleWish(
+        name=RULE, workload="planner", terms=terms, public_key_pem=public_pem(holder.key)
+    )
+    opened.rule_book.add(wish, clock.now())
+    return holder
+
+
+def renew(
+    opened: OpenedIssuer, clock: ManualClock, held: Issued, key: keys.PrivateKey | None = None
+) -> Issued:
+    request = csr.build(key or keys.generate())
+    return opened.service.renew(leaf_der(held), request, peer="192.0.2.7", now=clock.now())

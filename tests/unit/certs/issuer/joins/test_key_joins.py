@@ -1,50 +1,25 @@
-"""Joins with a bound key, without HTTP: registration, recovery, copies, limits."""
+"""Joins with a bound key, without HTTP: registration, copies, limits."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import jwt
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 
-from certs import csr, keys
+from certs import keys
 from certs.issuer.folder import OpenedIssuer, open_issuer
-from certs.issuer.joins.key_joins import KeyAttempt
 from certs.issuer.joins.key_set import KeySet
 from certs.issuer.joins.rule_book import RuleWish
 from certs.issuer.joins.rules import BoundKeyTerms, RecoveryMode
 from certs.issuer.joins.service import TokenAttempt
-from certs.issuer.refusal import Code, Refused
-from certs.issuer.signing import Issued
+from certs.issuer.refusal import Code
 from identity.secret_stores.base import Secret
-from tests.fakes.bound_key import Holder, proof, public_pem
-from tests.fakes.issuer import PLANNER, ManualClock, audit_lines, leaf_der, leaf_of
-
-RULE = "laptop"
-
-
-def refused(code: Code) -> pytest.RaisesExc[Refused]:
-    return pytest.RaisesExc(Refused, check=lambda error: error.code is code)
-
-
-def bound(
-    opened: OpenedIssuer, clock: ManualClock, mode: RecoveryMode = "relaxed", limit: int = 1
-) -> Holder:
-    """A holder whose key was registered beforehand."""
-    holder = Holder(opened.joins, RULE)
-    terms = BoundKeyTerms(mode=mode, recovery_limit=limit)
-    wish = RuleWish(
-        name=RULE, workload="planner", terms=terms, public_key_pem=public_pem(holder.key)
-    )
-    opened.rule_book.add(wish, clock.now())
-    return holder
+from tests.fakes.bound_key import RULE, Holder, bound, public_pem, refused, renew
+from tests.fakes.issuer import PLANNER, ManualClock, audit_lines
 
 
 def registration(opened: OpenedIssuer, clock: ManualClock) -> Secret:
@@ -53,17 +28,6 @@ def registration(opened: OpenedIssuer, clock: ManualClock) -> Secret:
     )
     assert new.registration is not None
     return new.registration
-
-
-def renew(
-    opened: OpenedIssuer, clock: ManualClock, held: Issued, key: keys.PrivateKey | None = None
-) -> Issued:
-    request = csr.build(key or keys.generate())
-    return opened.service.renew(leaf_der(held), request, peer="192.0.2.7", now=clock.now())
-
-
-def serial_of(issued: Issued) -> str:
-    return f"{leaf_of(issued).serial_number:x}"
 
 
 def test_a_registered_key_joins_as_often_as_it_likes(
@@ -283,137 +247,6 @@ def test_a_state_of_somebody_elses_is_refused_without_a_lock(
     holder.join(clock.now())
 
 
-Spoil = Callable[[KeyAttempt, OpenedIssuer, Holder, ManualClock], KeyAttempt]
-
-
-def other_request(attempt: KeyAttempt, *_: Any) -> KeyAttempt:
-    return replace(attempt, csr_pem=csr.build(keys.generate()))
-
-
-def other_signer(
-    attempt: KeyAttempt, opened: OpenedIssuer, _holder: Holder, clock: ManualClock
-) -> KeyAttempt:
-    challenge = opened.joins.challenge("join", RULE, clock.now())
-    return replace(attempt, proof=proof(challenge, keys.generate(), attempt.csr_pem))
-
-
-def other_purpose(
-    attempt: KeyAttempt, opened: OpenedIssuer, holder: Holder, clock: ManualClock
-) -> KeyAttempt:
-    challenge = opened.joins.challenge("renew", RULE, clock.now())
-    return replace(attempt, proof=proof(challenge, holder.key, attempt.csr_pem))
-
-
-def other_subject(
-    attempt: KeyAttempt, opened: OpenedIssuer, holder: Holder, clock: ManualClock
-) -> KeyAttempt:
-    challenge = opened.joins.challenge("join", "desktop", clock.now())
-    return replace(attempt, proof=proof(challenge, holder.key, attempt.csr_pem))
-
-
-def own_challenge(
-    attempt: KeyAttempt, opened: OpenedIssuer, holder: Holder, clock: ManualClock
-) -> KeyAttempt:
-    real = opened.joins.challenge("join", RULE, clock.now())
-    claims = jwt.decode(real, options={"verify_signature": False})
-    forged = jwt.encode(
-        claims, holder.key, algorithm="ES256", headers={"typ": "devwiz-gw-challenge+jwt"}
-    )
-    return replace(attempt, proof=proof(forged, holder.key, attempt.csr_pem))
-
-
-def other_type(
-    attempt: KeyAttempt, opened: OpenedIssuer, holder: Holder, clock: ManualClock
-) -> KeyAttempt:
-    challenge = opened.joins.challenge("join", RULE, clock.now())
-    return replace(attempt, proof=proof(challenge, holder.key, attempt.csr_pem, typ="JWT"))
-
-
-def bare_challenge(
-    attempt: KeyAttempt, opened: OpenedIssuer, _holder: Holder, clock: ManualClock
-) -> KeyAttempt:
-    return replace(attempt, proof=opened.joins.challenge("join", RULE, clock.now()))
-
-
-def nothing(attempt: KeyAttempt, *_: Any) -> KeyAttempt:
-    return replace(attempt, proof="e30.e30.e30")
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        other_request,
-        other_signer,
-        other_purpose,
-        other_subject,
-        own_challenge,
-        other_type,
-        bare_challenge,
-        nothing,
-    ],
-)
-def test_a_proof_that_is_none_is_refused(
-    opened: OpenedIssuer, clock: ManualClock, spoil: Spoil
-) -> None:
-    holder = bound(opened, clock)
-    request = csr.build(keys.generate())
-    challenge = opened.joins.challenge("join", RULE, clock.now())
-    attempt = KeyAttempt(
-        rule=RULE,
-        public_key_pem=public_pem(holder.key),
-        proof=proof(challenge, holder.key, request),
-        join_state="",
-        registration=None,
-        csr_pem=request,
-        peer="",
-    )
-    with refused(Code.PROOF_INVALID):
-        opened.joins.join_by_key(spoil(attempt, opened, holder, clock), clock.now())
-    opened.joins.join_by_key(attempt, clock.now())
-    # And a good one is good once.
-    with refused(Code.PROOF_INVALID):
-        opened.joins.join_by_key(attempt, clock.now())
-
-
-def test_a_challenge_is_good_for_a_minute(opened: OpenedIssuer, clock: ManualClock) -> None:
-    holder = bound(opened, clock)
-    request = csr.build(keys.generate())
-    challenge = opened.joins.challenge("join", RULE, clock.now())
-    attempt = KeyAttempt(
-        rule=RULE,
-        public_key_pem=public_pem(holder.key),
-        proof=proof(challenge, holder.key, request),
-        join_state="",
-        registration=None,
-        csr_pem=request,
-        peer="",
-    )
-    with refused(Code.CHALLENGE_EXPIRED):
-        opened.joins.join_by_key(attempt, clock.now() + timedelta(minutes=1))
-    with refused(Code.CHALLENGE_EXPIRED):
-        opened.joins.join_by_key(attempt, clock.now() - timedelta(minutes=1))
-
-
-@pytest.mark.parametrize(
-    "pem", ["", "x", "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"]
-)
-def test_a_public_key_that_is_none_is_refused(
-    opened: OpenedIssuer, clock: ManualClock, pem: str
-) -> None:
-    bound(opened, clock)
-    attempt = KeyAttempt(
-        rule=RULE,
-        public_key_pem=pem,
-        proof="a.b.c",
-        join_state="",
-        registration=None,
-        csr_pem=b"",
-        peer="",
-    )
-    with refused(Code.MALFORMED_REQUEST):
-        opened.joins.join_by_key(attempt, clock.now())
-
-
 def test_a_rule_is_for_one_way_to_join(opened: OpenedIssuer, clock: ManualClock) -> None:
     bound(opened, clock)
     attempt = TokenAttempt(rule=RULE, token="x", keys=KeySet({}), csr_pem=b"", peer="")
@@ -452,122 +285,3 @@ def test_the_audit_file_says_who_and_how_and_holds_no_secret(
     text = json.dumps([made, joined])
     assert secret.reveal() not in text
     assert holder.state not in text
-
-
-def test_an_ended_certificate_is_renewed_by_its_key(
-    opened: OpenedIssuer, clock: ManualClock
-) -> None:
-    key = keys.generate()
-    held = bound(opened, clock).join(clock.now(), leaf_key=key)
-    clock.pass_by(timedelta(hours=5))
-    request = csr.build(keys.generate())
-
-    def attempt(subject: str, signer: Any, request: bytes = request) -> Issued:
-        challenge = opened.joins.challenge("renew", subject, clock.now())
-        return opened.joins.renew_ended(
-            leaf_der(held), proof(challenge, signer, request), request, peer="", now=clock.now()
-        )
-
-    own = serial_of(held)
-    with refused(Code.PROOF_INVALID):
-        attempt(own, keys.generate())
-    with refused(Code.PROOF_INVALID):
-        attempt("7f", key)
-    renewed = attempt(own, key)
-    assert (renewed.instance, renewed.generation) == (held.instance, held.generation + 1)
-    # The same request again gets the same link; another key's is the confirmed holder's again.
-    assert attempt(own, key).generation == renewed.generation
-    renew(opened, clock, renewed)
-    with refused(Code.GENERATION_MISMATCH):
-        attempt(own, key, csr.build(keys.generate()))
-
-
-def test_a_certificate_that_ended_long_ago_is_not_renewed(
-    opened: OpenedIssuer, clock: ManualClock
-) -> None:
-    key = keys.generate()
-    held = bound(opened, clock).join(clock.now(), leaf_key=key)
-    clock.pass_by(timedelta(days=7, hours=1))
-    request = csr.build(keys.generate())
-    challenge = opened.joins.challenge("renew", serial_of(held), clock.now())
-    with refused(Code.CERTIFICATE_EXPIRED):
-        opened.joins.renew_ended(
-            leaf_der(held), proof(challenge, key, request), request, peer="", now=clock.now()
-        )
-
-
-def forged_from(held: Issued, key: Any, not_after: datetime) -> bytes:
-    """What the holder of an ended certificate can write down: its serial number and key, with
-    another end, signed by nobody who counts.
-    """
-    leaf = leaf_of(held)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(leaf.subject)
-        .issuer_name(leaf.issuer)
-        .public_key(key.public_key())
-        .serial_number(leaf.serial_number)
-        .not_valid_before(leaf.not_valid_before_utc)
-        .not_valid_after(not_after)
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.DER)
-    )
-
-
-def test_an_ended_certificate_ends_when_the_issuer_says(
-    opened: OpenedIssuer, clock: ManualClock
-) -> None:
-    key = keys.generate()
-    held = bound(opened, clock).join(clock.now(), leaf_key=key)
-    clock.pass_by(timedelta(days=7, hours=1))
-    request = csr.build(keys.generate())
-    challenge = opened.joins.challenge("renew", serial_of(held), clock.now())
-    forged = forged_from(held, key, clock.now() + timedelta(days=1))
-    with refused(Code.CERTIFICATE_EXPIRED):
-        opened.joins.renew_ended(
-            forged, proof(challenge, key, request), request, peer="", now=clock.now()
-        )
-
-
-def test_strangers_leave_no_nonces_behind(opened: OpenedIssuer, clock: ManualClock) -> None:
-    bound(opened, clock)
-    for _ in range(3):
-        with refused(Code.KEY_NOT_BOUND):
-            Holder(opened.joins, RULE).join(clock.now())
-    assert not opened.joins._nonces._used
-
-
-def test_a_certificate_on_a_key_that_cant_be_read_is_not_known(
-    opened: OpenedIssuer, clock: ManualClock
-) -> None:
-    der = leaf_der(bound(opened, clock).join(clock.now()))
-    ec_public_key = bytes.fromhex("06072a8648ce3d0201")
-    assert ec_public_key in der
-    spoilt = der.replace(ec_public_key, ec_public_key[:-1] + b"\x07")
-    with refused(Code.CERTIFICATE_UNKNOWN):
-        opened.joins.renew_ended(spoilt, "a.b.c", b"", peer="", now=clock.now())
-
-
-def with_long_serial(der: bytes, serial: int) -> bytes:
-    """A certificate whose serial number takes 5,000 bytes, where RFC 5280 §4.1.2.2 allows 20."""
-
-    def sized(tag: int, content: bytes) -> bytes:
-        return bytes([tag, 0x82]) + len(content).to_bytes(2, "big") + content
-
-    short = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
-    field = bytes([2, len(short)]) + short
-    # The outer SEQUENCE and the one to be signed have lengths of two bytes each.
-    length = int.from_bytes(der[6:8], "big")
-    body, signed = der[8 : 8 + length], der[8 + length :]
-    return sized(0x30, sized(0x30, body.replace(field, sized(2, b"\x7f" * 5_000), 1)) + signed)
-
-
-def test_a_serial_number_without_end_doesnt_fill_the_audit_file(
-    opened: OpenedIssuer, clock: ManualClock, folder: Path
-) -> None:
-    leaf = leaf_of(bound(opened, clock).join(clock.now()))
-    spoilt = with_long_serial(leaf.public_bytes(serialization.Encoding.DER), leaf.serial_number)
-    assert x509.load_der_x509_certificate(spoilt).serial_number.bit_length() > 39_000
-    with refused(Code.CERTIFICATE_UNKNOWN):
-        opened.joins.renew_ended(spoilt, "a.b.c", b"", peer="", now=clock.now())
-    assert audit_lines(folder)[-1]["serial"] == "7f" * 20
