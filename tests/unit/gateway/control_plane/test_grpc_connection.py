@@ -417,10 +417,10 @@ def priorities(client: Client) -> None:
     frame(client, kind=2, stream=1, payload=bytes(4) + b"\1")
 
 
-def frame(client: Client, *, kind: int, stream: int, payload: bytes) -> None:
+def frame(client: Client, *, kind: int, stream: int, payload: bytes, flags: int = 0) -> None:
     """Write a frame, after what waits to be sent."""
     client.send()
-    head = len(payload).to_bytes(3) + bytes([kind, 0]) + stream.to_bytes(4)
+    head = len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4)
     client.send(head + payload)
 
 
@@ -472,6 +472,16 @@ async def test_headers_without_end_are_cut(tmp_path: Path) -> None:
         client.send(b"\0\0\0\1\0\0\0\0\1")
         for _ in range(2):
             frame(client, kind=9, stream=1, payload=bytes(9000))
+        await client.until_cut()
+        assert client.goaway() == ErrorCodes.ENHANCE_YOUR_CALM
+
+
+async def test_headers_that_grow_when_they_are_read_are_cut(tmp_path: Path) -> None:
+    """A field of 4000 bytes goes into HPACK's table, and then each byte says it again."""
+    field = b"\x40\x01x" + b"\x7f\xa1\x1e" + b"v" * 4000
+    async with serving(tmp_path) as client:
+        client.begin()
+        frame(client, kind=1, flags=5, stream=1, payload=field + b"\xbe" * 8000)
         await client.until_cut()
         assert client.goaway() == ErrorCodes.ENHANCE_YOUR_CALM
 
