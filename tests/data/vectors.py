@@ -50,8 +50,9 @@ def load(source: str) -> tuple[Vector, ...]:
 
 GUNICORN = load("gunicorn")
 HTTP_DESYNC_GUARDIAN = load("http_desync_guardian")
+LLHTTP = load("llhttp")
 OWN = load("own")
-EVERY_VECTOR = GUNICORN + HTTP_DESYNC_GUARDIAN + OWN
+EVERY_VECTOR = GUNICORN + HTTP_DESYNC_GUARDIAN + LLHTTP + OWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
