@@ -30,6 +30,16 @@ def dns_names(extensions: x509.Extensions) -> tuple[str, ...]:
     return _names(extensions, x509.DNSName)
 
 
+def excluded_dns(extensions: x509.Extensions) -> tuple[str, ...]:
+    """The DNS subtrees that an authority may not certify, lower case; "" stands for all names."""
+    try:
+        constraints = extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return ()
+    trees = constraints.excluded_subtrees or ()
+    return tuple(tree.value.lower().strip(".") for tree in trees if isinstance(tree, x509.DNSName))
+
+
 def ip_names(extensions: x509.Extensions) -> tuple[str, ...]:
     """All IP addresses, in order."""
     return tuple(

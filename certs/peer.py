@@ -6,14 +6,14 @@ the data plane, once for each handshake.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from certs.errors import InvalidCertificate, PeerRejected
-from certs.names import dns_names, extensions_of, ip_names, uri_names
+from certs.names import dns_names, excluded_dns, extensions_of, ip_names, uri_names
 from identity.errors import InvalidSpiffeId
 from identity.spiffe import SpiffeId
 
@@ -51,6 +51,36 @@ def peer_matches(cert: x509.Certificate, expected: Sequence[str]) -> str:
         f"expected {_listed(expected) or 'nothing'}",
         hint="is the address right? if it is, correct the route's 'peer' or the server's name",
     )
+
+
+def is_by_wildcard(cert: x509.Certificate, item: str) -> bool:
+    """Whether what `peer_matches` gave is a DNS name that only a wildcard of `cert` covers."""
+    kind, _, name = item.partition(":")
+    return kind == "dns" and name.lower() not in {
+        one.lower() for one in dns_names(extensions_of(cert))
+    }
+
+
+def check_wildcard(chain: Iterable[x509.Certificate], item: str) -> None:
+    """Refuse a DNS name that a wildcard covers and an authority of the verified chain excludes.
+
+    The TLS library holds a wildcard against name constraints as it is written: it takes `*.example`
+    for allowed where `a.example` is excluded (RFC 5280 §4.2.1.10).
+
+    Raises:
+        PeerRejected: the name is excluded, or an authority's extensions are not readable.
+    """
+    name = item.removeprefix("dns:").lower()
+    try:
+        excluded = [tree for one in chain for tree in excluded_dns(extensions_of(one))]
+    except InvalidCertificate as error:
+        raise PeerRejected("the extensions of the server's chain are not readable") from error
+    if any(not tree or f".{name}".endswith(f".{tree}") for tree in excluded):
+        raise PeerRejected(
+            f"the server's certificate covers {name} by a wildcard, and an authority of its chain "
+            "excludes that name",
+            hint="the server needs a certificate of an authority that may certify the name",
+        )
 
 
 def peer_evidence(cert: x509.Certificate, own_id: str) -> tuple[str, bytes]:

@@ -9,7 +9,14 @@ from cryptography import x509
 from OpenSSL import crypto
 
 from certs.errors import PeerRejected
-from certs.peer import names_of, peer_allowed, peer_evidence, peer_matches
+from certs.peer import (
+    check_wildcard,
+    is_by_wildcard,
+    names_of,
+    peer_allowed,
+    peer_evidence,
+    peer_matches,
+)
 from gateway.data_plane.stream import Stream, TlsStream
 from gateway.data_plane.tls import REVOKED, judging_store, verify_problem
 
@@ -63,25 +70,30 @@ class Judge:
         return self._known[chain]
 
     def _judged(self, leaf: crypto.X509, others: list[crypto.X509]) -> Objection | None:
+        malformed = Objection("peer_rejected", f"{self._who}'s certificate is malformed", "nobody")
         try:
             certificate = leaf.to_cryptography()
         except (ValueError, x509.InvalidVersion):
-            return Objection("peer_rejected", f"{self._who}'s certificate is malformed", "nobody")
+            return malformed
         try:
-            crypto.X509StoreContext(self._store, leaf, others).verify_certificate()
-            self._check_name(certificate)
+            chain = crypto.X509StoreContext(self._store, leaf, others).get_verified_chain()
+            self._check_name(certificate, chain)
         except crypto.X509StoreContextError as error:
             code = error.errors[0]
             reason = "revoked" if code == REVOKED else "untrusted"
             return Objection(reason, verify_problem(code, self._who), names_of(certificate))
+        except (ValueError, x509.InvalidVersion):
+            return malformed
         except PeerRejected as rejected:
             return Objection("peer_rejected", str(rejected), names_of(certificate))
         return None
 
-    def _check_name(self, leaf: x509.Certificate) -> None:
+    def _check_name(self, leaf: x509.Certificate, chain: list[crypto.X509]) -> None:
         if self._is_ingress:
             spiffe_id, _ = peer_evidence(leaf, "")
             if not peer_allowed(spiffe_id, self._peers):
                 raise PeerRejected(f"the caller is {spiffe_id}, which no peer allows any more")
         else:
-            peer_matches(leaf, self._peers)
+            item = peer_matches(leaf, self._peers)
+            if is_by_wildcard(leaf, item):
+                check_wildcard((one.to_cryptography() for one in chain), item)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
 from certs.errors import InvalidCertificate, PeerRejected
-from certs.peer import peer_allowed, peer_evidence, peer_matches
+from certs.peer import check_wildcard, is_by_wildcard, peer_allowed, peer_evidence, peer_matches
 from certs.revocation import RevocationLists, read_lists
 from gateway.data_plane.caller import Caller
 from gateway.ipc.snapshot import IdentitySpec, TlsSpec
@@ -252,10 +252,14 @@ def handshake_problem(connection: SSL.Connection, error: Exception, who: str = "
 def verified_peer(connection: SSL.Connection, expected: tuple[str, ...]) -> str:
     """The name of the peer's certificate that is one of `expected`. Raises `PeerRejected`."""
     try:
-        return peer_matches(_certificate(connection, "the server"), expected)
+        certificate = _certificate(connection, "the server")
+        item = peer_matches(certificate, expected)
+        if is_by_wildcard(certificate, item):
+            check_wildcard(connection.get_verified_chain(as_cryptography=True) or (), item)
     except (ValueError, x509.InvalidVersion) as error:
         # OpenSSL reads some certificates that the stricter parser doesn't.
         raise PeerRejected("the server's certificate is malformed") from error
+    return item
 
 
 def arrived_caller(connection: SSL.Connection, allowed: tuple[str, ...], own_id: str) -> Caller:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from certs import keys
 from certs.errors import PeerRejected
-from certs.peer import peer_allowed, peer_evidence, peer_matches
+from certs.peer import (
+    check_wildcard,
+    is_by_wildcard,
+    peer_allowed,
+    peer_evidence,
+    peer_matches,
+)
 from tests.fakes.certificates import AGENT, Leaf, dns, ip, root, uri
+from tests.fakes.clock import START
 
 ROOT = root()
 KEY = keys.generate()
@@ -215,3 +226,46 @@ def test_patterns_of_callers(spiffe_id: str, pattern: str, allowed: bool) -> Non
 
 def test_nobody_is_allowed_by_no_pattern() -> None:
     assert not peer_allowed(AGENT, [])
+
+
+def _excluding(*trees: str) -> x509.Certificate:
+    """An authority that may not certify these DNS names."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority")])
+    excluded = [x509.DNSName(tree) for tree in trees]
+    builder = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=key.public_key(),
+        serial_number=1,
+        not_valid_before=START,
+        not_valid_after=START + timedelta(hours=1),
+    ).add_extension(x509.NameConstraints(None, excluded), critical=True)
+    return builder.sign(key, hashes.SHA256())
+
+
+@pytest.mark.parametrize(
+    ("tree", "refused"),
+    [
+        ("bar.example.com", True),
+        ("BAR.example.com", True),
+        (".bar.example.com", True),
+        ("example.com", True),
+        ("", True),
+        ("ar.example.com", False),
+        ("foo.example.com", False),
+        ("a.bar.example.com", False),
+    ],
+)
+def test_a_wildcard_is_no_way_around_what_an_authority_excludes(tree: str, refused: bool) -> None:
+    leaf = peer(dns("*.example.com"))
+    item = peer_matches(leaf, ["dns:bar.example.com"])
+    assert is_by_wildcard(leaf, item)
+    with pytest.raises(PeerRejected, match="excludes") if refused else nullcontext():
+        check_wildcard([leaf, _excluding(tree)], item)
+
+
+@pytest.mark.parametrize("item", ["dns:bar.example.com", "dns:BAR.example.com", "ip:127.0.0.1"])
+def test_what_stands_in_the_certificate_is_no_wildcard(item: str) -> None:
+    leaf = peer(dns("*.example.com"), dns("bar.example.com"), ip("127.0.0.1"))
+    assert not is_by_wildcard(leaf, peer_matches(leaf, [item]))
