@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from typing import TextIO
 
 from gateway.cli.parsers import UsageError
 from identity.errors import InvalidSecretValue
@@ -16,13 +17,11 @@ def read_secret(prompt: str, *, from_fd: int | None = None) -> Secret:
     input. The one line ending at its end is left out.
 
     Raises:
-        UsageError: the descriptor can't be read.
+        UsageError: the descriptor can't be read, or nothing was typed.
         InvalidSecretValue: it gives no text.
     """
     if from_fd is None and sys.stdin.isatty():
-        from getpass import getpass
-
-        return Secret(getpass(prompt))
+        return typed_unseen(prompt)
     fd = sys.stdin.fileno() if from_fd is None else from_fd
     try:
         # One byte more than is kept, and a line ending, show that a value is too long.
@@ -34,6 +33,25 @@ def read_secret(prompt: str, *, from_fd: int | None = None) -> Secret:
             hint="open it in the shell, for instance with '3< FILE'",
         ) from error
     return Secret(_text(data))
+
+
+def typed_unseen(prompt: str, shown_at: TextIO | None = None) -> Secret:
+    """A line that is typed at the terminal, which doesn't show it.
+
+    Raises:
+        UsageError: nothing was typed, or no text.
+    """
+    from getpass import getpass
+
+    try:
+        return Secret(getpass(prompt, stream=shown_at))
+    except EOFError:
+        raise UsageError("nothing was typed", hint="nothing was changed") from None
+    except UnicodeDecodeError:
+        # Not chained: the error holds what was typed.
+        raise UsageError(
+            "what was typed is not UTF-8 text", hint="is the terminal set to another encoding?"
+        ) from None
 
 
 def _text(data: bytes) -> str:

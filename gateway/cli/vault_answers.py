@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from gateway.cli.parsers import UsageError
+from gateway.cli.typed import typed_unseen
 from identity.secret_stores.base import Secret
 
 #: What the credential is called in the service's `LoadCredential=`.
@@ -132,13 +133,8 @@ def has_terminal() -> bool:
 
 def ask(prompt: str) -> Secret:
     """What is typed at the terminal, unseen. Raises `UsageError` where there is none."""
-    from getpass import getpass
-
     with _terminal() as terminal:
-        try:
-            return Secret(getpass(prompt, stream=terminal))
-        except EOFError:
-            raise UsageError("nothing was typed", hint="nothing was changed") from None
+        return typed_unseen(prompt, terminal)
 
 
 def read_fd(fd: int) -> Secret:

@@ -136,8 +136,8 @@ class Terminal:
         return found[1] if found.groups() else found[0]
 
     def type(self, text: str) -> None:
-        """Type a line."""
-        os.write(self._fd, f"{text}\n".encode())
+        """Type a line; a lone surrogate stands for a byte, as `os.fsencode` has it."""
+        os.write(self._fd, f"{text}\n".encode("utf-8", "surrogateescape"))
 
     def end(self) -> int:
         """Wait for the command's end; its exit code."""

@@ -76,6 +76,25 @@ def test_two_passphrases_that_differ_make_no_vault(headless: Headless) -> None:
     assert not (headless.vault / "vault.db").exists()
 
 
+def test_what_is_typed_in_another_encoding_is_told_and_not_shown(headless: Headless) -> None:
+    making = headless.terminal("vault", "init", *QUICK)
+    making.until("new passphrase: ")
+    making.type("passphras\udce9 of ada")
+    assert making.end() == 2
+    assert "is not UTF-8 text" in making.shown
+    assert "Traceback" not in making.shown
+    assert "0xe9" not in making.shown
+    headless.make()
+    headless.unlock()
+    for typed, said in (("se\udce9cret", "is not UTF-8 text"), ("\x04", "nothing was typed")):
+        setting = headless.terminal("secret", "set", "token")
+        setting.until("token")
+        setting.type(typed)
+        assert setting.end() == 2
+        assert said in setting.shown
+        assert "Traceback" not in setting.shown
+
+
 def test_a_recovery_code_that_was_not_written_down_makes_no_vault(headless: Headless) -> None:
     making = headless.terminal("vault", "init", *QUICK)
     for prompt, typed in (
