@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -21,6 +21,7 @@ _STDOUT: Final = 1
 
 #: What argparse says of words that have no place, and of a value that an option doesn't take.
 _REST: Final = "unrecognized arguments: "
+_NO_COMMAND: Final = "the following arguments are required: COMMAND"
 _EXPLICIT: Final = re.compile(r"ignored explicit argument .*", re.DOTALL)
 _OPTION: Final = re.compile(r"--[a-z][a-z-]*(?:=|$)")
 _DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
@@ -62,7 +63,27 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError`; argparse calls it for every mistake in the arguments."""
+        if message == _NO_COMMAND:
+            raise UsageError(
+                f"no command of '{self.prog}' is named",
+                hint=f"it has {', '.join(self._commands())}; see '{self.prog} --help'",
+            )
         raise UsageError(_without_values(message), hint=f"see '{self.prog} --help'")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse words without a place here: the outer parser would point at its own help."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(_REST + " ".join(rest))
+        return found, rest
+
+    def _commands(self) -> list[str]:
+        return [
+            name
+            for action in self._actions
+            if action.dest == "command" and isinstance(action.choices, Mapping)
+            for name in action.choices
+        ]
 
 
 def _without_values(message: str) -> str:

@@ -159,6 +159,33 @@ def test_remarks_that_can_not_be_written_stop_nothing() -> None:
     assert (done.returncode, done.stdout) == (ExitCode.NOT_RUNNING, b"")
 
 
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (
+            ["client"],
+            "no command of 'devwiz-gw client' is named",
+            "it has print, install, remove; see 'devwiz-gw client --help'",
+        ),
+        (
+            ["audit", "tail", "--bogus"],
+            "unrecognized arguments: --bogus",
+            "see 'devwiz-gw audit tail --help'",
+        ),
+        (
+            ["vault", "slots", "add", "passphrase", "--bogus"],
+            "unrecognized arguments: --bogus",
+            "see 'devwiz-gw vault slots add",
+        ),
+    ],
+)
+def test_a_mistake_leads_to_the_help_of_what_was_meant(
+    words: list[str], message: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(words) == ExitCode.NOT_RUNNING
+    assert capsys.readouterr().err.startswith(f"error: {message}\nhint: {hint}")
+
+
 def test_every_exit_code_has_a_meaning() -> None:
     assert all(code.meaning.endswith(".") for code in ExitCode)
 
