@@ -13,6 +13,9 @@ import pytest
 from tests.bench import report, secret_use
 from tests.components import require_component
 
+# Of its parts, one alone is given 50 s.
+pytestmark = pytest.mark.timeout(90)
+
 
 @pytest.mark.skipif(
     not (shutil.which("nginx") and shutil.which("wrk") and sys.platform == "linux"),

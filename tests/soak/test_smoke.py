@@ -13,6 +13,8 @@ from tests.soak.watch import Sample, growth
 
 MOMENT = Plan(seconds=2.0, every_s=0.4, streams=100, quiet=True)
 MIB = 1 << 20
+# Several processes under load, which a busy machine makes slow.
+pytestmark = pytest.mark.timeout(90)
 
 
 @pytest.mark.parametrize("run", SCENARIOS.values(), ids=SCENARIOS)
