@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.bridge import messages
 from gateway.bridge.event_stream import Event, EventReader, EventTooLarge
 from gateway.bridge.link import Link, LinkDown, chunks, whole
-from gateway.bridge.messages import Message, NoMessage, failure, parsed, parsed_all
+from gateway.bridge.messages import (
+    Message,
+    NoMessage,
+    failure,
+    parsed,
+    parsed_all,
+    with_result,
+)
+from gateway.bridge.mirrored import listed
 from gateway.bridge.session import Session
 from gateway.config.model import MCP_SESSION
 from identity.strict_json import strict_value
@@ -363,7 +371,9 @@ class Bridge:
         if pending is None:
             _LOG.info("an answer that nobody waits for was dropped")
             return
-        self._session.note_response(pending.request, message)
+        invalid = self._session.note_response(pending.request, message)
+        if invalid:
+            message = _without_tools(message, invalid)
         await self.write(messages.answered_as(message, pending.request.id))
 
     async def _listen(self) -> None:
@@ -414,6 +424,19 @@ class Bridge:
         self._tasks.discard(task)
         if not task.cancelled() and (defect := task.exception()):
             _LOG.error("a defect", exc_info=defect)
+
+
+def _without_tools(message: Message, invalid: Mapping[str, str]) -> Message:
+    """What a client of HTTP does with tools whose headers are invalid (MCP 2026-07-28)."""
+    for name, why in invalid.items():
+        _LOG.warning("the tool %r is left out: %s", name, why)
+    tools = [tool for tool in listed(message) if _name_of(tool) not in invalid]
+    return with_result(message, {**message.value["result"], "tools": tools})
+
+
+def _name_of(tool: Any) -> str:
+    name = tool.get("name") if isinstance(tool, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 async def _events(reply: ClientResponse, cursor: _Cursor) -> AsyncIterator[Event]:

@@ -9,7 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 #: Of a message, in either direction.
@@ -111,6 +111,12 @@ def answered_as(message: Message, identifier: Id) -> bytes:
     if message.id == identifier:
         return message.line
     return _line({**message.value, "id": identifier})
+
+
+def with_result(message: Message, result: Mapping[str, Any]) -> Message:
+    """A response with another result."""
+    value = {**message.value, "result": result}
+    return replace(message, value=value, line=_line(value))
 
 
 def initialized() -> bytes:

@@ -47,15 +47,19 @@ class Session:
         """Take the session's name from the reply to the handshake."""
         self.id = headers.get(MCP_SESSION, "")
 
-    def note_response(self, request: Message, response: Message) -> None:
-        """Take the revision, or the tools."""
+    def note_response(self, request: Message, response: Message) -> dict[str, str]:
+        """Take the revision, or the tools. The names of those that the client must not be told of,
+        and why.
+        """
         result = response.value.get("result")
         if request.method == "tools/list":
-            self.mirrored.learn(response)
+            invalid = self.mirrored.learn(response)
+            return invalid if request.modern_version else {}
         if request.method == "initialize" and isinstance(result, dict):
             version = result.get("protocolVersion")
             found = _VERSION.fullmatch(version) if isinstance(version, str) else None
             self.version = found[0] if found else ""
+        return {}
 
     def headers_for(self, message: Message | None) -> dict[str, str]:
         """What a message is sent with, or without one a GET or DELETE."""

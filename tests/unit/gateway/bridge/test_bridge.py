@@ -82,6 +82,26 @@ async def test_a_modern_request_has_its_headers() -> None:
     assert "mcp-session-id" not in headers
 
 
+async def test_a_tool_with_an_invalid_header_is_kept_from_the_client() -> None:
+    schemas = {"good": {"type": "string"}, "bad": {"type": "string", "x-mcp-header": "a b"}}
+    tools = [
+        {"name": name, "inputSchema": {"properties": {"a": schema}}}
+        for name, schema in schemas.items()
+    ]
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        value = await request.json()
+        result = {"tools": [*tools, 7], "ttlMs": 1}
+        return web.json_response(answer(value["id"], result))
+
+    async with stage(handler) as scene:
+        scene.say(id=1, method="tools/list", params=META)
+        assert (await scene.hear())["result"] == {"tools": [tools[0], 7], "ttlMs": 1}
+        # Before 2026-07-28 nobody makes headers of them.
+        scene.say(id=2, method="tools/list")
+        assert (await scene.hear())["result"]["tools"] == [*tools, 7]
+
+
 async def test_a_modern_cancellation_closes_the_stream() -> None:
     closed = asyncio.Event()
 

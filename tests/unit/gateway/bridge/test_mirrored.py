@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from gateway.bridge.messages import Message, parsed
 from gateway.bridge.mirrored import Mirrored
 
@@ -13,22 +15,63 @@ def said(**value: Any) -> Message:
     return parsed(json.dumps({"jsonrpc": "2.0", "id": 1, **value}).encode())
 
 
+CALL = said(method="tools/call", params={"name": "t"})
+
+
+def learnt(properties: Any, **schema: Any) -> tuple[dict[str, str], Any]:
+    """Whether the tool is refused, and its headers."""
+    known = Mirrored()
+    tool = {"name": "t", "inputSchema": {"type": "object", "properties": properties, **schema}}
+    return known.learn(said(result={"tools": [tool, {"name": 1}, 7]})), known.of(CALL)
+
+
+def text(header: Any = "Region") -> dict[str, Any]:
+    return {"type": "string", "x-mcp-header": header}
+
+
 def test_tools_are_learnt() -> None:
     properties = {
-        "region": {"type": "string", "x-mcp-header": "Region"},
+        "region": text(),
         "inner": {"properties": {"n": {"type": "integer", "x-mcp-header": "N"}}},
-        "float": {"type": "number", "x-mcp-header": "F"},
-        "split": {"type": "string", "x-mcp-header": "a: b"},
-        "items": {"items": {"properties": {"x": {"type": "string", "x-mcp-header": "X"}}}},
+        "x-mcp-header": {"type": "string", "default": {"x-mcp-header": "no schema"}},
         "odd": True,
     }
-    tools = [{"name": "find", "inputSchema": {"properties": properties}}, {"name": 1}, 7]
+    assert learnt(properties) == ({}, {("region",): "Region", ("inner", "n"): "N"})
     known = Mirrored()
-    known.learn(said(result={"tools": tools}))
-    call = said(method="tools/call", params={"name": "find"})
-    assert known.of(call) == {("region",): "Region", ("inner", "n"): "N"}
-    assert known.of(said(method="prompts/get", params={"name": "find"})) == {}
+    assert known.of(said(method="prompts/get", params={"name": "t"})) == {}
     assert known.of(said(method="tools/call", params={"name": "other"})) == {}
+
+
+@pytest.mark.parametrize(
+    ("properties", "why"),
+    [
+        ({"a": text("")}, "token"),
+        ({"a": text("a b")}, "token"),
+        ({"a": text("a:")}, "token"),
+        ({"a": text("\u00e4")}, "token"),
+        ({"a": text("a\r\nb")}, "token"),
+        ({"a": text(None)}, "token"),
+        ({"a": text() | {"type": "number"}}, "integer"),
+        ({"a": text() | {"type": "object"}}, "integer"),
+        ({"a": text() | {"type": ["string", "null"]}}, "integer"),
+        ({"a": text() | {"type": {}}}, "integer"),
+        ({"a": {"x-mcp-header": "A"}}, "integer"),
+        ({"a": text("A"), "b": {"properties": {"c": text("a")}}}, "two"),
+        ({"a": {"items": text()}}, "properties alone"),
+        ({"a": {"items": {"properties": {"b": text()}}}}, "properties alone"),
+        ({"a": {"anyOf": [{}, text()]}}, "properties alone"),
+        ({"a": {"patternProperties": {".": text()}}}, "properties alone"),
+    ],
+)
+def test_a_tool_whose_annotation_is_invalid_is_refused(properties: Any, why: str) -> None:
+    invalid, headers = learnt(properties)
+    assert why in invalid["t"]
+    assert headers == {}
+
+
+def test_no_annotation_may_be_at_the_top_or_in_a_definition() -> None:
+    assert learnt({}, **text())[0]
+    assert learnt({}, **{"$defs": {"a": text()}})[0]
 
 
 def test_an_answer_without_tools_teaches_nothing() -> None:
@@ -41,15 +84,9 @@ def test_an_answer_without_tools_teaches_nothing() -> None:
 
 
 def test_a_schema_of_any_shape_ends_nothing() -> None:
-    deep: dict[str, Any] = {"type": "string", "x-mcp-header": "Deep"}
+    deep: dict[str, Any] = text("Deep")
     for _ in range(40):
         deep = {"properties": {"a": deep}}
-    properties = {
-        "either": {"type": ["string", "null"], "x-mcp-header": "Either"},
-        "table": {"type": {}, "x-mcp-header": "Table"},
-        "deep": deep,
-        "plain": {"type": "string", "x-mcp-header": "Plain"},
-    }
-    known = Mirrored()
-    known.learn(said(result={"tools": [{"name": "t", "inputSchema": {"properties": properties}}]}))
-    assert known.of(said(method="tools/call", params={"name": "t"})) == {("plain",): "Plain"}
+    properties = {"deep": deep, "plain": text("Plain")}
+    assert learnt(properties, items=7, allOf=7, **{"$defs": [1]}) == ({}, {("plain",): "Plain"})
+    assert learnt([]) == ({}, {})
