@@ -138,13 +138,14 @@ CLOSED: Final = _closed()
 class TlsStream:
     """A TLS connection over a socket, on either side."""
 
-    __slots__ = ("_handle", "connection", "socket", "waits_for")
+    __slots__ = ("_handle", "_has_objected", "connection", "socket", "waits_for")
     read_size: int = RECORD
 
     def __init__(self, sock: socket.socket, connection: SSL.Connection) -> None:
         self.socket = sock
         self.connection = connection
         self._handle = handle_of(connection)
+        self._has_objected = False
         self.waits_for = READ
 
     def handshake(self) -> bool:
@@ -177,7 +178,10 @@ class TlsStream:
         except SSL.SysCallError as error:
             raise ConnectionLost("the connection was cut without a TLS farewell") from error
         except SSL.Error as error:
-            raise _lost(error) from error
+            lost = _lost(error)
+            # OpenSSL has written an alert that says what is wrong.
+            self._has_objected = lost.alert is None
+            raise lost from error
 
     def write(self, data: bytes) -> int:
         """See `Stream`. OpenSSL takes at most one record a call, and reads nothing any more once
@@ -227,8 +231,11 @@ class TlsStream:
         self.socket.close()
 
     def abort(self) -> None:
-        """No close_notify: the peer sees a truncation."""
-        reset(self.socket)
+        """No close_notify: the peer sees a truncation. A reset would throw our alert away."""
+        if self._has_objected:
+            leave(self.socket)
+        else:
+            reset(self.socket)
 
 
 def has_news(sock: socket.socket) -> bool:
@@ -248,6 +255,16 @@ def reset(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     except OSError:
         pass  # a Unix socket or one already dead: closing is all that there is
+    sock.close()
+
+
+def leave(sock: socket.socket) -> None:
+    """Close so that what was written arrives: bytes that nobody has read make a close a reset."""
+    try:
+        sock.shutdown(socket.SHUT_WR)
+        sock.recv(65_536)
+    except OSError:
+        pass  # nothing has come, or the peer is gone
     sock.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -241,3 +242,25 @@ def test_how_the_server_sees_our_end(end: str, seen: str) -> None:
         getattr(stream, end)()
         wait_until(lambda: bool(ends))
     assert ends == [seen]
+
+
+def test_a_peer_whose_record_is_bad_gets_the_alert() -> None:
+    ends: list[bytes] = []
+
+    def script(conversation: Conversation) -> None:
+        # Below TLS, and more than is read before it is found out.
+        with socket.socket(fileno=os.dup(conversation.socket.fileno())) as below:
+            below.settimeout(20)
+            below.sendall(b"\x17\x03\x03\x00\x20" + bytes(32) + bytes(10_000))
+            got = b""
+            while data := below.recv(4096):
+                got += data
+            ends.append(got)
+
+    with Tls(script) as stream:
+        with pytest.raises(ConnectionLost) as caught:
+            wait_until(lambda: stream.read() is not None)
+        assert caught.value.alert is None
+        stream.abort()
+        wait_until(lambda: bool(ends))
+    assert ends[0].startswith(b"\x17\x03\x03"), "a record: the alert"
