@@ -87,11 +87,13 @@ class Subject:
         self.begin_again()
 
     def begin_again(self) -> None:
-        """Put the state from before the change back."""
+        """Put the state from before the change back, for a process that has seen no later one."""
         shutil.rmtree(self._rig.place.folder.parent, ignore_errors=True)
         shutil.copytree(self._before, self._rig.place.folder.parent)
-        if self._change != "make" and self._opened is None:
-            self._opened = (self._rig.unlocked(), self._rig.vault())
+        if self._change != "make":
+            unlocked = self._rig.unlocked() if self._opened is None else self._opened[0]
+            keys = unlocked.keys()
+            self._opened = (unlocked, Vault(self._rig.place, lambda: keys))
 
     def change(self) -> None:
         """Make the change."""
