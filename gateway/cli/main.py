@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Final
+from typing import Final, NoReturn
 
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
@@ -19,8 +20,8 @@ from identity.fault import Fault
 _STDERR: Final = 2
 
 
-def entry() -> None:
-    """The console script: run `main` on the process's arguments and exit with its code."""
+def run_to_the_end() -> NoReturn:
+    """Run `main` on the process's arguments and exit with its code."""
     _have_standard_streams()
     try:
         code = main(sys.argv[1:])
@@ -53,6 +54,7 @@ def main(argv: Sequence[str]) -> int:
 
     def action() -> int:
         args = parse(argv)
+        gc.enable()
         return int(args.run(args))
 
     return reported(action)
@@ -150,7 +152,3 @@ def _show_version(_args: argparse.Namespace) -> int:
 def _show_help(_args: argparse.Namespace) -> int:
     output.line(program_parser().format_help().rstrip())
     return ExitCode.NOT_RUNNING
-
-
-if __name__ == "__main__":
-    entry()

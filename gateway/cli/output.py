@@ -9,7 +9,6 @@ can't move the cursor: control characters are shown as escapes.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -31,6 +30,8 @@ def line(text: str = "") -> None:
 
 def document(value: object) -> None:
     """A result for programs: JSON, indented, keys in the order given."""
+    import json  # a program under `run` waits for each import before its own start
+
     line(json.dumps(value, indent=2, ensure_ascii=False))
 
 

@@ -6,12 +6,14 @@ import argparse
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from gateway.cli import output
 from identity.fault import Fault
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 PROGRAM: Final = "devwiz-gw"
 
@@ -179,6 +181,8 @@ def duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time: use 45s, 30m, 12h or 7d")
+    from datetime import timedelta
+
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 

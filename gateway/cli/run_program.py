@@ -16,6 +16,7 @@ from gateway.cli.released import released
 from gateway.cli.run_rotating import RotatingRun, policies
 from gateway.cli.secret_scope import opened_with
 from gateway.injection import child, delivery, plan
+from gateway.injection.run_folder import base_folder, run_folder, sweep_own
 from gateway.rotation.watch import Watch
 
 if TYPE_CHECKING:
@@ -90,8 +91,6 @@ def _chosen(
 @contextmanager
 def _folder(args: argparse.Namespace) -> Iterator[Path | None]:
     """A private folder, where values are delivered by files."""
-    from gateway.injection.run_folder import base_folder, run_folder, sweep_own
-
     sweep_own(os.environ)
     if args.deliver not in ("fifo", "file"):
         yield None

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from tests.fakes.authority import Authority
 
-COMMAND = (sys.executable, "-m", "gateway.cli.main")
+COMMAND = (sys.executable, "-m", "gateway")
 DEADLINE_S = 15.0
 SPIFFE_ID = "spiffe://acme.example/gw"
 

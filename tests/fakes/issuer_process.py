@@ -36,7 +36,7 @@ class IssuerProcess:
         arguments = ["--dir", str(self._folder), "--ttl", self._ttl]
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "gateway.cli.main", "issuer", "serve"),
+            *("-m", "gateway", "issuer", "serve"),
             *(*arguments, "--listen", f"127.0.0.1:{self._port}", *self._options),
             cwd=PROJECT,
             env={"PATH": os.environ.get("PATH", "")},

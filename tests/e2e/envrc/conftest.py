@@ -17,7 +17,7 @@ from tests.e2e.run.conftest import DEADLINE_S, Project, Terminal, project
 
 __all__ = ["project"]
 
-GATEWAY = (sys.executable, "-m", "gateway.cli.main")
+GATEWAY = (sys.executable, "-m", "gateway")
 
 _HOOK: Final = {
     "bash": 'PS1=; set +o history; eval "$(direnv hook bash)"\r',

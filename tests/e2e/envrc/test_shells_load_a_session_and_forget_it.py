@@ -86,7 +86,7 @@ def test_an_envrc_of_the_persons_own_stays(envrc: Envrc) -> None:
 def test_a_program_is_not_given_what_direnv_loaded(envrc: Envrc) -> None:
     envrc.start()
     shell = Shell(envrc.project, "bash")
-    command = f"{envrc.project.env['PYTHON']} -m gateway.cli.main run --only API_KEY -- env > seen"
+    command = f"{envrc.project.env['PYTHON']} -m gateway run --only API_KEY -- env > seen"
     shell.says(command)
     shell.close()
     seen = (envrc.project.folder / "seen").read_text()

@@ -20,7 +20,7 @@ from tests.fakes.issuer_process import IssuerProcess
 async def run(*arguments: str) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "gateway.cli.main", "issuer", *arguments, "--json"),
+        *("-m", "gateway", "issuer", *arguments, "--json"),
         cwd=PROJECT,
         env={"PATH": os.environ.get("PATH", "")},
         stdout=asyncio.subprocess.PIPE,

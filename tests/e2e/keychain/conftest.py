@@ -12,7 +12,7 @@ import pytest
 
 from tests.fakes.secret_service import SessionBus, gnome_keyring, session_bus
 
-COMMAND = (sys.executable, "-m", "gateway.cli.main")
+COMMAND = (sys.executable, "-m", "gateway")
 
 CONFIG = """
 project = "acme"

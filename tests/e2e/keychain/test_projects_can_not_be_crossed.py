@@ -32,7 +32,7 @@ def gotten(desktop: Desktop, folder: Path) -> str:
 
 def told(desktop: Desktop, folder: Path, *command: str) -> str:
     result = subprocess.run(
-        [sys.executable, "-m", "gateway.cli.main", *command],
+        [sys.executable, "-m", "gateway", *command],
         cwd=folder,
         env=desktop.env,
         stdin=subprocess.DEVNULL,

@@ -33,7 +33,7 @@ secrets = ["password"]
 API_KEY = "secret:key"
 DB_URL = "postgres://app:{secret:password}@localhost/app"
 """
-COMMAND = (sys.executable, "-m", "gateway.cli.main", "run")
+COMMAND = (sys.executable, "-m", "gateway", "run")
 DEADLINE_S = 30.0
 
 

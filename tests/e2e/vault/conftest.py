@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = (sys.executable, "-m", "gateway.cli.main")
+COMMAND = (sys.executable, "-m", "gateway")
 ROOT = Path(__file__).parents[3]
 PASSPHRASE = "correct horse battery"
 #: The least work for a passphrase: what is tried here is not how long that takes.

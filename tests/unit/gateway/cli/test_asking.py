@@ -68,7 +68,7 @@ def test_a_terminal_gets_colour_and_a_picture_that_fits(start_admin: StartAdmin)
     termios.tcsetwinsize(terminal, (24, 80))
     environment = {"PYTHONPATH": str(Path(__file__).parents[4]), "TERM": "xterm"}
     subprocess.run(
-        [sys.executable, "-m", "gateway.cli.main", "status"],
+        [sys.executable, "-m", "gateway", "status"],
         stdout=terminal,
         env=environment,
         timeout=30,

@@ -89,7 +89,7 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "gateway.cli.main", "--version"],
+        [sys.executable, "-m", "gateway", "--version"],
         cwd=ROOT,
         stdout=writing,
         stderr=subprocess.PIPE,
@@ -126,7 +126,7 @@ def test_a_full_disk_is_told_of_by_every_command(
     (workdir / "kept" / "token").chmod(0o600)
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "gateway.cli.main", *words],
+            [sys.executable, "-m", "gateway", *words],
             cwd=workdir,
             env={
                 "PATH": os.environ["PATH"],
@@ -149,7 +149,7 @@ def test_a_full_disk_is_told_of_by_every_command(
 def test_remarks_that_can_not_be_written_stop_nothing() -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "gateway.cli.main", "nonsense"],
+            [sys.executable, "-m", "gateway", "nonsense"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=full,
