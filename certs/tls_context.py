@@ -76,12 +76,53 @@ def server_context(*, client_bundle_pem: bytes) -> ssl.SSLContext:
     """A server context that asks for a client certificate, and refuses the handshake when one that
     is shown doesn't chain to `client_bundle_pem`. Load a key pair before use.
     """
-    context = _hardened(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    context = _hardened(_TellingContext(ssl.PROTOCOL_TLS_SERVER))
+    context.sslobject_class = _Telling
     context.verify_mode = ssl.CERT_OPTIONAL
     context.load_verify_locations(cadata=client_bundle_pem.decode("ascii"))
     # A resumed session would carry on with the certificates of the first handshake.
     context.num_tickets = 0
     return context
+
+
+class _Telling(ssl.SSLObject):
+    """A server's side that fails one call later where OpenSSL has an alert to send: `asyncio` drops
+    what is unsent when a handshake fails, and sends it when a handshake waits. Meanwhile the peer
+    closes, or the handshake's deadline passes.
+    """
+
+    unsent: ssl.MemoryBIO | None = None
+    _failure: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            if self.unsent is None or not self.unsent.pending:
+                raise
+            self._failure = error.with_traceback(None)
+            raise ssl.SSLWantReadError from None
+
+
+class _TellingContext(ssl.SSLContext):
+    """Lets its connections know what is unsent."""
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,  # noqa: FBT001, FBT002 - as in `ssl`
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        made = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        if isinstance(made, _Telling):
+            made.unsent = outgoing
+        return made
 
 
 def load_key_pair(context: ssl.SSLContext, *, key_pem: bytes, chain_pem: bytes) -> None:

@@ -29,6 +29,7 @@ from certs.issuer.news import News
 from certs.issuer.one_time_tokens import Grant
 from certs.issuer.policy import InvalidPolicy
 from certs.issuer.server_identity import issuer_id
+from tests.fakes.authority import Authority, client_context
 from tests.fakes.issuer import PLANNER, TRUST_DOMAIN, ManualClock, audit_lines
 
 
@@ -249,6 +250,42 @@ async def test_tls_1_2_is_refused(server: IssuerServer) -> None:
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises((ssl.SSLError, ConnectionResetError)):
         await asyncio.open_connection("127.0.0.1", server.port, ssl=old)
+
+
+async def test_who_is_refused_in_the_handshake_is_told_why(server: IssuerServer) -> None:
+    old = tls_context.stranger_context()
+    old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLError, match="alert protocol version"):
+        await asyncio.open_connection("127.0.0.1", server.port, ssl=old)
+    elsewhere = Authority()
+    foreign = client_context(elsewhere.issue("spiffe://acme.example/planner"), elsewhere)
+    foreign.check_hostname, foreign.verify_mode = False, ssl.CERT_NONE
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=foreign)
+    with pytest.raises(ssl.SSLError, match="alert unknown ca"):
+        await reader.read()
+    writer.close()
+    await _closed(writer)
+
+
+async def test_who_stays_after_the_alert_is_closed_in_time(
+    folder: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_module, "_HANDSHAKE_DEADLINE_S", 0.2)
+    await asyncio.to_thread(init, folder, trust_domain=TRUST_DOMAIN, now=clock.now())
+    server = IssuerServer(folder, clock=clock)
+    await server.start()
+    for more in (b"", b"x" * 100):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00")
+        decode_error = bytes([21, 3, 3, 0, 2, 2, 50])
+        async with asyncio.timeout(20):
+            assert await reader.readexactly(7) == decode_error
+            writer.write(more)
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+        await _closed(writer)
+    await server.stop()
 
 
 async def test_a_body_that_never_ends_is_given_up(
