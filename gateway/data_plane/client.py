@@ -35,6 +35,7 @@ _REASONS: Final = {
     417: "bad_expectation",
     431: "head_too_large",
     501: "unknown_encoding",
+    505: "unknown_version",
 }
 
 

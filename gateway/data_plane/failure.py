@@ -114,6 +114,12 @@ _KINDS: Final[dict[str, _Kind]] = {
         "the request's Transfer-Encoding is not known here",
         "send the body in chunks and nothing else, or with its length",
     ),
+    "unknown_version": _Kind(
+        505,
+        "request",
+        "the request's version of HTTP is not spoken here",
+        "send HTTP/1.1 without TLS; a route of kind tcp carries HTTP/2 and gRPC",
+    ),
     "head_too_large": _Kind(
         431,
         "request",
@@ -352,4 +358,5 @@ _PHRASES: Final = {
     502: b"Bad Gateway",
     503: b"Service Unavailable",
     504: b"Gateway Timeout",
+    505: b"HTTP Version Not Supported",
 }

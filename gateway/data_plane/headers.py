@@ -29,7 +29,6 @@ _STRIPPED: Final = frozenset(
         b"trailer",
         b"http2-settings",
         b"forwarded",
-        b"via",
         b"x-real-ip",
     )
 )
@@ -39,6 +38,10 @@ _CREDENTIALS: Final = _PROXY_CREDENTIALS | {
     folded(name) for name in (b"authorization", b"x-api-key", b"cookie")
 }
 _EVIDENCE: Final = folded(b"x-forwarded-client-cert")
+_VIA_NAME: Final = folded(b"via")
+# RFC 9110 section 7.6.3: by what a request came here, and a name for who passes it on.
+_VIA: Final = tuple(b"Via: 1.%d devwiz-gw\r\n" % minor for minor in (0, 1))
+_NO_VIA: Final = (b"", b"")
 _DECIDING: Final[dict[bytes, RequestField]] = {
     b"host": RequestField.HOST,
     b"content-length": RequestField.LENGTH,
@@ -98,6 +101,7 @@ class HeaderRules:
         "_origin",
         "_passed",
         "_secrets",
+        "_via",
         "attached",
         "edits",
         "held_bytes",
@@ -113,6 +117,7 @@ class HeaderRules:
         managed = {folded(name.encode("ascii")) for name, _ in spec.headers}
         self._managed = managed | {_EVIDENCE} if spec.ingress else managed
         self.lines = FieldLines(NameTable(self._classify), MEMORABLE)
+        self._via = _NO_VIA if _VIA_NAME in managed else _VIA
         self._host = b"Host: %b\r\n" % spec.upstream.authority.encode("ascii")
         self._origin = OriginMap(spec)
         self._maps_metadata = spec.rewrite_metadata
@@ -154,7 +159,7 @@ class HeaderRules:
         """
         lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target), self._host]
         lines += request.forwarded
-        lines.append(request.body.framing)
+        lines += (self._via[request.minor], request.body.framing)
         if request.upgrade in UPGRADES:
             lines.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % request.upgrade)
         elif request.method in _BODILESS and request.body.framing not in _NO_CONTENT:

@@ -11,7 +11,7 @@ from tests.fakes.request_reader import read_requests
 CANARY = b"GET /canary HTTP/1.1\r\nHost: h\r\nX-Canary: 1\r\n\r\n"
 VICTIM = b"POST /victim HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\nX-Name: victim\r\n\r\nvictim"
 #: How the answer to a refused request begins.
-REFUSALS = (b"HTTP/1.1 4", b"HTTP/1.1 501 ")
+REFUSALS = (b"HTTP/1.1 4", b"HTTP/1.1 501 ", b"HTTP/1.1 505 ")
 #: With it an answer is passed on as it is.
 DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 

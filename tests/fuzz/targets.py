@@ -86,13 +86,13 @@ def check_request_head(data: bytes) -> None:
         return
     sent = _RULES.request_head(request)
     _check_lines(sent)
-    if len(request.forwarded) > MAX_FIELDS - 5:
+    if len(request.forwarded) > MAX_FIELDS - 6:
         return  # with our own there can be too many to read it again
     again = parse_request_head(sent, _RULES.lines)
     assert (again.method, again.target, again.minor) == (request.method, request.target, 1)
     assert again.host == b"agent.example"
     assert (type(again.body), again.body.framing) == (type(request.body), request.body.framing)
-    assert again.forwarded == request.forwarded
+    assert again.forwarded == [*request.forwarded, b"Via: 1.%d devwiz-gw\r\n" % request.minor]
     fields = parse_fields(sent[sent.index(b"\r\n") + 2 : -2])
     folded = [name.lower().replace(b"_", b"-") for name, _ in fields]
     assert [

@@ -24,7 +24,6 @@ ALWAYS_OURS = (
     "x-api-key",
     "cookie",
     "forwarded",
-    "via",
     "x-real-ip",
     "x-forwarded-for",
     "x-forwarded-client-cert",

@@ -82,6 +82,8 @@ _PASSED: Final = int(RequestField.PASSED)
 _REQUEST_LINE: Final = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}+) ([\x21\x22\x24-\x5b\x5d-\x7e]++) HTTP/1\.([01])"
 )
+# RFC 9112 section 2.3; of those that are not spoken here.
+_OTHER_VERSION: Final = re.compile(rb"[^ ]++ [^ ]++ HTTP/[0-9]\.[0-9]")
 _MOST_REQUEST_LINES: Final = 256
 _LONGEST_REQUEST_LINE: Final = 256
 #: What request lines that came before were read as, by their bytes.
@@ -233,7 +235,7 @@ def _read(line: bytes) -> tuple[bytes, bytes, int, bool]:
     """
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
-        raise ProtocolViolation("bad_request_line", _no_request_line(line))
+        raise _no_request_line(line)
     method, target, minor = match.groups()
     read = method, target, int(minor), _is_well_known(target)
     few_and_short = len(_request_lines) < _MOST_REQUEST_LINES and len(line) <= _LONGEST_REQUEST_LINE
@@ -257,10 +259,14 @@ def check_beginning(beginning: bytes) -> None:
     check_line_ends(beginning)
 
 
-def _no_request_line(head: bytes) -> str:
-    if head.startswith(b"PRI * HTTP/2"):
-        return "the client speaks HTTP/2, and this listener HTTP/1.1"
-    return "the first line is not an HTTP/1.1 request line"
+def _no_request_line(line: bytes) -> ProtocolViolation:
+    if line.startswith(b"PRI * HTTP/2"):
+        detail = "the client speaks HTTP/2, and this listener HTTP/1.1"
+        return ProtocolViolation("bad_request_line", detail, status=505)
+    if _OTHER_VERSION.fullmatch(line) and not line.endswith((b"/1.0", b"/1.1")):
+        detail = "the request is of another version than HTTP/1.1 and HTTP/1.0"
+        return ProtocolViolation("bad_request_line", detail, status=505)
+    return ProtocolViolation("bad_request_line", "the first line is not an HTTP/1.1 request line")
 
 
 def _repeated(code: int, before: bytes, value: bytes) -> bytes:

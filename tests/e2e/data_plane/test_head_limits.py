@@ -107,19 +107,19 @@ def test_a_tls_client_is_told_at_once(lab: StartLab) -> None:
 
 
 @pytest.mark.parametrize(
-    "junk",
+    ("junk", "status"),
     [
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET / HTTP/1.1\nHost: x\n\n",
-        b"GET /\r\n\r\n",
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"GET / HTTP/1.1\nHost: x\n\n", 400),
+        (b"GET /\r\n\r\n", 400),
     ],
 )
-def test_no_http(lab: StartLab, junk: bytes) -> None:
+def test_no_http(lab: StartLab, junk: bytes, status: int) -> None:
     here = lab(answering(echo))
     client = here.connect()
     client.send(junk)
-    assert client.read_response().status == 400
+    assert client.read_response().status == status
     assert client.ended()
     assert here.upstream.accepted == 0
 

@@ -212,7 +212,6 @@ def test_the_name_of_a_line_is_in_lower_case() -> None:
         b"X_Devwiz_Gw_Token",
         b"X-Forwarded-Client-Cert",
         b"Forwarded",
-        b"Via",
         b"Keep-Alive",
         b"TE",
     ],
