@@ -242,8 +242,9 @@ def _date(text: str) -> datetime | None:
 def _tls_reason(error: BaseException | None) -> str:
     """The TLS alert or failure somewhere in an error's causes, in words."""
     while error is not None:
+        # Some of aiohttp's errors are an `SSLError` by class alone, and hold the real one.
+        error = getattr(error, "os_error", error)
         if isinstance(error, ssl.SSLError):
             return (error.reason or "handshake failed").replace("_", " ").lower()
-        inner = getattr(error, "os_error", None)
-        error = inner if isinstance(inner, ssl.SSLError) else error.__cause__
+        error = error.__cause__
     return ""

@@ -163,6 +163,9 @@ class TlsStream:
         except SSL.WantWriteError:
             self.waits_for = WRITE
             return False
+        except SSL.Error as error:
+            self._has_objected = alert_of(error) is None
+            raise
         return True
 
     def read(self) -> bytes | None:
@@ -179,7 +182,7 @@ class TlsStream:
             raise ConnectionLost("the connection was cut without a TLS farewell") from error
         except SSL.Error as error:
             lost = _lost(error)
-            # OpenSSL has written an alert that says what is wrong.
+            # Then OpenSSL has written an alert that says what is wrong.
             self._has_objected = lost.alert is None
             raise lost from error
 

@@ -222,6 +222,7 @@ _VERIFY_ERRORS: Final = {
 _HANDSHAKE_REASONS: Final = {
     "peer did not return a certificate": "{who} showed no certificate",
     "http request": "{who} speaks plaintext HTTP to a port that wants TLS",
+    "wrong version number": "{who} speaks something else than TLS",
     "unsupported protocol": "{who} does not speak TLS 1.3",
     "tlsv1 alert protocol version": "{who} does not speak TLS 1.3",
 }
@@ -238,7 +239,7 @@ def handshake_problem(connection: SSL.Connection, error: Exception, who: str = "
     code = _notes(connection).verify_error
     if code:
         return verify_problem(code, who)
-    if isinstance(error, SSL.SysCallError):
+    if isinstance(error, SSL.SysCallError | SSL.ZeroReturnError):
         return f"{who} closed the connection during the handshake"
     if isinstance(error, NoCommonProtocol):
         return f"{who} offers no application protocol that is spoken here, but {error}"
