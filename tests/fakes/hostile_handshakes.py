@@ -91,7 +91,7 @@ class HostileServer:
         self.heard.append(heard)
 
 
-def flight(until: str = "", **changes: Change) -> Attack:
+def flight(until: str = "", /, **changes: Change) -> Attack:
     """The server's messages as far as `until`, some of them changed."""
 
     def attack(server: HandMadeServer) -> bytes:

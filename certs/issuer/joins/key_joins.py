@@ -80,6 +80,8 @@ class KeyJoins:
             state = None
             if attempt.join_state and terms.mode != "insecure":
                 state = self._signer.read_state(attempt.join_state, rule=rule.name)
+            # Here too: whoever has another key must not use up the rule's rate for its holder.
+            self._bound(rule, key, attempt.registration, event, now)
 
             def choose(leaf_key: str) -> Admitted | Refused:
                 bound = self._bound(rule, key, attempt.registration, event, now)

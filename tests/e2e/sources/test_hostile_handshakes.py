@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Final
 
 import pytest
 
@@ -11,7 +12,9 @@ from certs import tls_context
 from certs.errors import SourceUnavailable
 from certs.sources.issuer_client import IssuerClient
 from tests.fakes.authority import Authority
-from tests.fakes.hostile_handshakes import ENDED, SILENT, WRONG, HostileServer
+from tests.fakes.hostile_handshakes import ENDED, SILENT, WRONG, Attack, HostileServer
+
+FAILING: Final[dict[str, Attack]] = {**WRONG, **ENDED}
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +32,9 @@ async def failure(hostile: HostileServer, timeout_s: float) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", {**WRONG, **ENDED})
+@pytest.mark.parametrize("name", FAILING)
 async def test_a_handshake_that_fails_is_told_at_once(hostile: HostileServer, name: str) -> None:
-    hostile.attack = {**WRONG, **ENDED}[name]
+    hostile.attack = FAILING[name]
     told = await failure(hostile, 20)
     assert "didn't answer" not in told
 

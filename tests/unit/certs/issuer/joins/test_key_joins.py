@@ -11,15 +11,16 @@ import jwt
 import pytest
 
 from certs import keys
-from certs.issuer.folder import OpenedIssuer, open_issuer
+from certs.issuer.folder import OpenedIssuer, init, open_issuer
 from certs.issuer.joins.key_set import KeySet
 from certs.issuer.joins.rule_book import RuleWish
 from certs.issuer.joins.rules import BoundKeyTerms, RecoveryMode
 from certs.issuer.joins.service import TokenAttempt
+from certs.issuer.limits import Limits, Rates
 from certs.issuer.refusal import Code
 from identity.secret_stores.base import Secret
 from tests.fakes.bound_key import RULE, Holder, bound, public_pem, refused, renew
-from tests.fakes.issuer import PLANNER, ManualClock, audit_lines
+from tests.fakes.issuer import PLANNER, TRUST_DOMAIN, ManualClock, audit_lines
 
 
 def registration(opened: OpenedIssuer, clock: ManualClock) -> Secret:
@@ -42,6 +43,20 @@ def test_a_registered_key_joins_as_often_as_it_likes(
         clock.pass_by(timedelta(days=30))
         opened.service.prune(clock.now())
     assert len(instances) == 1
+
+
+def test_strangers_dont_use_up_the_rate_of_the_keys_holder(
+    folder: Path, clock: ManualClock
+) -> None:
+    init(folder, trust_domain=TRUST_DOMAIN, now=clock.now())
+    limits = Limits(Rates(token=1), monotonic_s=lambda: 0.0)
+    opened = open_issuer(folder, limits=limits)
+    holder = bound(opened, clock)
+    for _ in range(20):
+        with refused(Code.KEY_NOT_BOUND):
+            Holder(opened.joins, RULE).join(clock.now())
+    holder.join(clock.now())
+    opened.service.close()
 
 
 def test_a_registration_secret_binds_one_key(opened: OpenedIssuer, clock: ManualClock) -> None:
