@@ -25,7 +25,7 @@ from gateway.config.run_model import InjectedVariable
 from gateway.errors import GatewayError
 from gateway.injection import direnv, envrc_text, plan
 from gateway.injection.envrc_sessions import Lock, Session, Sessions, write_fresh
-from gateway.injection.git_exclude import Tracked, keep_out
+from gateway.injection.git_exclude import NotKeptOut, keep_out
 
 _PATIENCE_S: Final = 1.0
 
@@ -137,7 +137,7 @@ def _refuse_taken(file: Path, folder: Path, *, literal: bool) -> None:
 def _keep_out(file: Path, *, literal: bool) -> None:
     """Have git ignore a file that we make. One without values does no harm where git has it."""
     if literal or not file.exists():
-        with contextlib.suppress(*() if literal else (Tracked,)):
+        with contextlib.suppress(*() if literal else (NotKeptOut,)):
             keep_out(file, os.environ)
 
 

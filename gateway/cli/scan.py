@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from gateway.cli.leaks import Detector, Leak
 from gateway.cli.parsers import UsageError
 from gateway.cli.scan_files import Files
 from gateway.cli.secret_scope import Scope, opened
+from gateway.git import find_git
 from identity.errors import TouchNeeded
 from identity.secret_stores.base import Secret, SecretRef
 
@@ -102,17 +102,23 @@ def _chunks_of_file(path: Path) -> Iterator[bytes]:
 
 def _git_objects(folder: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Every object that the repository of `folder` keeps, reachable or not."""
-    git = shutil.which("git")
+    git = find_git(os.environ)
     if git is None:
         raise UsageError("--history needs git", hint="install git, or leave --history out")
-    command = (git, "-C", str(folder), "cat-file", "--batch-all-objects", "--batch")
     with subprocess.Popen(  # noqa: S603 - git, as found in PATH
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+        git.command(folder, "cat-file", "--batch-all-objects", "--batch"),
+        env=git.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
     ) as process:
         if process.stdout is None:
             return
-        while head := process.stdout.readline().split():
-            object_id, kind, size = head[0].decode(), head[1].decode(), int(head[2])
+        while head := process.stdout.readline().decode().split():
+            if head[1:] == ["missing"]:
+                output.note(f"{folder}: git object {head[0]} is damaged: 'git fsck' tells more")
+                continue
+            object_id, kind, size = head[0], head[1], int(head[2])
             chunks = _chunks_of_object(process.stdout, size)
             yield f"{folder}: git {kind} {object_id}", chunks
             for _ in chunks:  # whatever was not looked at

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from gateway.git import find_git
 
 #: Compressed, so that nothing can be found in them: `--history` reads what they hold.
 _GIT_OBJECTS: Final = (".git", "objects")
 _LISTED: Final = ("--cached", "--others", "--exclude-standard")
 _IGNORED: Final = ("--others", "--ignored", "--exclude-standard", "--directory")
-#: A repository can name a program for git to run here; none is.
-_QUIET: Final = ("-c", "core.fsmonitor=false")
-#: A hook's variables, which lead to the repository that it is of, whatever folder is meant here.
-_PLACES: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
+#: What git calls the folder itself, where it belongs to a submodule that isn't there.
+_ITSELF: Final = "./"
 
 
 class Files:
@@ -26,7 +24,7 @@ class Files:
     """
 
     def __init__(self, *, everything: bool) -> None:
-        self._git = None if everything else shutil.which("git")
+        self._git = None if everything else find_git(os.environ)
         self.left_out: list[str] = []
 
     def below(self, path: Path) -> Iterator[Path]:
@@ -34,13 +32,12 @@ class Files:
         if not path.is_dir():
             yield path
             return
-        listed = None if self._is_ignored(path) else self._listed(path, *_LISTED)
+        listed = self._told(path) if self._is_seen_by_git(path) else None
         if listed is None:
             yield from _walked(path)
             return
         self.left_out += [str(path / name) for name in self._listed(path, *_IGNORED) or ()]
-        for name in listed:
-            inner = path / name
+        for inner in (path / name for name in listed if _is_below(path, name)):
             if inner.is_dir() and not inner.is_symlink():  # a repository of its own
                 yield from self.below(inner)
             elif os.path.lexists(inner):
@@ -48,28 +45,38 @@ class Files:
         if (path / ".git").is_dir():  # addresses with passwords stand there
             yield from _walked(path / ".git")
 
-    def _is_ignored(self, path: Path) -> bool:
-        return self._asked(path, "check-ignore", "-q", ".") is not None
+    def _is_seen_by_git(self, path: Path) -> bool:
+        """Whether git looks at this very folder, and doesn't ignore it: a repository can name any
+        other folder as its work tree.
+        """
+        tree = self._said(path, "rev-parse", "--show-toplevel")
+        if tree is None:
+            return False
+        top = Path(os.fsdecode(tree.removesuffix(b"\n")))
+        is_ignored = self._said(path, "check-ignore", "-q", ".") is not None
+        return path.resolve().is_relative_to(top) and not is_ignored
+
+    def _told(self, path: Path) -> list[str] | None:
+        names = self._listed(path, *_LISTED)
+        return None if names is None or _ITSELF in names else names
 
     def _listed(self, path: Path, *options: str) -> list[str] | None:
         """What git lists below a folder, or None where it can't tell: no work tree, no git."""
-        said = self._asked(path, "ls-files", "-z", *options)
+        said = self._said(path, "ls-files", "-z", *options)
         if said is None:
             return None
         return [os.fsdecode(name) for name in dict.fromkeys(said.split(b"\0")) if name]
 
-    def _asked(self, path: Path, *words: str) -> bytes | None:
-        if self._git is None:
-            return None
-        env = {name: value for name, value in os.environ.items() if name not in _PLACES}
-        done = subprocess.run(  # noqa: S603 - git, as found in PATH
-            (self._git, "-C", str(path), *_QUIET, *words),
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
-        return None if done.returncode else done.stdout
+    def _said(self, path: Path, *words: str) -> bytes | None:
+        return None if self._git is None else self._git.said(path, *words)
+
+
+def _is_below(folder: Path, name: str) -> bool:
+    """Whether a name that an index has, which may be anything, leads nowhere else."""
+    parts = Path(name).parts
+    if not parts or ".." in parts:
+        return False
+    return (folder / name).parent.resolve().is_relative_to(folder.resolve())
 
 
 def _walked(path: Path) -> Iterator[Path]:

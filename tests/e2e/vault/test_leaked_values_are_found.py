@@ -91,6 +91,13 @@ def test_what_git_keeps_is_looked_into_when_asked(machine: Headless) -> None:
     assert result.returncode == 1, result.stderr
     (found,) = json.loads(result.stdout)["leaks"]
     assert "git blob" in found["place"]
+    damaged = machine.work / ".git" / "objects" / "ab" / ("c" * 38)
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.write_text("none of git's")
+    result = machine.run("scan", "--history")
+    assert result.returncode == 1, result.stderr
+    assert f"git object ab{'c' * 38} is damaged" in result.stderr
+    damaged.unlink()
     run("gc", "-q")
     assert machine.run("scan", "--history").returncode == 1, "in a pack, too"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 import subprocess
 from pathlib import Path
 
@@ -90,9 +92,45 @@ def test_a_hooks_variables_lead_nowhere_else(
     assert ".env" not in names(Files(everything=False), tree)
 
 
-def test_no_program_that_a_repository_names_is_run(tree: Path, tmp_path: Path) -> None:
-    (tmp_path / "hook").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
-    (tmp_path / "hook").chmod(0o755)
-    git(tree, "config", "core.fsmonitor", str(tmp_path / "hook"))
-    names(Files(everything=False), tree)
-    assert not (tmp_path / "ran").exists()
+@pytest.mark.parametrize("has_files", [False, True])
+def test_a_submodule_that_isnt_there_is_walked(tree: Path, *, has_files: bool) -> None:
+    (tree / "module").mkdir()
+    git(tree, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},module")
+    if has_files:
+        (tree / "module" / "seen").touch()
+    found = names(Files(everything=False), tree)
+    assert found == {"tracked", "new", ".gitignore", "src/odd \n name"} | (
+        {"module/seen"} if has_files else set()
+    )
+    assert names(Files(everything=False), tree / "module") == ({"seen"} if has_files else set())
+
+
+def test_files_that_git_looks_for_elsewhere_are_looked_into_here(
+    tree: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    git(tree, "config", "core.worktree", str(tmp_path / "elsewhere"))
+    assert names(Files(everything=False), tree) >= {"tracked", "new", ".env"}
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", ".", "sub/..", "", "link/inner"])
+def test_an_index_leads_nowhere_else(tree: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "inner").touch()
+    (tree / "sub").mkdir()
+    (tree / "link").symlink_to(tmp_path / "folder")
+    (tree / ".git" / "index").write_bytes(index_of(name.encode()))
+    files = list(Files(everything=False).below(tree))
+    assert tree / "new" in files
+    assert all(file.parent.resolve().is_relative_to(tree) for file in files)
+    assert not [file for file in files if ".." in file.parts]
+
+
+def index_of(name: bytes) -> bytes:
+    """An index with one file, whose name git itself would refuse: see gitformat-index(5)."""
+    entry = struct.pack(">10I", 0, 0, 0, 0, 0, 0, 0o100644, 0, 0, 0) + b"\x11" * 20
+    entry += struct.pack(">H", len(name)) + name
+    entry += bytes(8 - len(entry) % 8)
+    content = b"DIRC" + struct.pack(">II", 2, 1) + entry
+    return content + hashlib.sha1(content, usedforsecurity=False).digest()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.injection.git_exclude import Tracked, keep_out
+from gateway.injection.git_exclude import NotKeptOut, keep_out
 from tests.components import require_component
 
 ENV = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
@@ -60,7 +60,7 @@ def test_a_work_tree_of_its_own(repository: Path, tmp_path: Path) -> None:
 def test_what_git_has_cant_be_kept_out(repository: Path) -> None:
     (repository / ".envrc").touch()
     git(repository, "add", ".envrc")
-    with pytest.raises(Tracked, match="among its files"):
+    with pytest.raises(NotKeptOut, match="among its files"):
         keep_out(repository / ".envrc", ENV)
 
 
@@ -68,3 +68,26 @@ def test_outside_of_a_repository_there_is_nothing_to_do(tmp_path: Path) -> None:
     keep_out(tmp_path / ".envrc", ENV | {"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)})
     keep_out(tmp_path / ".envrc", {"PATH": str(tmp_path)})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_written_through_a_link_or_into_a_pipe(repository: Path, tmp_path: Path) -> None:
+    exclude = repository / ".git" / "info" / "exclude"
+    profile = tmp_path / "profile"
+    profile.write_text("kept\n")
+    exclude.unlink()
+    exclude.symlink_to(profile)
+    with pytest.raises(NotKeptOut, match="can't be written"):
+        keep_out(repository / ".envrc", ENV)
+    assert profile.read_text() == "kept\n"
+    exclude.unlink()
+    os.mkfifo(exclude)
+    with pytest.raises(NotKeptOut, match="not a plain file"):
+        keep_out(repository / ".envrc", ENV)
+
+
+def test_a_folders_name_adds_no_lines(repository: Path) -> None:
+    folder = repository / "a\n*"
+    folder.mkdir()
+    with pytest.raises(NotKeptOut, match="several lines"):
+        keep_out(folder / ".envrc", ENV)
+    assert "*" not in (repository / ".git" / "info" / "exclude").read_text().splitlines()
