@@ -110,7 +110,10 @@ def _address(text: str) -> TcpAddress | UnixAddress:
 
 
 def minted(args: argparse.Namespace, target: Target) -> str:
-    """A new token, kept in the project's store. Raises `Fault`."""
+    """A new token, kept in the project's store: it lets its holder in where the caller may not be,
+    so that an agent needs a person's word. Raises `Fault`.
+    """
+    from gateway.cli.agent_changes import approve_change
     from gateway.cli.secret_scope import opened_by
     from identity.secret_stores.base import Secret, SecretRef
 
@@ -129,8 +132,9 @@ def minted(args: argparse.Namespace, target: Target) -> str:
                 hint="--rotate replaces it, and whoever has the old one is refused from then on; "
                 "or choose another name, so that each client has a token of its own",
             )
+        agent = approve_change(scope, (ref.name,), command="client token", action="token.mint")
         token = _PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
-        with scope.journal.around("token.mint", name=args.token):
+        with scope.journal.around("token.mint", name=args.token, reason=agent):
             scope.store.set(ref, Secret(token))
     return token
 

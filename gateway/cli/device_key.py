@@ -26,6 +26,7 @@ def _run(args: argparse.Namespace) -> int:
 
     from certs import keys
     from certs.sources.signing_key import read_signing_key
+    from gateway.cli.agent_changes import approve_change
     from gateway.cli.secret_scope import opened
     from identity.errors import SecretNotFound
     from identity.secret_stores.base import Secret
@@ -33,10 +34,15 @@ def _run(args: argparse.Namespace) -> int:
     with opened(args) as scope:
         ref = scope.ref(args.name)
         try:
-            text = scope.store.get(ref).reveal()
+            with scope.journal.around("secret.read", name=ref.name, reason="public key"):
+                text = scope.store.get(ref).reveal()
         except SecretNotFound:
+            agent = approve_change(
+                scope, (ref.name,), command="identity device-key", action="secret.write"
+            )
             text = keys.to_pem(keys.generate()).decode()
-            scope.store.set(ref, Secret(text))
+            with scope.journal.around("secret.write", name=ref.name, reason=agent):
+                scope.store.set(ref, Secret(text))
             output.note(f"note: made the key {ref}; it never leaves the secret store")
     key = read_signing_key(text, what=f"the secret {ref}").key
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

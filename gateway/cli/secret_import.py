@@ -69,9 +69,10 @@ def _import(args: argparse.Namespace) -> int:
                 output.line(ref.name)
             return ExitCode.OK
         names = [ref.name for ref in values]
-        approve_change(scope, names, command="secret import", action="secret.write")
+        agent = approve_change(scope, names, command="secret import", action="secret.write")
+        why = f"import for {agent}" if agent else "import"
         for ref, value in values.items():
-            _keep(scope, ref, value)
+            _keep(scope, ref, value, why=why)
     are_set = "1 secret" if len(values) == 1 else f"{len(values)} secrets"
     output.note(f"{are_set} of project {scope.project} {'is' if len(values) == 1 else 'are'} set")
     if args.file != "-":
@@ -139,8 +140,8 @@ def _refuse_kept(scope: Scope, values: dict[SecretRef, Secret], *, replace: bool
         )
 
 
-def _keep(scope: Scope, ref: SecretRef, value: Secret) -> None:
-    with scope.journal.around("secret.write", name=ref.name, reason="import"):
+def _keep(scope: Scope, ref: SecretRef, value: Secret, *, why: str) -> None:
+    with scope.journal.around("secret.write", name=ref.name, reason=why):
         if keep(scope, ref, value, seal=False):
             return  # what was sealed stays so, and can't be looked at
         # The file may be gone in a moment: what was kept is looked at before that.

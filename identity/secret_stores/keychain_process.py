@@ -7,6 +7,7 @@ its input ends, even in the middle of a call. No value is in its arguments, envi
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import sys
@@ -254,6 +255,7 @@ def serve(make_backend: Callable[[], Backend], *, lock_file: Path) -> NoReturn:
     # Its libraries take their time; meanwhile whoever started this gets ready to ask.
     with suppress(ItemsUnavailable):
         server.open()
+    gc.enable()  # it was off for the imports alone: a gateway's process lives for months
     while True:
         request = requests.get()
         reply = server.answer(request, lambda notice: write_frame(replies, {"notice": notice}))
