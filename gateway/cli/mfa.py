@@ -237,7 +237,7 @@ def _recovery(args: argparse.Namespace) -> int:
     with opened(args, "mfa recovery") as scope:
         lock = scope.let_in()
         code, new = new_code(os.urandom(CODE_BYTES)), NewAnswers(None)
-        new.show_code(code)
+        new.show_code(code, "stands in for a security key that is lost")
         if normal_code(new.recovery_code().reveal()) != normal_code(code):
             raise TouchDenied(
                 "that is not the recovery code", hint="the old one stays; begin again for a new one"

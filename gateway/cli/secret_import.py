@@ -158,7 +158,9 @@ def _finish_with(path: Path, args: argparse.Namespace, *, has_more: bool) -> Non
     if args.keep:
         return
     if not args.shred and not _agrees(path, has_more=has_more):
-        output.note(f"{path} still holds the values: shred it, or run this again with --shred")
+        output.note(
+            f"{path} still holds the values: shred it, or run this again with --replace --shred"
+        )
         return
     try:
         shred(path)

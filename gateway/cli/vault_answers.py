@@ -113,12 +113,14 @@ class NewAnswers:
         """The code that was just shown, as proof that it was written down."""
         return ask("type it once, as you have written it down: ")
 
-    def show_code(self, code: str) -> None:
+    def show_code(
+        self, code: str, use: str = "opens the vault when every other way is lost"
+    ) -> None:
         """Show a recovery code, on the terminal and nowhere else, for the only time."""
         with _terminal() as terminal:
             terminal.write(
-                "The recovery code opens the vault when every other way is lost. It is shown this "
-                f"once:\n\n    {code}\n\nKeep it on paper, away from this machine.\n"
+                f"The recovery code {use}. It is shown this once:\n\n    {code}\n\n"
+                "Keep it on paper, away from this machine.\n"
             )
 
 

@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -317,6 +318,6 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
         ]
         return problem(409, str(fault), fault.hint, problems=problems)
     except web.HTTPException as error:
-        return problem(
-            error.status, (error.reason or "").lower(), f"{request.method} {request.path}"
-        )
+        said = error.reason or ""
+        title = said.lower() if said == HTTPStatus(error.status).phrase else said
+        return problem(error.status, title, f"{request.method} {request.path}")

@@ -55,7 +55,7 @@ class TokenFeed:
 
     async def use(self, config: Config, names: Collection[str]) -> None:
         """Keep these from now on, and no others. While `run` runs, this waits a moment for the
-        first answer of those that are new.
+        first answer of those that are new, and for another one of sources that refuse.
         """
         wanted = {token for token in config.tokens if token.name in names}
         ending = [self._kept.pop(token) for token in set(self._kept) - wanted]
@@ -67,7 +67,8 @@ class TokenFeed:
         if self._tasks is None:
             return
         await _end(ending)
-        await _answers([kept.start(self._tasks) for kept in fresh])
+        refused = [kept.keeper.retry() for kept in self._kept.values() if kept not in fresh]
+        await _answers([*refused, *(kept.start(self._tasks) for kept in fresh)])
 
     async def run(self) -> None:
         """Ask for tokens for ever; cancelled at the end."""

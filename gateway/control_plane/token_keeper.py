@@ -51,11 +51,12 @@ class TokenKeeper:
         self._rng = rng
         self._token: Token | None = None
         self._failures = 0
+        self._is_refused = False
         self._problem = f"the token {name} is still being asked for"
         self._wanted = asyncio.Event()
         self._renewed_at: datetime | None = None
         self._renewal: asyncio.Event | None = None
-        #: Set once the source was asked for the first time.
+        #: Set once the source was asked for the first time, or again because of `retry`.
         self.asked = asyncio.Event()
 
     @property
@@ -101,6 +102,15 @@ class TokenKeeper:
         await self._renewal.wait()
         return True
 
+    def retry(self) -> asyncio.Event:
+        """A person may have put right what the source refuses for: if it does, ask now, and not at
+        the pace of refusals. The result is set with the answer.
+        """
+        if self._is_refused:
+            self.asked.clear()
+            self._wanted.set()
+        return self.asked
+
     def _end_renewal(self) -> None:
         self._wanted.clear()
         if self._renewal is not None:
@@ -138,7 +148,7 @@ class TokenKeeper:
         except Fault as error:
             return self._fail(error)
         before, self._token = self._token, token
-        self._failures = 0
+        self._failures, self._is_refused = 0, False
         is_news = before is None or before.value.reveal() != token.value.reveal()
         if self._problem or is_news:
             self._problem = ""
@@ -153,6 +163,7 @@ class TokenKeeper:
 
     def _fail(self, error: Fault) -> float:
         self._failures += 1
+        self._is_refused = not error.retryable
         if isinstance(error, TokenEnded):
             self._token = None
         problem = f"the token {self._name} can't be had: {error}"
@@ -165,7 +176,7 @@ class TokenKeeper:
         return retry_s(
             self._failures,
             self._rng.random(),
-            denied=not error.retryable,
+            denied=self._is_refused,
             told_s=getattr(error, "retry_after_s", None),
         )
 

@@ -69,8 +69,10 @@ class Desk:
         """See `Rotator.start`."""
         wanted = self.wanted(name)
         _refuse_typed(wanted, typed)
+        # Else the new value would be the first that anybody looks at, and its age unknown.
+        await self._note_age(wanted)
         rotation = await self._rotator().start(wanted, typed=typed, old_key=old_key)
-        await self._look_after(wanted)
+        await self._note_age(wanted)
         return rotation
 
     async def resume(
@@ -80,14 +82,14 @@ class Desk:
         wanted = self.wanted(name)
         _refuse_typed(wanted, typed)
         rotation = await self._rotator().resume(wanted, typed=typed, asked=asked)
-        await self._look_after(wanted)
+        await self._note_age(wanted)
         return rotation
 
     async def roll_back(self, name: str) -> Rotation:
         """See `Rotator.roll_back`."""
         wanted = self.wanted(name)
         rotation = await self._rotator().roll_back(wanted)
-        await self._look_after(wanted)
+        await self._note_age(wanted)
         return rotation
 
     async def plan(self, name: str) -> dict[str, Any]:
@@ -113,8 +115,8 @@ class Desk:
         value = await self.store.get(SecretRef(self.config.project, wanted.secret))
         return await asyncio.to_thread(self._remember, wanted.secret, value)
 
-    async def _look_after(self, wanted: RotateConfig) -> None:
-        """How far the rotation came is told even where the value's age can't be."""
+    async def _note_age(self, wanted: RotateConfig) -> None:
+        """A rotation goes on, and tells how far it came, where the value's age can't be told."""
         with contextlib.suppress(IdentityError):
             await self.look(wanted)
 

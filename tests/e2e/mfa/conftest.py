@@ -92,6 +92,7 @@ class MfaProject(Project):
         if pin:
             terminal.wait_for("PIN of the security key: ")
             terminal.type(f"{pin}\r")
+        terminal.wait_for("stands in for a security key that is lost")
         terminal.wait_for("It is shown this once:\r\n\r\n    ")
         terminal.wait_for("as you have written it down: ")
         code = terminal.seen.split("once:\r\n\r\n    ")[1].split("\r\n")[0]

@@ -46,6 +46,10 @@ def test_without_a_terminal_the_file_is_kept(machine: Headless) -> None:
     assert "still holds the values" in said
     assert (machine.work / ".env").read_text() == ENV
     assert names(machine) == ["API_KEY"]
+    # What it proposes does what it says.
+    assert "run this again with --replace --shred" in said
+    machine.done("secret", "import", ".env", "--only", "API_KEY", "--replace", "--shred")
+    assert not (machine.work / ".env").exists()
 
 
 def test_at_a_terminal_it_is_offered(machine: Headless) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -317,6 +318,7 @@ async def test_an_agent_gets_no_keys_changes_no_secrets_and_steers_nothing(
     assert bool(refused) is (status == 403)
     if refused:
         assert f"POST {target} C" in refused[0]
+        assert re.search(rb'"title": "C[a-zA-Z ]+ asks for it: ', answer), "by its own name"
         assert len(controls.called) == 1, "and nothing was done"
 
 

@@ -13,6 +13,7 @@ from gateway.config.model import FileTokenConfig, TokenConfig
 from gateway.control_plane import token_feed
 from gateway.control_plane.token_feed import TokenFeed
 from gateway.errors import StartFailed
+from identity.errors import TokenDenied
 from identity.token_sources.base import Token, TokenSource
 from tests.fakes import configs
 from tests.fakes.clock import FakeClock, settle
@@ -104,6 +105,18 @@ async def test_a_source_that_can_not_be_opened_says_why(tmp_path: Path) -> None:
     async with running(bench):
         await bench.feed.use(bench.config, {"one"})
         assert bench.feed.problem("one").endswith("it needs google-auth; install it")
+
+
+async def test_a_reload_asks_again_what_refused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.feed.use(bench.config, {"one", "two"})
+    sources = {token.name: source for token, source in bench.opened}
+    sources["one"].error = TokenDenied("the secret is not set")
+    async with running(bench):
+        sources["one"].error = None
+        await bench.feed.use(bench.config, {"one", "two"})
+        assert bench.value("one") == "token-2"
+        assert sources["two"].asked == 1
 
 
 async def test_tokens_are_renewed_by_name_and_others_left_alone(tmp_path: Path) -> None:

@@ -213,6 +213,30 @@ async def test_a_source_that_fails_is_not_asked_out_of_turn() -> None:
         assert (bench.source.asked, bench.value) == (asked, "token-1")
 
 
+async def test_a_source_that_refuses_is_asked_again_when_told() -> None:
+    bench = Bench()
+    bench.source.error = TokenDenied("the secret is not set")
+    async with running(bench):
+        bench.source.error = None
+        await bench.clock.advance(2)
+        assert (bench.source.asked, bench.value) == (1, "")
+        async with asyncio.timeout(20):
+            await bench.keeper.retry().wait()
+        assert (bench.value, bench.keeper.problem) == ("token-2", "")
+        assert bench.keeper.retry().is_set(), "it refuses nothing now"
+        await settle()
+        assert bench.source.asked == 2
+
+
+async def test_a_source_that_is_away_is_not_asked_again_when_told() -> None:
+    bench = Bench()
+    bench.source.error = TokenUnavailable("away", retry_after_s=1000)
+    async with running(bench):
+        assert bench.keeper.retry().is_set()
+        await settle()
+        assert bench.source.asked == 1
+
+
 async def test_nobody_waits_for_a_keeper_that_ends() -> None:
     bench = Bench()
     async with running(bench):

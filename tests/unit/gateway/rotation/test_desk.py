@@ -58,6 +58,9 @@ async def test_a_key_is_replaced_and_the_old_one_refused_after_the_grace(
     assert (rotation.phase, rotation.error) == ("grace", "")
     new = await made.value("key")
     assert new != langsmith.first
+    [view] = await asyncio.to_thread(made.desk.views)
+    assert view.age is not None
+    assert view.age.is_begin, "though nobody had looked before"
     assert sorted(langsmith.values()) == sorted([langsmith.first, new])
     assert made.told == ["key"]
     assert (await made.desk.resume("key")).phase == "grace"
