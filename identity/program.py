@@ -9,8 +9,10 @@ import contextlib
 import os
 import shutil
 import signal
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -110,7 +112,26 @@ def _checked(program: Program) -> str:
             f"others than its owner may write to {path}, or it is another user's",
             hint=f"chmod go-w {path}",
         )
+    if folder := _open_folder(Path(path)):
+        raise TokenDenied(
+            f"others may put another program in the place of {path}: they may write to {folder}",
+            hint=f"chmod o-w {folder}, or move the program to a folder of its own",
+        )
     return path
+
+
+def _open_folder(path: Path) -> Path | None:
+    """A folder on the way to a program in which others can put something else, on both sides of a
+    link. In a sticky one, such as /tmp, they can't replace what is this user's or root's.
+    """
+    own = {0, os.geteuid()}
+    for entry in {path.absolute(), path.resolve()}:
+        for inner, folder in pairwise((entry, *entry.parents)):
+            facts = folder.stat()
+            is_kept = facts.st_mode & stat.S_ISVTX and inner.lstat().st_uid in own
+            if facts.st_uid not in own or (facts.st_mode & stat.S_IWOTH and not is_kept):
+                return folder
+    return None
 
 
 async def _bounded(process: asyncio.subprocess.Process, path: str, most: int) -> bytes:

@@ -14,6 +14,7 @@ from gateway.cli.import_formats import FORMATS, read_secrets
 from gateway.cli.parsers import Commands, UsageError
 from gateway.cli.sealing import keep
 from gateway.cli.secret_scope import Scope, opened
+from gateway.config.references import LOCAL_PREFIX
 from identity.errors import InvalidSecretName, InvalidSecretValue, StoreUnavailable
 from identity.secret_stores.base import Secret, SecretRef, check_value, given_ref
 
@@ -120,7 +121,7 @@ def _checked(project: str, values: dict[str, Secret]) -> dict[SecretRef, Secret]
     checked = {}
     for name, value in values.items():
         try:
-            ref = given_ref(project, name)
+            ref = _ref(project, name)
             check_value(value)
         except (InvalidSecretName, InvalidSecretValue) as error:
             raise type(error)(f"{name}: {error}; nothing was set", hint=error.hint) from None
@@ -128,6 +129,16 @@ def _checked(project: str, values: dict[str, Secret]) -> dict[SecretRef, Secret]
     if not checked:
         raise UsageError("there is nothing to set", hint="every value in the file is empty")
     return checked
+
+
+def _ref(project: str, name: str) -> SecretRef:
+    if name.lower().startswith(LOCAL_PREFIX):
+        # Who wrote the file would know it: `.env` files come with other people's repositories.
+        raise InvalidSecretName(
+            "a token that lets clients in is not taken from a file",
+            hint="leave it out with --only, and make one: devwiz-gw client print --token NAME",
+        )
+    return given_ref(project, name)
 
 
 def _refuse_kept(scope: Scope, values: dict[SecretRef, Secret], *, replace: bool) -> None:

@@ -101,15 +101,16 @@ def _here_and_above(cwd: Path) -> Iterator[Path]:
 
 def _check_owner(path: Path, uid: int | None) -> None:
     """Refuse a file that somebody else laid in the way, in a shared folder such as /tmp: it would
-    say where this user's tokens are sent.
+    say where this user's tokens are sent. So would a link to a file of this user's: what that names
+    beside it is looked for beside the link.
     """
     if not hasattr(os, "geteuid"):
         return
-    owner = path.stat().st_uid
-    if owner not in {0, os.geteuid() if uid is None else uid}:
-        raise _unusable(
-            str(path), f"belongs to another user (uid {owner})", f"if it is meant: --config {path}"
-        )
+    own = {0, os.geteuid() if uid is None else uid}
+    for owner in (path.lstat().st_uid, path.stat().st_uid):
+        if owner not in own:
+            whose = f"belongs to another user (uid {owner})"
+            raise _unusable(str(path), whose, f"if it is meant: --config {path}")
 
 
 def _unusable(path: str, message: str, hint: str) -> ConfigInvalid:

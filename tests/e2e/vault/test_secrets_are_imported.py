@@ -107,3 +107,13 @@ def test_each_value_is_on_record_and_none_is_in_it(machine: Headless, tmp_path: 
     text = journal.read_text()
     assert text.count('"secret.write"') == 4
     assert "canary" not in text
+
+
+def test_a_file_lets_no_client_in(machine: Headless) -> None:
+    """Whoever wrote the file would know the token."""
+    (machine.work / ".env").write_text("API_KEY=a\nLOCAL-token.ide=known\n")
+    for more in ((), ("--only", "LOCAL-token.ide")):
+        refused = machine.run("secret", "import", ".env", *more)
+        assert refused.returncode == 1
+        assert "a token that lets clients in is not taken from a file" in refused.stderr
+    assert names(machine) == []

@@ -107,3 +107,22 @@ def test_the_admin_socket_of_a_file(text: str, socket: str, tmp_path: Path) -> N
     path = tmp_path / "acme.toml"
     path.write_text(text)
     assert locate_admin_socket(path) == tmp_path / socket
+
+
+def test_a_link_that_somebody_else_laid_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leads to a file of this user's, which names files beside it: these would be beside the
+    link, where that other user puts them.
+    """
+    mine = made(tmp_path / "mine" / "devwiz-gw.toml")
+    laid = tmp_path / "shared" / "devwiz-gw.toml"
+    laid.parent.mkdir()
+    laid.symlink_to(mine)
+    assert find_config(None, cwd=laid.parent, env={}) == laid
+    facts = laid.lstat()
+    other = os.stat_result((*facts[:4], os.geteuid() + 7, *facts[5:]))
+    monkeypatch.setattr(Path, "lstat", lambda _: other)
+    with pytest.raises(ConfigInvalid) as caught:
+        find_config(None, cwd=laid.parent, env={})
+    assert "another user" in caught.value.problems[0].message
