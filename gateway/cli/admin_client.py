@@ -122,6 +122,9 @@ def _raise_for(reply: Reply, target: str) -> None:
     if problems:
         raise ConfigInvalid(said.partition(": ")[0], problems)
     hint = str(reply.body.get("detail") or "")
+    if reply.status == 403:  # to a coding agent, with what a person is to do
+        said, _, remedy = said.partition(": ")
+        hint = remedy or hint
     if reply.status == 404 and hint:
         raise GatewayError(said, hint=hint)
     raise GatewayError(f"the gateway refused '{target.strip('/')}': {said}", hint=hint)

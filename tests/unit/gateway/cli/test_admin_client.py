@@ -64,6 +64,18 @@ def test_a_refusal_is_raised_with_its_reason(tmp_path: Path) -> None:
     assert caught.value.hint == "wait until it has started"
 
 
+def test_an_agent_is_told_what_a_person_is_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    title = "Claude Code asks for it: run the command yourself in a terminal"
+    refusal = {"title": title, "detail": "POST /reload"}
+    with (
+        FakeAdminServer(path, {"POST /reload": (403, refusal)}),
+        pytest.raises(GatewayError, match=r"refused 'reload': Claude Code asks for it$") as caught,
+    ):
+        AdminClient(path).post("/reload")
+    assert caught.value.hint == "run the command yourself in a terminal"
+
+
 def test_what_is_not_there_is_said_without_the_path_that_was_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "a.sock"
     missing = {"title": "no request of that id is remembered", "detail": "look into the log"}
