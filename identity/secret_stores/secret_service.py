@@ -26,7 +26,11 @@ class _Later(ModuleType):
 # Two that `keyring` imports and that are not used here: with HTTP, TLS and e-mail they would take a
 # fifth of the time that this process takes to start.
 for _name in ("urllib.request", "importlib_metadata"):
-    sys.modules.setdefault(_name, _Later(_name))
+    if _name not in sys.modules:
+        sys.modules[_name] = _Later(_name)
+        _package, _, _inner = _name.rpartition(".")
+        if _package:  # `import urllib.request` finds it there only
+            setattr(import_module(_package), _inner, sys.modules[_name])
 
 import secretstorage  # noqa: E402
 from keyring.backends.SecretService import Keyring as SecretService  # noqa: E402
