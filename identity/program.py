@@ -105,6 +105,7 @@ def _checked(program: Program) -> str:
         raise TokenDenied(f"{name} can't be run: it is in no folder of the PATH")
     try:
         facts = Path(path).stat()
+        folder = _open_folder(Path(path))
     except OSError as error:
         raise TokenDenied(f"{path} can't be run: {(error.strerror or '').lower()}") from error
     if facts.st_mode & 0o022 or facts.st_uid not in {0, os.geteuid()}:
@@ -112,7 +113,7 @@ def _checked(program: Program) -> str:
             f"others than its owner may write to {path}, or it is another user's",
             hint=f"chmod go-w {path}",
         )
-    if folder := _open_folder(Path(path)):
+    if folder is not None:
         raise TokenDenied(
             f"others may put another program in the place of {path}: they may write to {folder}",
             hint=f"chmod o-w {folder}, or move the program to a folder of its own",
