@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from identity.errors import TokenUnavailable
+from identity.private_folder import make_private
 
 _LOOK_AGAIN_S: Final = 0.05
 
@@ -32,7 +33,7 @@ async def machine_lock(path: Path, *, timeout_s: float) -> AsyncIterator[None]:
 
 async def _take(path: Path, deadline: float) -> int:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:

@@ -22,6 +22,7 @@ from certs.errors import InvalidCertificate
 from certs.keys import PrivateKey, PublicKey
 from certs.profiles import LeafNames, Terms
 from identity.atomic_file import sync_folder, write_atomic
+from identity.private_folder import make_private
 
 ROOT_LIFE: Final = timedelta(days=3650)
 ISSUING_LIFE: Final = timedelta(days=1825)
@@ -120,7 +121,7 @@ def make(*, trust_domain: str, now: datetime, random: RandomBytes, number: int =
 
 def save(folder: Path, new: NewAuthority) -> None:
     """Write the four files into `folder`, which is made with mode 0700."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(folder)
     sync_folder(folder.parent)
     authority = new.authority
     write_atomic(folder / "root.key", keys.to_pem(new.root_key), _KEY_MODE)

@@ -34,6 +34,7 @@ from certs.issuer.locking import Locking
 from certs.issuer.service import IssuerService
 from certs.issuer.store import StateUnusable, Store
 from certs.issuer.tables.settings import Settings
+from identity.private_folder import make_private
 from identity.spiffe import TrustDomain
 
 _FIRST: Final = 1
@@ -87,7 +88,7 @@ def init(
     domain = str(TrustDomain.parse(trust_domain))
     names = policy.checked_dns_names(dns_names)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         _make_private(folder)
         store = Store.create(folder / "state.db")
     except OSError as error:

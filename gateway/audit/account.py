@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from identity.atomic_file import write_atomic
+from identity.private_folder import make_private
 
 _OPEN: Final = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 #: Far more than some sessions need.
@@ -57,5 +58,5 @@ class Accounts:
         return {name: who for name, who in told.items() if isinstance(who, str) and who}
 
     def _write(self, known: dict[str, str]) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._path.parent)
         write_atomic(self._path, json.dumps(known).encode() + b"\n", 0o600)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.audit.journal import AuditFailed
+from identity.private_folder import make_private
 
 _KEY_BYTES: Final = 32
 _SHOWN: Final = 12
@@ -57,7 +58,7 @@ class Fingerprints:
 
     def _make(self) -> None:
         """Two processes that make it at the same time end up with the same one."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._path.parent)
         fresh = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(fresh, flags, 0o600)

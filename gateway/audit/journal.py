@@ -21,6 +21,7 @@ from gateway.audit.event import BROKEN, CHECKPOINT, Actor, Event, Place, line_of
 from gateway.audit.files import full_files, full_name, has_line, lines_of
 from gateway.audit.group_commit import GroupCommit
 from gateway.errors import GatewayError
+from identity.private_folder import make_private
 
 if TYPE_CHECKING:
     from gateway.audit.checkpoint import Signer
@@ -306,7 +307,7 @@ class Journal:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Held by one process at a time; it is given up when the holder dies."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.path.parent)
         fd = os.open(self.path.with_name("audit.lock"), _OPEN, 0o600)
         try:
             _take(fd)

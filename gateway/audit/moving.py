@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.audit.event import digest
 from gateway.audit.files import CURRENT, all_files, has_line, lines_of
+from identity.private_folder import make_private
 
 _BEGINNING: Final = ".moving-"
 
@@ -25,7 +26,7 @@ def take_over(old: Path, new: Path) -> Path | None:
     last = _last_line(old / CURRENT)
     if last is None or has_line(new / CURRENT, digest(last)):
         return None
-    new.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(new.parent)
     coming = new.with_name(f"{_BEGINNING}{new.name}.{os.getpid()}")
     shutil.copytree(old, coming, symlinks=True)
     aside = None

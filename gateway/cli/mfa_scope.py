@@ -19,6 +19,7 @@ from gateway.cli.vault_answers import ask
 from gateway.config.mfa_policy import MfaConfig
 from identity.errors import SecurityKeyUnavailable, TouchDenied
 from identity.mfa.enrolled import EnrolledKeys, KeysDamaged, Lock, encode, keys_ref, open_by_code
+from identity.private_folder import make_private
 from identity.secret_stores.base import Secret
 
 
@@ -100,7 +101,7 @@ class MfaScope:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
         fd = os.open(path, flags, 0o600)
     except OSError as error:

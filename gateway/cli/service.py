@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import add_commands
+from identity.private_folder import make_private
 
 if TYPE_CHECKING:
     from gateway.cli.service_plan import Plan
@@ -133,7 +134,7 @@ def _install(args: argparse.Namespace) -> int:
     if args.dry_run:
         return _show(found)
     for folder in made.make:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
     service = steering(made.manager, made.spec.name, made.folder, is_system=args.system)
     service.before(found)
     for change in found:

@@ -20,6 +20,7 @@ from identity.errors import SecurityKeyUnavailable
 from identity.mfa.assertion import ProofRefused, check_proof, decoded, encoded, proof_of
 from identity.mfa.enrolled import EnrolledKeys, KeySlot
 from identity.mfa.statement import Statement, statement_of
+from identity.private_folder import make_private
 from identity.strict_json import strict_value
 
 _NAME: Final = "touched.json"
@@ -96,7 +97,7 @@ class TouchedAhead:
     @contextmanager
     def _locked(self) -> Iterator[int]:
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._path.parent)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
             fd = os.open(self._path, flags, 0o600)
         except OSError as error:

@@ -15,6 +15,7 @@ from gateway.clients.files.base import NotEditable, Spot
 from gateway.clients.receipt import Change, Kept, decoded
 from gateway.errors import GatewayError
 from identity.atomic_file import write_atomic
+from identity.private_folder import make_private
 
 _PRIVATE: Final = 0o600
 _BOM: Final = "\ufeff"
@@ -98,7 +99,7 @@ class ClientFile:
                     for folder in list(self.path.parents)[:folders]:
                         folder.rmdir()
                 return
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.path.parent)
             write_atomic(self.path, self.encoded(after), self.mode)
         except OSError as error:
             raise _failed("write", self.shown, error) from error
@@ -139,7 +140,7 @@ class Receipts:
 
     def _remember(self, file: ClientFile, spot: Spot, kept: Kept) -> None:
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._folder)
             if kept.original is not None:
                 # The copy may hold what other servers' entries hold.
                 data = kept.original.encode()

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.configu.contact import Contact
 from identity.atomic_file import write_atomic
+from identity.private_folder import make_private
 from identity.strict_json import strict_value
 
 
@@ -27,7 +28,7 @@ def read_contact(path: Path) -> Contact:
 
 def write_contact(path: Path, contact: Contact) -> None:
     """Replace the file. Raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     told = {
         "asked_at": _text(contact.asked_at),
         "answered_at": _text(contact.answered_at),

@@ -17,6 +17,7 @@ from typing import Final
 from gateway.config.model import Route, TcpAddress, UnixAddress
 from gateway.errors import StartFailed
 from gateway.service.passed import PassedSockets
+from identity.private_folder import make_private
 
 _LOG: Final = logging.getLogger(__name__)
 _BACKLOG: Final = 4096
@@ -320,7 +321,7 @@ def _answers(path: Path) -> bool:
 
 def _check_folder(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         status = folder.stat()
     except OSError as error:
         raise StartFailed(

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from identity.private_folder import make_private
 from identity.strict_json import strict_value
 
 ENVRC: Final = ".envrc"
@@ -117,7 +118,7 @@ class Sessions:
 
     def lock(self, session_id: str, *, patience_s: float = 0.0) -> Lock | None:
         """The session's lock, or None while another process holds it."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._folder)
         fd = os.open(self._folder / f"{session_id}.lock", _LOCK, 0o600)
         deadline = time.monotonic() + patience_s
         while True:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gateway.rotation.views import Age
 from identity.atomic_file import write_atomic
+from identity.private_folder import make_private
 
 _NAME: Final = "secret-ages.json"
 
@@ -43,7 +44,7 @@ class Ages:
             "is_begin": isinstance(entry, dict),
         }
         with contextlib.suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._path.parent)
             write_atomic(self._path, json.dumps(known, indent=1).encode(), 0o600)
 
     def _read(self) -> dict[str, Any]:

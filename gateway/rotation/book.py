@@ -9,6 +9,7 @@ from typing import Final
 from gateway.errors import GatewayError
 from gateway.rotation.record import RecordDamaged, Rotation, decode, encode
 from identity.atomic_file import write_atomic
+from identity.private_folder import make_private
 
 _FOLDER: Final = "rotations"
 _MAX_BYTES: Final = 64 * 1024
@@ -51,7 +52,7 @@ class Book:
         """
         path = self.path(rotation.name)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(path.parent)
             write_atomic(path, encode(rotation), 0o600)
         except OSError as error:
             raise BookFailed(

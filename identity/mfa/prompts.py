@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from identity.errors import SecurityKeyUnavailable, TouchDenied
 from identity.mfa.assertion import encoded, is_cloned
+from identity.private_folder import make_private
 from identity.strict_json import strict_value
 
 #: This many prompts within this time.
@@ -151,7 +152,7 @@ _FILE: Final = Path("devwiz-gw") / "touches.json"
 
 def _open(path: Path) -> int:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
         return os.open(path, flags, 0o600)
     except OSError as error:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal, NamedTuple, NoReturn, Protocol
 
 from identity.errors import IdentityError
+from identity.private_folder import make_private
 from identity.secret_stores.base import SecretRef
 from identity.secret_stores.binding import REBINDINGS, Asker, read_asker
 from identity.secret_stores.item_codec import Damaged
@@ -306,7 +307,7 @@ def _translated() -> Iterator[None]:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Held by one process of this user at a time. It is given up when the holder dies."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if sys.platform == "win32":

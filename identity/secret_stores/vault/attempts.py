@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from identity.errors import StoreUnavailable, UnlockRefused
+from identity.private_folder import make_private
 from identity.strict_json import strict_value
 
 #: Mistyping costs nothing so far.
@@ -55,7 +56,7 @@ def attempt(path: Path, clock: Callable[[], float]) -> Iterator[None]:
         StoreUnavailable: the file that counts can't be written.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreUnavailable(

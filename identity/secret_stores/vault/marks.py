@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from identity.atomic_file import write_atomic
 from identity.errors import SecretNotFound, StoreUnavailable
+from identity.private_folder import make_private
 from identity.secret_stores.base import BlockingStore, Secret, SecretRef
 
 _PROJECT: Final = "vault-marks"
@@ -47,7 +48,7 @@ class MarkFile:
     def write(self, text: str) -> None:
         """See `MarkKeeper.write`."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._path.parent)
             write_atomic(self._path, text.encode() + b"\n", 0o600)
         except OSError as error:
             raise self._failed("written", error) from error

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from identity.errors import StoreUnavailable, UnlockRefused, VaultExists
+from identity.private_folder import make_private
 from identity.secret_stores.vault import database
 from identity.secret_stores.vault.contents import Contents, SlotRow
 from identity.secret_stores.vault.keys import KEY_BYTES, NONCE_BYTES, Keys
@@ -50,7 +51,7 @@ def make_vault(place: Place, kinds: Sequence[tuple[SlotKind, str]], *, now: floa
         Fault: what a kind raises; nothing is made then.
     """
     try:
-        place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(place.folder)
     except OSError as error:
         raise StoreUnavailable(
             f"the folder {place.folder} can't be made: {(error.strerror or '').lower()}",
