@@ -73,8 +73,12 @@ class _Cursor:
     def note(self, event: Event) -> None:
         self.id = event.id
         self.events += 1
-        if event.retry_ms is not None:
-            self.retry_s = event.retry_ms / 1000
+        self.heed(event.retry_ms)
+
+    def heed(self, retry_ms: int | None) -> None:
+        """What the server says of waiting, if it does."""
+        if retry_ms is not None:
+            self.retry_s = retry_ms / 1000
 
     def wait_s(self, attempt: int) -> float:
         """How long after so many attempts in vain. What the server says is never cut short (MCP
@@ -442,7 +446,10 @@ def _name_of(tool: Any) -> str:
 async def _events(reply: ClientResponse, cursor: _Cursor) -> AsyncIterator[Event]:
     reader = EventReader(messages.MOST_BYTES)
     reader.last_id = cursor.id
-    async for part in chunks(reply):
-        for event in reader.feed(part):
-            cursor.note(event)
-            yield event
+    try:
+        async for part in chunks(reply):
+            for event in reader.feed(part):
+                cursor.note(event)
+                yield event
+    finally:
+        cursor.heed(reader.retry_ms)

@@ -24,7 +24,13 @@ class Event:
 
 
 class EventReader:
-    """Reads one stream."""
+    """Reads one stream.
+
+    Attributes:
+        last_id: the last one that was named.
+        retry_ms: what the event that isn't complete yet has said. It counts although the event may
+            never be complete.
+    """
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
@@ -34,7 +40,7 @@ class EventReader:
         self._kind = ""
         self._data: list[bytes] = []
         self._size = 0
-        self._retry: int | None = None
+        self.retry_ms: int | None = None
         self._has_id = False
         self.last_id = ""
 
@@ -81,15 +87,16 @@ class EventReader:
             self.last_id = value.decode(errors="replace")
             self._has_id = True
         elif name == b"retry" and value.isdigit() and len(value) < 10:
-            self._retry = int(value)
+            self.retry_ms = int(value)
 
     def _finished(self) -> Event | None:
-        said = self._data or self._has_id or self._retry is not None
+        said = self._data or self._has_id or self.retry_ms is not None
         event = Event(
             kind=self._kind or "message",
             data=b"\n".join(self._data),
             id=self.last_id,
-            retry_ms=self._retry,
+            retry_ms=self.retry_ms,
         )
-        self._kind, self._data, self._size, self._retry, self._has_id = "", [], 0, None, False
+        self._kind, self._data, self._size, self._has_id = "", [], 0, False
+        self.retry_ms = None
         return event if said else None

@@ -35,6 +35,14 @@ def test_a_stream_is_read() -> None:
     assert read(STREAM) == EVENTS
 
 
+def test_a_wait_counts_although_its_event_is_never_complete() -> None:
+    reader = EventReader(1000)
+    assert list(reader.feed(b"retry: 5\n\nretry: 7000\n")) == [
+        Event(kind="message", data=b"", id="", retry_ms=5)
+    ]
+    assert reader.retry_ms == 7000
+
+
 def test_nothing_between_the_halves_of_a_line_end_is_nothing() -> None:
     assert read(b"data: a\r", b"", b"\ndata: b\r", b"", b"", b"\n\r\n")[0].data == b"a\nb"
 
