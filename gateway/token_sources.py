@@ -29,10 +29,10 @@ from gateway.errors import StartFailed
 from identity.errors import TokenEnded, TokenUnavailable
 from identity.secret_stores.base import Secret, SecretStore
 from identity.token_sources.base import KeepingSource, Token, TokenSource
-from identity.token_sources.call import TIMEOUT_S, Caller
 
 if TYPE_CHECKING:
     from identity.supabase.auth_api import AuthApi
+    from identity.token_sources.call import Caller
     from identity.token_sources.oauth import Client, Wish
 
 
@@ -182,6 +182,8 @@ def now() -> datetime:
 
 
 def _caller(wanted: ClientCredentialsConfig | TokenExchangeConfig) -> Caller:
+    from identity.token_sources.call import Caller
+
     return Caller(wanted.token_url, what="the token endpoint", ca_file=wanted.ca_file)
 
 
@@ -193,6 +195,7 @@ def _wish(wanted: ClientCredentialsConfig | TokenExchangeConfig) -> Wish:
 
 def _google(wanted: GoogleTokenConfig) -> TokenSource:
     try:
+        from identity.token_sources.call import TIMEOUT_S
         from identity.token_sources.google import GoogleTokenSource
         from identity.token_sources.google_transport import PinnedTransport
     except ModuleNotFoundError as error:

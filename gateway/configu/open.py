@@ -1,16 +1,19 @@
-"""From a checked configuration to its sync with Configu."""
+"""From a checked configuration to its sync with Configu; nothing of that is loaded before."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.audit.files import state_folder
 from gateway.audit.journal import Journal
 from gateway.config.model import ConfiguConfig
-from gateway.configu.sync import ConfiguSync, Place
 from identity.secret_stores.base import SecretStore
+
+if TYPE_CHECKING:
+    from gateway.configu.sync import ConfiguSync
 
 
 def open_sync(
@@ -22,6 +25,8 @@ def open_sync(
     env: Mapping[str, str],
 ) -> ConfiguSync:
     """The project's sync. Nothing is asked yet."""
+    from gateway.configu.sync import ConfiguSync, Place
+
     return ConfiguSync(
         config,
         project,

@@ -7,15 +7,17 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from certs.clock import Clock
 from gateway.config.model import Config, ConfiguConfig
-from gateway.configu.sync import ConfiguSync, Report
 from gateway.control_plane.views import ConfiguView
 from identity.errors import IdentityError, TokenUnavailable
 from identity.fault import Fault
 from identity.token_sources.refresh import retry_s
+
+if TYPE_CHECKING:
+    from gateway.configu.sync import ConfiguSync, Report
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ _FROM_THERE: Final = frozenset({"same", "new", "changed", "stale"})
 #: Kinds that are shown.
 _WANTING: Final = frozenset({"drift", "pending", "stale", "invalid"})
 
-OpenSync = Callable[[ConfiguConfig, str], ConfiguSync]
+OpenSync = Callable[[ConfiguConfig, str], "ConfiguSync"]
 
 
 class ConfiguFeed:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certs.clock import Clock
 from certs.generation import Generation
@@ -15,9 +15,11 @@ from gateway.config.model import Config, IdentityConfig
 from gateway.control_plane.exporter import Audit, Exporter, Record
 from gateway.control_plane.identity_board import IdentityBoard
 from gateway.control_plane.views import ExportView
-from gateway.control_plane.workload_server import WorkloadServer
-from gateway.control_plane.workload_service import WorkloadCaller
 from gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from gateway.control_plane.workload_server import WorkloadServer
+    from gateway.control_plane.workload_service import WorkloadCaller
 
 _LOG: Final = logging.getLogger(__name__)
 #: A refused caller that asks again and again leaves one line in the journal in this time.
@@ -39,6 +41,9 @@ class Outlets:
         self._refused: dict[tuple[int | None, str], Any] = {}
         self._server: WorkloadServer | None = None
         if config.workload_api is not None:
+            # Most gateways have none, and need no HTTP/2.
+            from gateway.control_plane.workload_server import WorkloadServer
+
             self._server = WorkloadServer(
                 config.workload_api, self._board, lambda: tuple(self._tables()), self, clock=clock
             )

@@ -9,10 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from certs.errors import CertsError, SourceDenied
+from certs.errors import CertsError
 from certs.sources.base import IdentitySource, PublicSource
-from certs.sources.https_call import Far, HttpsCaller
-from certs.tls_context import host_context
 from gateway.config.identities import identities_of
 from gateway.config.model import (
     DEFAULT_IDENTITY,
@@ -118,28 +116,15 @@ async def _ask(name: str, wanted: SourceConfig, source: IdentitySource, means: M
             if isinstance(source, PublicSource):
                 held = replace(held, bundle_pem=await source.authorities())
             elif isinstance(wanted, GoogleWifSourceConfig):
-                await _reach(wanted, means)
+                # Only a source that calls by HTTPS is worth loading an HTTP library.
+                from gateway.doctor.google_reach import reach_service
+
+                await reach_service(wanted, means)
         detail = f"{wanted.name} answers, and is the one that is meant"
         findings.insert(0, _good(name, detail))
     except (CertsError, TimeoutError) as error:
         findings.insert(0, _failure(name, wanted, error))
     return Sourced(held=held, findings=findings, skews={})
-
-
-async def _reach(wanted: GoogleWifSourceConfig, means: Means) -> None:
-    """Whether the service answers anything at all. Raises `CertsError`."""
-    far = Far(
-        name="the Certificate Authority Service",
-        if_unreachable="is the network there, and is cas_url right?",
-        if_stranger="somebody may stand in between; ca_file names other authorities to trust",
-    )
-    caller = HttpsCaller(wanted.cas_url, far, timeout_s=means.deadline_s, now=means.now)
-    ca_file = wanted.ca_file
-    try:
-        context = host_context(await asyncio.to_thread(ca_file.read_bytes) if ca_file else None)
-    except (OSError, ValueError) as error:
-        raise SourceDenied(f"{ca_file} holds no readable authority") from error
-    await caller.call("reach", "GET", "v1", context)
 
 
 async def _obtained(

@@ -6,24 +6,19 @@ import asyncio
 import contextlib
 import random
 import secrets
-import socket
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.audit.journal import Journal
 from gateway.config.audit_model import ForwardConfig
 from gateway.config.model import Config
-from gateway.control_plane.forwarding.forwarder import Forwarder
-from gateway.control_plane.forwarding.http_post import Poster
-from gateway.control_plane.forwarding.langsmith import LangSmithRuns
-from gateway.control_plane.forwarding.otlp_logs import OtlpLogs
-from gateway.control_plane.forwarding.record import Destination
-from gateway.control_plane.forwarding.syslog_link import SyslogDatagrams, SyslogStream
-from gateway.control_plane.forwarding.syslog_message import Sender
 from gateway.control_plane.snapshots import Attached
 from gateway.control_plane.views import ForwardView
 from identity.errors import SecretNotFound
 from identity.secret_stores.base import OWN_PREFIX, Secret, SecretRef, SecretStore
+
+if TYPE_CHECKING:
+    from gateway.control_plane.forwarding.forwarder import Forwarder
 
 #: Where the key is kept by which names are hashed.
 NAMES_KEY: Final = f"{OWN_PREFIX}audit-names-key"
@@ -108,34 +103,18 @@ class Forwarders:
         await forwarder.close()
 
     def _forwarder(self, item: ForwardConfig) -> Forwarder:
-        return Forwarder(
+        # Most gateways forward nothing.
+        from gateway.control_plane.forwarding.open import open_forwarder
+
+        return open_forwarder(
             item,
-            self._journal.path,
-            self._destination(item),
+            self._journal,
+            attached=lambda: self._attached.get(item.owner, _NOT_READ),
             name_key=self._name_key,
+            version=self._version,
             rng=self._rng,
             pause=self._pause,
         )
-
-    def _destination(self, item: ForwardConfig) -> Destination:
-        if item.kind == "syslog":
-            return syslog(
-                item,
-                Sender(
-                    facility=item.facility, hostname=socket.gethostname(), version=self._version
-                ),
-            )
-
-        def attached() -> Attached:
-            return self._attached.get(item.owner, _NOT_READ) if item.headers else Attached()
-
-        path = "/runs/batch" if item.kind == "langsmith" else "/v1/logs"
-        poster = Poster(
-            item.to + path, attached=attached, version=self._version, ca_file=item.ca_file
-        )
-        if item.kind == "langsmith":
-            return LangSmithRuns(poster, session=item.project)
-        return OtlpLogs(poster, version=self._version, project=self._journal.project)
 
     async def _name_key(self) -> bytes:
         """Raises `IdentityError`."""
@@ -148,10 +127,3 @@ class Forwarders:
                 await self._store.set(ref, kept)
             self._key = kept.reveal().encode()
         return self._key
-
-
-def syslog(item: ForwardConfig, sender: Sender) -> Destination:
-    """The destination that a syslog address means."""
-    if item.to.startswith(("unix:", "udp:")):
-        return SyslogDatagrams(item.to, sender)
-    return SyslogStream(item.to, sender, ca_file=item.ca_file)
