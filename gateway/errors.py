@@ -31,6 +31,17 @@ class ConfigInvalid(GatewayError):
         self.problems = tuple(problems)
 
 
+class ConfigMissing(ConfigInvalid):
+    """There is no configuration file: that is the one problem, and what the error itself says."""
+
+    def __init__(self, path: str, message: str, hint: str) -> None:
+        super().__init__(path, [ConfigProblem("", message, hint)])
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.problems[0].message
+
+
 class NotRunning(GatewayError):
     """No gateway answers on the admin socket."""
 

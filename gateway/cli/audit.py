@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -39,11 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tail = commands.add(
         "tail",
         summary="show the last events",
-        examples=("devwiz-gw audit tail", "devwiz-gw audit tail -n 100 --follow"),
+        examples=("devwiz-gw audit tail", "devwiz-gw audit tail -n 100 --follow --json"),
         run=_tail,
     )
     tail.add_argument("-n", type=int, default=_USUAL, metavar="N", help="how many (default: 20)")
     tail.add_argument("-f", "--follow", action="store_true", help="go on with those that come")
+    tail.add_argument(
+        "--json", action="store_true", help="print a JSON array; with --follow an object a line"
+    )
     query = commands.add(
         "query",
         summary="show the events that fit",
@@ -155,15 +158,30 @@ def _events(files: Iterable[Path]) -> Iterator[tuple[bytes, dict[str, Any]]]:
 def _tail(args: argparse.Namespace) -> int:
     path = _journal(args)
     last = deque((fields for _, fields in _events(all_files(path)[-2:])), maxlen=max(args.n, 0))
-    _show(list(last))
+    if args.json and args.follow:
+        for fields in last:
+            _tell(fields)
+    elif args.json:
+        output.document(list(last))
+    else:
+        _show(list(last))
     if not last and not args.follow:
         output.note(f"nothing is recorded in {path} yet")
     if args.follow:
-        _follow(path, last[-1].get("seq", 0) if last else 0)
+        tell = _tell if args.json else _tell_row
+        _follow(path, last[-1].get("seq", 0) if last else 0, tell)
     return ExitCode.OK
 
 
-def _follow(path: Path, seq: int) -> None:
+def _tell(fields: Mapping[str, Any]) -> None:
+    output.line(json.dumps(fields, ensure_ascii=False))
+
+
+def _tell_row(fields: Mapping[str, Any]) -> None:
+    output.line("  ".join(filter(None, map(output.printable, _row(fields)))))
+
+
+def _follow(path: Path, seq: int, tell: Callable[[Mapping[str, Any]], None]) -> None:
     """Print what comes, until interrupted; files that are full meanwhile are read to their end."""
     while True:
         fresh = [
@@ -172,7 +190,7 @@ def _follow(path: Path, seq: int) -> None:
             if isinstance(fields.get("seq"), int) and fields["seq"] > seq
         ]
         for fields in fresh:
-            output.line("  ".join(filter(None, map(output.printable, _row(fields)))))
+            tell(fields)
             seq = fields["seq"]
         output.flush()
         time.sleep(_LOOK_S)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.cli import output
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.parsers import add_commands
-from gateway.errors import ConfigInvalid
+from gateway.errors import ConfigInvalid, ConfigProblem
 
 if TYPE_CHECKING:
     from gateway.config.model import Config, IdentityConfig, Route
@@ -30,23 +31,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from gateway.config.foreign_peers import foreign_peers
+
     try:
         config = _checked(args)
     except ConfigInvalid as invalid:
         if not args.json:
             raise
-        problems = [
-            {"key": problem.key, "message": problem.message, "hint": problem.hint}
-            for problem in invalid.problems
-        ]
+        problems = _listed(invalid.problems)
         output.document({"ok": False, "config": invalid.path, "problems": problems})
         return ExitCode.FAILED
+    warnings = foreign_peers(config)
     if args.json:
         found: dict[str, object] = {"ok": True, "config": str(config.path), "problems": []}
-        output.document(found | _allowed(config))
+        output.document(found | {"warnings": _listed(warnings)} | _allowed(config))
     else:
         _show(config)
+        for warning in warnings:
+            output.warning(f"{warning.key}: {warning.message}", hint=warning.hint)
     return ExitCode.OK
+
+
+def _listed(problems: Iterable[ConfigProblem]) -> list[dict[str, str]]:
+    return [asdict(problem) for problem in problems]
 
 
 def _checked(args: argparse.Namespace) -> Config:

@@ -18,6 +18,8 @@ from gateway.cli.verbs import VERBS, Verb
 from identity.fault import Fault
 
 _STDERR: Final = 2
+#: How alike a verb is that may have been meant: a letter or two differ, or are at other places.
+_CLOSE: Final = 0.65
 
 
 def run_to_the_end() -> NoReturn:
@@ -128,7 +130,7 @@ def _verb_named(name: str) -> Verb:
             return verb
     from difflib import get_close_matches
 
-    close = get_close_matches(name, [verb.name for verb in VERBS], n=1)
+    close = get_close_matches(name, [verb.name for verb in VERBS], n=1, cutoff=_CLOSE)
     suggestion = f"did you mean '{close[0]}'? " if close else ""
     raise UsageError(f"unknown verb {name!r}", hint=f"{suggestion}see '{PROGRAM} --help'")
 

@@ -60,14 +60,21 @@ def question(text: str) -> None:
 def fault(error: Fault) -> None:
     """Show an error: what failed, then the cause and the remedy; all problems of a bad file."""
     note(f"{paint('error:', 'bad', stream=sys.stderr)} {printable(str(error))}")
-    problems = getattr(error, "problems", ())
-    for problem in problems:
+    for problem in getattr(error, "problems", ()):
+        if problem.message == str(error):
+            continue  # it is said already, and its hint comes below
         where = f"{problem.key}: " if problem.key else ""
         note(f"  {printable(where + problem.message)}")
         if problem.hint:
             note(f"    {paint('hint:', 'faint', stream=sys.stderr)} {printable(problem.hint)}")
     if error.hint:
         note(f"{paint('hint:', 'faint', stream=sys.stderr)} {printable(error.hint)}")
+
+
+def warning(text: str, *, hint: str) -> None:
+    """Show what is most likely wrong, and what to do."""
+    note(f"{paint('warning:', 'warning', stream=sys.stderr)} {printable(text)}")
+    note(f"{paint('hint:', 'faint', stream=sys.stderr)} {printable(hint)}")
 
 
 def paint(text: str, style: str, *, stream: TextIO | None = None) -> str:

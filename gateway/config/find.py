@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config.admin_socket import admin_socket
-from gateway.errors import ConfigInvalid, ConfigProblem
+from gateway.errors import ConfigInvalid, ConfigMissing, ConfigProblem
 
 FILE_NAME: Final = "devwiz-gw.toml"
 _FOLDER: Final = "devwiz-gw"
@@ -31,21 +31,25 @@ def find_config(
     `uid` is the user who asks, by default the process's.
 
     Raises:
-        ConfigInvalid: there is no such file, or one that nobody named is another user's.
+        ConfigMissing: there is no such file.
+        ConfigInvalid: one that nobody named is another user's.
     """
     if explicit is not None:
         path = normal_path(cwd / explicit)
         if path.is_file():
             return path
-        raise _unusable(str(path), "no such file", "check the path given with --config")
+        raise ConfigMissing(
+            str(path), f"there is no file {path}", "check the path given with --config"
+        )
     for path in (*_here_and_above(cwd), *user_files(env, platform=sys.platform)):
         if path.is_file():
             _check_owner(path, uid)
             return path
     wanted = ", ".join(str(path) for path in user_files(env, platform=sys.platform))
-    raise _unusable(
+    raise ConfigMissing(
         FILE_NAME,
-        f"not found in {cwd} or a folder above" + (f", nor at {wanted}" if wanted else ""),
+        f"there is no configuration: no {FILE_NAME} in {cwd} or a folder above"
+        + (f", nor {wanted}" if wanted else ""),
         "devwiz-gw init writes one; or pass --config FILE",
     )
 
@@ -109,9 +113,7 @@ def _check_owner(path: Path, uid: int | None) -> None:
     own = {0, os.geteuid() if uid is None else uid}
     for owner in (path.lstat().st_uid, path.stat().st_uid):
         if owner not in own:
-            whose = f"belongs to another user (uid {owner})"
-            raise _unusable(str(path), whose, f"if it is meant: --config {path}")
-
-
-def _unusable(path: str, message: str, hint: str) -> ConfigInvalid:
-    return ConfigInvalid(path, [ConfigProblem("", message, hint)])
+            what = f"belongs to another user (uid {owner})"
+            raise ConfigInvalid(
+                str(path), [ConfigProblem("", what, f"if it is meant: --config {path}")]
+            )

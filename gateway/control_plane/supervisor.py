@@ -37,6 +37,7 @@ from gateway.control_plane.worker_events import WorkerEvents
 from gateway.control_plane.worker_grants import worker_grants
 from gateway.control_plane.worker_pool import WorkerPool
 from gateway.ipc.events import Event
+from gateway.telemetry.logs import set_level
 from identity.fault import Fault
 
 _LOG: Final = logging.getLogger(__name__)
@@ -440,7 +441,7 @@ class Supervisor:
         await asyncio.to_thread(change.finish)
         for problem in self._parts.passed.unclaimed(config.routes):
             _LOG.warning("the service manager listens on for nobody: it passed %s", problem)
-        logging.getLogger().setLevel(config.log.level.upper())
+        set_level(config.log.level)
         kept = config.audit
         self._parts.journal.keep(file_bytes=kept.file_bytes, files=kept.keep_files)
         snapshot = self._publisher.snapshot

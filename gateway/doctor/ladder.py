@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.audit.journal import Journal
+from gateway.config.foreign_peers import foreign_peers
 from gateway.config.identities import identities_of
 from gateway.config.load import load
 from gateway.config.model import Config, Route
@@ -27,10 +28,10 @@ from gateway.doctor import (
     tokens,
 )
 from gateway.doctor.case import Held, Known, Means, Running
-from gateway.doctor.finding import RUNGS, Finding, Report, in_order, skipped
+from gateway.doctor.finding import RUNGS, Finding, Report, Result, in_order, skipped
 from gateway.doctor.route import climb
 from gateway.doctor.secret_names import secrets_named
-from gateway.errors import ConfigInvalid
+from gateway.errors import ConfigInvalid, ConfigProblem
 from identity.secret_stores.base import SecretStore
 
 _LATER: Final = tuple(rung for rung in RUNGS if rung not in {"configuration", "packages", "proxy"})
@@ -90,18 +91,20 @@ def _configuration(path: Path) -> tuple[list[Finding], Config | None]:
         return _problems(invalid), None
     detail = f"{path} can be used: {len(config.routes)} route(s), project {config.project}"
     # A file that is missing spoils one route or identity, and says so again there.
-    found = [_problem(item.key, item.message, item.hint) for item in unusable_files(config)]
-    return found or [Finding(rung="configuration", result="pass", detail=detail)], config
+    found = [_problem(item) for item in unusable_files(config)]
+    found = found or [Finding(rung="configuration", result="pass", detail=detail)]
+    warned = [_problem(item, "warn") for item in foreign_peers(config)]
+    return [*found, *warned], config
 
 
 def _problems(invalid: ConfigInvalid) -> list[Finding]:
-    return [_problem(item.key, item.message, item.hint) for item in invalid.problems]
+    return [_problem(item) for item in invalid.problems]
 
 
-def _problem(key: str, message: str, hint: str) -> Finding:
-    detail = f"{key}: {message}" if key else message
-    remedy = hint or "docs/configuration.md describes every key"
-    return Finding(rung="configuration", result="fail", detail=detail, remedy=remedy)
+def _problem(problem: ConfigProblem, result: Result = "fail") -> Finding:
+    detail = f"{problem.key}: {problem.message}" if problem.key else problem.message
+    remedy = problem.hint or "docs/configuration.md describes every key"
+    return Finding(rung="configuration", result=result, detail=detail, remedy=remedy)
 
 
 class _Examination:

@@ -27,6 +27,7 @@ BATCH_S: Final = 0.05
 
 REDACTED: Final = "[redacted]"
 
+_OWN: Final = ("gateway", "identity", "certs")
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 _SENSITIVE: Final = re.compile(
@@ -196,9 +197,18 @@ def install(sink: LogSink, redactor: Redactor, level: str) -> None:
     """Send the root logger to `sink`, in place of whatever it had."""
     handler = SinkHandler(sink)
     handler.setFormatter(JsonFormatter(redactor))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    logging.getLogger().handlers[:] = [handler]
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Log our own packages from `level` on. Of libraries no more than warnings are of use: what
+    they tell of each frame and each poll would fill the log.
+    """
+    number = logging.getLevelNamesMapping()[level.upper()]
+    logging.getLogger().setLevel(max(number, logging.WARNING))
+    for name in _OWN:
+        logging.getLogger(name).setLevel(number)
 
 
 def fields(values: Mapping[str, object]) -> dict[str, object]:

@@ -16,6 +16,7 @@ import aiohttp
 
 from gateway.telemetry.otlp import TIMEOUT, Accepted, Refused, post
 from gateway.telemetry.spans import Destination, Value, request_body, spans_of
+from identity.web_tls import web_context
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -91,7 +92,8 @@ class SpanExporter:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        async with self._session() as session:
+        await self._news.wait()  # until then no authorities are read, which take their time
+        async with await self._session() as session:
             while True:
                 await self._news.wait()
                 await self._pause(EVERY_S)
@@ -103,16 +105,21 @@ class SpanExporter:
         if not self._waiting and not self._pending:
             return
         try:
-            async with asyncio.timeout(deadline_s), self._session() as session:
+            async with asyncio.timeout(deadline_s), await self._session() as session:
                 await self._send_all(session, 1)
         except TimeoutError:
             left = self._lines + (self._pending.count if self._pending else 0)
             self._forget()
             self._drop(left, "the gateway stops")
 
-    def _session(self) -> aiohttp.ClientSession:
-        agent = {"User-Agent": f"devwiz-gw/{self._version}"}
-        return aiohttp.ClientSession(timeout=TIMEOUT, trust_env=False, headers=agent)
+    async def _session(self) -> aiohttp.ClientSession:
+        context = await asyncio.to_thread(web_context)
+        return aiohttp.ClientSession(
+            timeout=TIMEOUT,
+            trust_env=False,
+            headers={"User-Agent": f"devwiz-gw/{self._version}"},
+            connector=aiohttp.TCPConnector(ssl=context),
+        )
 
     async def _send_all(self, session: aiohttp.ClientSession, attempts: int) -> None:
         while self._destination and not self._destination.unavailable:

@@ -137,7 +137,7 @@ class SecurityKeys:
         client = Fido2Client(
             device,
             DefaultClientDataCollector(ORIGIN),
-            _Interaction(self._person),
+            _Interaction(self._person, device),
             extensions=[HmacSecretExtension(), CredProtectExtension()],
         )
         if _PRF not in client.info.extensions:
@@ -195,14 +195,30 @@ def plugged_in() -> Iterable[CtapDevice]:
 
 
 class _Interaction(UserInteraction):
-    def __init__(self, person: Person) -> None:
+    def __init__(self, person: Person, device: CtapDevice) -> None:
         self._person = person
+        self._device = device
 
     def prompt_up(self) -> None:
         self._person.touch()
 
     def request_pin(self, permissions: ClientPin.PERMISSION, rp_id: str | None) -> str | None:  # noqa: ARG002
+        _refuse_locked(self._device)
         return self._person.pin().reveal()
+
+
+def _refuse_locked(device: CtapDevice) -> None:
+    """Say that the key takes no PIN before a person types one: CTAP 2.1 section 6.5.5.2, where
+    powerCycleState is told by some keys only, and `pinRetries` by all.
+    """
+    try:
+        tries, must_be_plugged_in_again = ClientPin(Ctap2(device)).get_pin_retries()
+    except (CtapError, KeyError):
+        return  # it doesn't tell: the PIN will
+    if tries == 0:
+        raise _ctap_fault(CtapError.ERR.PIN_BLOCKED, device)
+    if must_be_plugged_in_again:
+        raise _ctap_fault(CtapError.ERR.PIN_AUTH_BLOCKED, device)
 
 
 def _mode(client: Fido2Client, *, wanted: bool | None) -> bool:

@@ -78,6 +78,7 @@ class Authenticator(CtapDevice):
     unplugged: bool = False
     counts: bool = True
     always_verifies: bool = False
+    tells_of_plugging: bool = True
     extensions: tuple[str, ...] = ("hmac-secret", "credProtect")
     tries: int = _PIN_TRIES
     counter: int = 0
@@ -217,7 +218,9 @@ class Authenticator(CtapDevice):
     ) -> Mapping[int, Any]:
         command = request[2]
         if command == 1:
-            return {3: self.tries}
+            # Keys of 2.0 tell nothing of the power cycle; those that do say it by a boolean.
+            state = {4: self._tries_left == 0} if self.tells_of_plugging else {}
+            return {3: self.tries} | state
         if command == 2:
             public = self._agreement.public_key().public_numbers()
             x, y = (number.to_bytes(32, "big") for number in (public.x, public.y))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import ssl
 from typing import Any, Final, Self
 
 from aiohttp import web
@@ -39,7 +40,7 @@ class OtlpCollector:
         objections: why a request was answered 400 instead.
     """
 
-    def __init__(self, *replies: Reply) -> None:
+    def __init__(self, *replies: Reply, tls: ssl.SSLContext | None = None) -> None:
         self.replies = list(replies) or [OK]
         self.requests: list[dict[str, str]] = []
         self.spans: list[Span] = []
@@ -47,6 +48,7 @@ class OtlpCollector:
         self.resource: dict[str, Any] = {}
         self.objections: list[str] = []
         self.endpoint = ""
+        self._tls = tls
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -55,9 +57,10 @@ class OtlpCollector:
         application.router.add_post("/v1/logs", self._take)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
-        self.endpoint = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        scheme, host = ("https", "localhost") if self._tls else ("http", "127.0.0.1")
+        self.endpoint = f"{scheme}://{host}:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

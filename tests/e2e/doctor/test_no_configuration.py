@@ -24,4 +24,4 @@ def test_it_says_where_one_was_looked_for(tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     found = next(item for item in report["findings"] if item["rung"] == "configuration")
     assert found["result"] == "fail"
-    assert "not found in" in found["detail"]
+    assert "there is no configuration: no devwiz-gw.toml in " in found["detail"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,6 +43,40 @@ def test_the_last_events_are_a_table(journal: Journal, capsys: pytest.CaptureFix
     assert "agent[9]" in denied
     assert "\\x1b[31mred" in denied
     assert "secret.write" in written
+
+
+def test_the_last_events_are_a_document(
+    journal: Journal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert audit("tail", "-n", "2", "--json") == 0
+    document = capsys.readouterr().out
+    assert [event["name"] for event in json.loads(document)] == ["planner", "=1+1"]
+    assert audit("query", "--since", "2026-01-01", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[1:] == json.loads(document)
+
+
+def test_events_that_come_are_an_object_a_line(
+    journal: Journal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def next_look(pause_s: float) -> None:
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+        looks.append(pause_s)
+        journal.record("secret.read", outcome="ok", name="late")
+
+    looks: list[float] = []
+    monkeypatch.setattr("gateway.cli.audit.time.sleep", next_look)
+    with suppress(KeyboardInterrupt):
+        audit("tail", "-n", "1", "--follow", "--json")
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["name"] for event in events] == ["=1+1", "late", "late"]
+
+
+def test_an_empty_journal_is_an_empty_document(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert audit("tail", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
 
 
 def test_an_empty_journal_says_so(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,23 @@ def test_what_programs_and_rotations_get_is_listed(
     assert "postgres" not in text
 
 
+def test_a_peer_of_a_foreign_trust_domain_is_warned_of(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "check"]) == 0
+    assert capsys.readouterr().err == ""
+    peer = 'peer = ["spiffe://other.example/planner"]\n[run]\n'
+    config.write_text(_CONFIG.replace("[run]\n", peer))
+    assert main(["config", "check"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("warning: routes.planner.peer: spiffe://other.example/planner is of")
+    assert "hint: name that domain's authorities" in said
+    assert main(["config", "check", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is True
+    assert [item["key"] for item in document["warnings"]] == ["routes.planner.peer"]
+
+
 def test_programs_are_told_the_same(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "check", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

@@ -121,7 +121,7 @@ def test_each_source_is_set_up(options: tuple[str, ...], written: str) -> None:
         ((*ISSUER, *UPSTREAM, "--identity-from", "x"), 2, "--identity-from says all of it"),
         (("--identity-from", "x", *UPSTREAM), 2, "--identity-from x can't be used"),
         ((*ISSUER, *UPSTREAM, "--add", "--force"), 2, "leave one out"),
-        (("--add", *UPSTREAM), 1, "not found in"),
+        (("--add", *UPSTREAM), 1, "there is no configuration: "),
     ],
 )
 def test_what_will_not_do_is_told_and_nothing_written(

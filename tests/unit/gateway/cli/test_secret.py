@@ -101,7 +101,7 @@ def test_a_named_configuration_must_be_there(
     workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("list", "--config", "nowhere.toml", "--project", "acme") == 1
-    assert "no such file" in capsys.readouterr().err
+    assert "there is no file" in capsys.readouterr().err
 
 
 def test_a_configuration_that_is_not_toml_is_told(

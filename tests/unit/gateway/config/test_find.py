@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.find import find_config, locate_admin_socket, user_files
-from gateway.errors import ConfigInvalid
+from gateway.errors import ConfigInvalid, ConfigMissing
 
 
 def made(path: Path) -> Path:
@@ -30,7 +30,8 @@ def test_the_one_named_has_to_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid) as caught:
         find_config(Path("absent.toml"), cwd=tmp_path, env={})
     assert caught.value.path == str(tmp_path / "absent.toml")
-    assert caught.value.problems[0].message == "no such file"
+    assert isinstance(caught.value, ConfigMissing)
+    assert str(caught.value) == f"there is no file {tmp_path / 'absent.toml'}"
 
 
 def test_here_before_above_before_the_users(tmp_path: Path) -> None:
@@ -48,7 +49,10 @@ def test_here_before_above_before_the_users(tmp_path: Path) -> None:
 def test_none_at_all_says_where_it_looked(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid) as caught:
         find_config(None, cwd=tmp_path, env={"XDG_CONFIG_HOME": "/nowhere"})
-    message = caught.value.problems[0].message
+    message = str(caught.value)
+    assert message == caught.value.problems[0].message
+    assert message.startswith("there is no configuration: no devwiz-gw.toml in ")
+    assert "devwiz-gw init" in caught.value.hint
     assert str(tmp_path) in message
     assert "/nowhere/devwiz-gw/devwiz-gw.toml" in message
 

@@ -133,10 +133,34 @@ def test_without_a_file_lines_go_to_standard_error() -> None:
     code = (
         "import logging; from gateway.telemetry.logs import *;"
         "sink = LogSink(); install(sink, Redactor(), 'info');"
-        "logging.getLogger('x').debug('no'); logging.getLogger('x').info('yes'); sink.close()"
+        "log = logging.getLogger('gateway.x'); log.debug('no'); log.info('yes'); sink.close()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert [json.loads(line)["message"] for line in done.stderr.splitlines()] == ["yes"]
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [
+        ("debug", ["gateway.a debug", "gateway.a warning", "certs.b debug", "certs.b warning"]),
+        ("info", ["gateway.a warning", "certs.b warning"]),
+        ("error", []),
+    ],
+)
+def test_of_libraries_no_more_than_warnings_is_written(level: str, said: list[str]) -> None:
+    code = (
+        "import logging, sys; from gateway.telemetry.logs import *;"
+        "sink = LogSink(); install(sink, Redactor(), 'info'); set_level(sys.argv[1])\n"
+        "for name in ('gateway.a', 'certs.b', 'hpack.hpack', 'asyncio'):\n"
+        "    logging.getLogger(name).debug(name + ' debug')\n"
+        "    logging.getLogger(name).warning(name + ' warning')\n"
+        "sink.close()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, level], capture_output=True, check=True, text=True
+    )
+    libraries = [] if level == "error" else ["hpack.hpack warning", "asyncio warning"]
+    assert [json.loads(line)["message"] for line in done.stderr.splitlines()] == said + libraries
 
 
 def test_fields_that_a_record_has_itself_are_left_out() -> None:

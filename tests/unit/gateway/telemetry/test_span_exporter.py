@@ -9,15 +9,19 @@ import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
+from cryptography.x509 import GeneralName
 
 from gateway.telemetry import span_exporter
 from gateway.telemetry.span_exporter import SpanExporter
 from gateway.telemetry.spans import Destination, Value
+from tests.fakes.certificates import dns
 from tests.fakes.otlp_collector import OK, OtlpCollector, Reply
 from tests.fakes.stack import free_port
 from tests.unit.gateway.telemetry.test_spans import AWAY, LINE
+from tests.unit.identity.test_web_tls import server
 
 RESOURCE: dict[str, Value] = {"service.name": "devwiz-gw", "service.version": "1.2.3"}
 TARGETS = {"planner": AWAY}
@@ -88,6 +92,25 @@ async def test_spans_are_sent_with_the_headers_of_the_configuration() -> None:
         (request,) = collector.requests
         assert (request["Authorization"], request["X-Tenant"]) == ("Bearer t0ken", "acme")
         assert collector.resource["service.version"] == "1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("names", "became"), [((dns("localhost"),), "sent"), ((), "dropped")], ids=["name", "common"]
+)
+async def test_a_collector_is_known_by_a_name_of_its_certificate_never_by_the_common_name(
+    names: tuple[GeneralName, ...],
+    became: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context, pem = server("localhost", *names)
+    (tmp_path / "ca.pem").write_text(pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    async with OtlpCollector(tls=context) as collector:
+        async with running(towards(collector), Pauses()) as exporter:
+            exporter.offer(lines(1))
+            await until(lambda: exporter.counts[became] == 1)
+        assert len(collector.spans) == (became == "sent")
 
 
 async def test_what_gathers_meanwhile_is_sent_in_one_request() -> None:

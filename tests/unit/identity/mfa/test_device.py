@@ -86,6 +86,41 @@ def test_wrong_pins_lock_the_key() -> None:
         touched(Ada(PIN), device, made)
 
 
+@pytest.mark.parametrize(
+    ("tries", "wrong", "said"),
+    [(0, 0, "is locked: too many wrong PINs"), (8, 3, "until it is plugged in again")],
+)
+def test_a_key_that_takes_no_pin_says_so_before_one_is_typed(
+    tries: int, wrong: int, said: str
+) -> None:
+    device = Authenticator(pin=PIN)
+    made = enrolled(device)
+    for _ in range(wrong):
+        with pytest.raises((TouchDenied, SecurityKeyUnavailable)):
+            touched(Ada("000000"), device, made)
+    device.tries = min(device.tries, tries)
+    ada = Ada(PIN)
+    with pytest.raises(SecurityKeyUnavailable, match=said):
+        touched(ada, device, made)
+    with pytest.raises(SecurityKeyUnavailable, match=said):
+        keys_of(ada, device).enrol(name="ada", verified=True, known=())
+    assert ada.pins == [PIN], "it was not asked for"
+
+
+def test_a_key_that_tells_nothing_of_plugging_is_asked_with_the_pin() -> None:
+    device = Authenticator(pin=PIN, tells_of_plugging=False)
+    made = enrolled(device)
+    for _ in range(3):
+        with pytest.raises((TouchDenied, SecurityKeyUnavailable)):
+            touched(Ada("000000"), device, made)
+    ada = Ada(PIN)
+    with pytest.raises(SecurityKeyUnavailable, match="until it is plugged in again"):
+        touched(ada, device, made)
+    assert ada.pins == []
+    device.replug()
+    assert touched(Ada(PIN), device, made).secret
+
+
 def test_no_pin_gives_up() -> None:
     device = Authenticator(pin=PIN)
     made = enrolled(device)
