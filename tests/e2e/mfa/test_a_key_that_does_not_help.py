@@ -55,8 +55,8 @@ def test_a_key_that_has_locked_itself_stays_so(sealed: MfaProject) -> None:
     assert code == 1
     assert VALUE not in shown
     assert sealed.drawer.read()[0]["tries"] == 0
-    code, shown = read(sealed, PIN)
-    assert code == 1, "the right PIN comes too late"
+    code, shown = sealed.see(*_READING)
+    assert code == 1, "the right PIN comes too late: none is asked for"
     assert "is locked" in shown
     assert "hint: " in shown
     assert VALUE not in shown
