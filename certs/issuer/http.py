@@ -9,6 +9,7 @@ import functools
 import ipaddress
 import logging
 import os
+import socket
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +35,8 @@ from certs.issuer.service import IssuerService
 from certs.issuer.worker import Worker
 
 _HANDSHAKE_DEADLINE_S: Final = 5.0
+_BACKLOG: Final = 512
+_IPV4: Final = 4
 _KEEPALIVE_S: Final = 5.0
 _SHUTDOWN_S: Final = 5.0
 _PRUNE_INTERVAL_S: Final = 3_600.0
@@ -186,12 +189,10 @@ class IssuerServer:
         speaker = cast("web.Server", runner.server)
         cleanup.push_async_callback(runner.cleanup)
         try:
-            server = await asyncio.get_running_loop().create_server(
-                Connections(speaker).protocol,
-                self._host,
-                self._port,
-                ssl=identity.context,
-                ssl_handshake_timeout=_HANDSHAKE_DEADLINE_S,
+            listening = socket.create_server(
+                (self._host, self._port),
+                family=socket.AF_INET if address.version == _IPV4 else socket.AF_INET6,
+                backlog=_BACKLOG,
             )
         except OSError as error:
             raise IssuerNotStarted(
@@ -199,8 +200,14 @@ class IssuerServer:
                 f"{os.strerror(error.errno) if error.errno else error}",
                 hint="choose another address with --listen",
             ) from error
-        cleanup.callback(server.close)
-        self._port = server.sockets[0].getsockname()[1]
+        cleanup.callback(listening.close)
+        listening.setblocking(False)
+        self._port = listening.getsockname()[1]
+        connections = Connections(
+            speaker, context=identity.context, handshake_s=_HANDSHAKE_DEADLINE_S
+        )
+        serving = asyncio.create_task(connections.serve(listening))
+        cleanup.push_async_callback(_cancelled, serving)
 
     async def _follow(self, rotation: AuthorityRotation, news: News) -> None:
         """Do what time asks of the authorities, and see what another process did to them."""

@@ -7,7 +7,7 @@ import contextlib
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -328,41 +328,60 @@ async def test_connections_are_bounded(
         await Client(server).call("GET", "/v1/bundle")
 
 
-async def test_one_address_cant_take_all_connections(
-    server: IssuerServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "MOST_OF_ONE_NETWORK", 2)
-
-    async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(
+async def connect(server: IssuerServer, address: str) -> asyncio.StreamWriter | None:
+    """A connection from an address of this machine, or None where it is refused."""
+    try:
+        _, writer = await asyncio.open_connection(
             "127.0.0.1",
             server.port,
             ssl=tls_context.stranger_context(),
             local_addr=(address, 0),
         )
+    except OSError:
+        return None
+    return writer
 
-    async def is_heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        with contextlib.suppress(OSError):
-            writer.write(b"GET /v1/bundle.pem HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            async with asyncio.timeout(20):
-                return (await reader.read()).startswith(b"HTTP/1.1 200 ")
-        return False
 
-    greedy = [await connect("127.0.0.1") for _ in range(2)]
-    crowded, other = await connect("127.0.0.1"), await connect("127.0.0.2")
-    assert not await is_heard(*crowded)
-    assert await is_heard(*other)
-    # Who has gone makes room.
-    assert await is_heard(*greedy[0])
-    opened = [*greedy, crowded, other]
+async def ended(opened: Sequence[asyncio.StreamWriter | None]) -> None:
+    for writer in opened:
+        if writer is not None:
+            writer.close()
+            await _closed(writer)
+
+
+async def connected_at_last(server: IssuerServer, address: str) -> asyncio.StreamWriter:
     async with asyncio.timeout(20):
-        is_back = False
-        while not is_back:
-            opened.append(await connect("127.0.0.1"))
-            is_back = await is_heard(*opened[-1])
-    for _, writer in opened:
-        writer.close()
-        await _closed(writer)
+        while (writer := await connect(server, address)) is None:
+            await asyncio.sleep(0.01)
+    return writer
+
+
+async def test_one_address_cant_take_all_connections(
+    server: IssuerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_OF_ONE_NETWORK", 2)
+    greedy = [await connect(server, "127.0.0.1") for _ in range(2)]
+    assert None not in greedy
+    assert await connect(server, "127.0.0.1") is None
+    other = await connect(server, "127.0.0.2")
+    assert other is not None
+    # Who has gone makes room.
+    await ended(greedy[:1])
+    await ended([greedy[1], other, await connected_at_last(server, "127.0.0.1")])
+
+
+async def test_who_says_nothing_counts_too(
+    server: IssuerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_OF_ONE_NETWORK", 2)
+    silent = [
+        (await asyncio.open_connection("127.0.0.1", server.port, local_addr=("127.0.0.1", 0)))[1]
+        for _ in range(2)
+    ]
+    assert await connect(server, "127.0.0.1") is None
+    await ended([await connected_at_last(server, "127.0.0.2")])
+    await ended(silent)
+    await ended([await connected_at_last(server, "127.0.0.1")])
 
 
 async def test_a_taken_port_is_told_and_nothing_is_left_open(
