@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from certs import keys, profiles
 from certs.errors import InvalidCertificate
+from certs.issuer.state_file import read, read_private
 from certs.keys import PrivateKey, PublicKey
 from certs.profiles import LeafNames, Terms
 from identity.atomic_file import sync_folder, write_atomic
@@ -29,7 +30,6 @@ ISSUING_LIFE: Final = timedelta(days=1825)
 
 _KEY_MODE: Final = 0o600
 _CERTIFICATE_MODE: Final = 0o644
-_OPEN_TO_OTHERS: Final = 0o077
 
 RandomBytes = Callable[[int], bytes]
 
@@ -139,7 +139,7 @@ def load(folder: Path) -> Authority:
         InvalidCertificate: a file is missing, unreadable, open to others, or the files don't
             belong together.
     """
-    issuing_key = keys.from_pem(_read_private(folder / "issuing.key"))
+    issuing_key = keys.from_pem(read_private(folder / "issuing.key"))
     root = _certificate(folder / "root.crt")
     issuing = _certificate(folder / "issuing.crt")
     if not keys.fits(issuing_key, issuing):
@@ -166,9 +166,9 @@ def to_pem(certificate: x509.Certificate) -> bytes:
 def _root_list_in(folder: Path, root: x509.Certificate) -> bytes:
     path = folder / "root.crl"
     if not path.is_file():
-        root_key = keys.from_pem(_read_private(folder / "root.key"))
+        root_key = keys.from_pem(read_private(folder / "root.key"))
         write_atomic(path, _root_list(root, root_key), _CERTIFICATE_MODE)
-    return _read(path)
+    return read(path)
 
 
 def _root_list(root: x509.Certificate, root_key: PrivateKey) -> bytes:
@@ -192,27 +192,8 @@ def _terms(now: datetime, life: timedelta, random: RandomBytes) -> Terms:
     return Terms(serial=profiles.serial_from(random(20)), now=now, life=life)
 
 
-def _read_private(path: Path) -> bytes:
-    data = _read(path)
-    if path.stat().st_mode & _OPEN_TO_OTHERS:
-        raise InvalidCertificate(
-            f"{path} can be read by others", hint=f"chmod 600 {path}, and think about who read it"
-        )
-    return data
-
-
 def _certificate(path: Path) -> x509.Certificate:
     try:
-        return x509.load_pem_x509_certificate(_read(path))
+        return x509.load_pem_x509_certificate(read(path))
     except ValueError as error:
         raise InvalidCertificate(f"{path} is not a PEM certificate") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidCertificate(
-            f"{path} can't be read: {error.strerror}",
-            hint="run 'devwiz-gw issuer init' for this folder, or restore it from a backup",
-        ) from error

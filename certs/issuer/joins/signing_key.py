@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs import keys
 from certs.errors import InvalidCertificate
+from certs.issuer.state_file import read_private
 
 FILE: Final = "join-state.key"
 
@@ -22,13 +23,13 @@ def load_or_make(folder: Path) -> ec.EllipticCurvePrivateKey:
     """The key of the issuer in `folder`, made at the first time.
 
     Raises:
-        InvalidCertificate: the file holds something else.
-        OSError: it can't be read or written.
+        InvalidCertificate: the file holds something else, can't be read, or can by others.
+        OSError: it can't be written.
     """
     path = folder / FILE
     if not path.exists():
         _make(path)
-    key = keys.from_pem(path.read_bytes())
+    key = keys.from_pem(read_private(path))
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
         raise InvalidCertificate(f"{path} holds a key of another kind", hint="restore the file")
     return key
