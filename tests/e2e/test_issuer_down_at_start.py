@@ -14,7 +14,7 @@ def test_it_waits_and_says_for_what(start_stack: StartStack) -> None:
     gateway.start()
     body = gateway.until(lambda body: bool(body["identity"]["last_error"]))
     assert body["state"] == "starting"
-    assert gateway.command("wait", "--timeout", "0.2").returncode == 1
+    assert gateway.command("wait", "--timeout", "2").returncode == 1
 
     def is_refused_with_the_reason() -> bool:
         connection = HTTPConnection(gateway.address(), timeout=15)

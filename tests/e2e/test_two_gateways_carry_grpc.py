@@ -127,6 +127,7 @@ def test_no_call_fails(tmp_path: Path) -> None:
         assert {line["caller"] for line in lines} == {CALLER}
         lines += [line for line in both.near.log() if line.get("event") == "request"]
         assert {line["method"] for line in lines} == {"TCP"}
-        assert {line["reason"] for line in lines} <= {"", "client_closed"}
+        # A channel's farewell has the server close as well: either may be seen first.
+        assert {line["reason"] for line in lines} <= {"", "client_closed", "upstream_closed"}
         assert {line["peer"] for line in lines if line["route"] == "outbound"} == {AGENT}
         assert len({line["generation"] for line in lines}) >= 3
