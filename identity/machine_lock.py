@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from identity.errors import TokenUnavailable
-from identity.private_folder import make_private
+from identity.lock_file import open_lock_file
 
 _LOOK_AGAIN_S: Final = 0.05
 
@@ -33,9 +33,7 @@ async def machine_lock(path: Path, *, timeout_s: float) -> AsyncIterator[None]:
 
 async def _take(path: Path, deadline: float) -> int:
     try:
-        make_private(path.parent)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = open_lock_file(path)
     except OSError as error:
         raise TokenUnavailable(
             f"the lock {path} can't be made: {(error.strerror or '').lower()}",

@@ -18,8 +18,8 @@ from gateway.cli.touch import Action, Gate, load_keys
 from gateway.cli.vault_answers import ask
 from gateway.config.mfa_policy import MfaConfig
 from identity.errors import SecurityKeyUnavailable, TouchDenied
+from identity.lock_file import open_lock_file
 from identity.mfa.enrolled import EnrolledKeys, KeysDamaged, Lock, encode, keys_ref, open_by_code
-from identity.private_folder import make_private
 from identity.secret_stores.base import Secret
 
 
@@ -101,9 +101,7 @@ class MfaScope:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     try:
-        make_private(path.parent)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
-        fd = os.open(path, flags, 0o600)
+        fd = open_lock_file(path)
     except OSError as error:
         raise SecurityKeyUnavailable(
             f"{path} can't be locked: {(error.strerror or '').lower()}",

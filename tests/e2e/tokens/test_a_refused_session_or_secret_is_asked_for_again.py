@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 from tests.fakes.gateway_process import GatewayProcess
 from tests.fakes.refusing_upstream import refusal
@@ -56,10 +57,8 @@ def test_a_session_is_refreshed_once(
     gateway.until(lambda _: _refusals(gateway) == [("planner", "ok")])
 
 
-def test_a_secret_that_was_set_again_is_looked_up(
-    gateway: GatewayProcess, upstream: ScriptedUpstream
-) -> None:
-    revoking = upstream.script = Revoking()
+def _served_with_a_secret(gateway: GatewayProcess) -> Path:
+    """Start with a route whose secret's file is what is returned."""
     kept = gateway.folder / "kept"
     kept.mkdir(mode=0o700)
     (kept / "planner").touch(0o600)
@@ -68,8 +67,16 @@ def test_a_secret_that_was_set_again_is_looked_up(
     gateway.start()
     gateway.until_ready()
     until_code(gateway, 200)
+    return kept / "planner"
+
+
+def test_a_secret_that_was_set_again_is_looked_up(
+    gateway: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    revoking = upstream.script = Revoking()
+    kept = _served_with_a_secret(gateway)
     revoking.revoke()
-    (kept / "planner").write_text("second-value")
+    kept.write_text("second-value")
     assert gateway.request("POST", body=b"pay") == (200, b"pay")
     assert revoking.seen == ["Bearer first-value", "Bearer second-value"]
     gateway.until(lambda _: _refusals(gateway) == [("planner", "ok")])
@@ -79,14 +86,7 @@ def test_a_secret_that_is_the_same_is_not_sent_again(
     gateway: GatewayProcess, upstream: ScriptedUpstream
 ) -> None:
     revoking = upstream.script = Revoking()
-    kept = gateway.folder / "kept"
-    kept.mkdir(mode=0o700)
-    (kept / "planner").touch(0o600)
-    (kept / "planner").write_text("first-value")
-    gateway.configure(more=_SECRET)
-    gateway.start()
-    gateway.until_ready()
-    until_code(gateway, 200)
+    _served_with_a_secret(gateway)
     revoking.revoke()
     assert gateway.request("POST", body=b"pay") == (401, b"who are you")
     assert revoking.seen == ["Bearer first-value"]
